@@ -1,0 +1,44 @@
+//! The proof of admission.
+
+use crate::wire::id::AgentId;
+
+/// Who a request was admitted as (design section 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// the holder of the owner key
+    Owner,
+    /// another instance, by the peer key
+    Peer,
+    /// the operator, by the API token
+    Api,
+    /// the holder of the config token
+    Config,
+    /// one agent, by its own token
+    Agent(AgentId),
+    /// a process of this user on this machine, while no API token is configured
+    Loopback,
+}
+
+/// An admitted caller. Only `admit` makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    who: Who,
+}
+
+impl Caller {
+    /// Only for the one function that has checked a credential, and for tests.
+    pub(super) fn admitted(who: Who) -> Self {
+        Self { who }
+    }
+
+    /// Who it is.
+    pub fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// A caller that nobody checked, for tests of handlers.
+    #[cfg(test)]
+    pub(crate) fn unchecked_for_tests(who: Who) -> Self {
+        Self { who }
+    }
+}

@@ -1,0 +1,23 @@
+//! Admission: who may call, decided from the head and facts about the peer (design section 5).
+//!
+//! One entry point for every surface, for plain requests and upgrades alike. Pure: reads no
+//! socket, no clock, no file. A [`Caller`] can only come from here, and every handler takes one,
+//! so a route that forgets to ask cannot be written.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod caller;
+mod surface;
+
+pub use caller::{Caller, Who};
+pub use surface::Surface;

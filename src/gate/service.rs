@@ -1,0 +1,75 @@
+//! What the gate asks of the program behind it.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    time::Instant,
+};
+
+use super::Response;
+use crate::wire::head::{Head, HeadError};
+
+/// The program behind the gate. Called from many connection threads at once.
+pub trait Service: Send + Sync + 'static {
+    /// What the service remembers of one connection between its requests.
+    type Conn: Send;
+    /// Proof that a head was admitted, and what for.
+    type Ticket: Send;
+
+    /// A connection was accepted: `peer` from, `local` the address it arrived on.
+    fn open(&self, peer: SocketAddr, local: SocketAddr) -> Self::Conn;
+
+    /// Decides from the head alone; the body has not been read. Must not block.
+    fn decide(&self, conn: &mut Self::Conn, head: &Head) -> Decision<Self::Ticket>;
+
+    /// Answers an admitted request. May wait, with a deadline of its own.
+    fn handle(&self, conn: &mut Self::Conn, ticket: Self::Ticket, head: &Head, body: &[u8]) -> Reply;
+
+    /// The answer to a head that could not be parsed; the gate closes after it.
+    fn malformed(&self, error: HeadError) -> Response;
+
+    /// The answer when the gate itself refuses: 408 (deadline), 413 (over the route's limit),
+    /// 503 (out of body budget). The gate closes after it.
+    fn refused(&self, status: u16) -> Response;
+}
+
+/// What the service decided from a head.
+pub enum Decision<T> {
+    /// Answer this and read no body. The connection stays only where there is no body to skip.
+    Refuse(Response),
+    /// Go on: read a body of at most `body_limit` bytes, then call [`Service::handle`].
+    Admit {
+        /// handed to `handle`
+        ticket: T,
+        /// bytes
+        body_limit: usize,
+        /// whether a credential was checked; `false` for what anybody may ask (health, preflight).
+        /// An admitted connection counts against the places kept for admitted callers.
+        admitted: bool,
+    },
+}
+
+/// An answer, or the end of HTTP on this connection.
+pub enum Reply {
+    /// One answer; the connection goes on where both sides want it to.
+    Response(Response),
+    /// Send the answer (101), then hand the connection over.
+    Upgrade(Upgrade),
+}
+
+/// What takes a connection over after its 101.
+pub struct Upgrade {
+    /// status 101 and its headers
+    pub response: Response,
+    /// runs on the connection's thread until the connection's end
+    pub run: Box<dyn FnOnce(Upgraded) + Send>,
+}
+
+/// A connection after its 101.
+pub struct Upgraded {
+    /// the socket; the gate keeps a handle with which it shuts it down when the server stops
+    pub stream: TcpStream,
+    /// bytes that the peer sent behind the head
+    pub rest: Vec<u8>,
+    /// when the 101 was written
+    pub since: Instant,
+}

@@ -1,0 +1,130 @@
+//! Every limit of the program, in one place (design section 6).
+//!
+//! Each constant is a row of [`TABLE`], which `loopgate exposure --limits` prints; each names the
+//! test that keeps it, and `every_limit_names_a_test_that_exists` checks that it does.
+
+/// One row of the table of limits.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// The constant's name.
+    pub name: &'static str,
+    /// Its value, in `unit`.
+    pub value: u64,
+    /// The unit: bytes, ms, count, per second.
+    pub unit: &'static str,
+    /// What it bounds.
+    pub meaning: &'static str,
+    /// The test that keeps it.
+    pub test: &'static str,
+}
+
+macro_rules! limits {
+    ($( #[doc = $meaning:literal] $name:ident: $ty:ty = $value:expr, $unit:literal, $test:literal; )*) => {
+        $( #[doc = $meaning] pub const $name: $ty = $value; )*
+        /// All limits, in the order of the way of a request.
+        pub const TABLE: &[Limit] = &[ $( Limit {
+            name: stringify!($name),
+            value: $value as u64,
+            unit: $unit,
+            meaning: $meaning,
+            test: $test,
+        }, )* ];
+    };
+}
+
+limits! {
+    #[doc = "longest request line"]
+    REQUEST_LINE: usize = 4 * 1024, "bytes", "request_line_over_its_limit_is_414";
+    #[doc = "longest request head"]
+    HEAD: usize = 16 * 1024, "bytes", "head_over_its_limit_is_431";
+    #[doc = "most header fields in one head"]
+    HEADERS: usize = 64, "count", "more_headers_than_the_limit_is_431";
+    #[doc = "time from a request's first byte, or from accept, to the end of its head"]
+    HEAD_DEADLINE_MS: u64 = 5_000, "ms", "a_slow_head_is_answered_408_at_the_deadline";
+    #[doc = "time for a whole body"]
+    BODY_DEADLINE_MS: u64 = 10_000, "ms", "a_slow_body_is_answered_408_at_the_deadline";
+    #[doc = "time for a whole answer to be taken by the peer"]
+    WRITE_DEADLINE_MS: u64 = 10_000, "ms", "a_client_that_never_reads_is_closed_at_the_deadline";
+    #[doc = "silence between two requests of a connection"]
+    IDLE_DEADLINE_MS: u64 = 30_000, "ms", "an_idle_connection_is_closed_at_the_deadline";
+    #[doc = "time that a closing connection still drains what the peer sends"]
+    LINGER_MS: u64 = 1_000, "ms", "the_error_answer_survives_unread_input";
+    #[doc = "bytes that a closing connection still drains"]
+    LINGER_BYTES: usize = 256 * 1024, "bytes", "lingering_is_bounded_in_bytes";
+    #[doc = "body of a bus, inject or control request"]
+    BODY_SMALL: usize = 64 * 1024, "bytes", "a_body_over_its_routes_limit_is_413";
+    #[doc = "body of any request"]
+    BODY_LARGEST: usize = 1024 * 1024, "bytes", "a_declared_body_over_every_limit_is_413_before_admission";
+    #[doc = "bodies in memory at once, over all connections"]
+    BODY_BUDGET: usize = 32 * 1024 * 1024, "bytes", "bodies_beyond_the_budget_are_503";
+    #[doc = "connections in all"]
+    CONNECTIONS: usize = 512, "count", "the_oldest_waiting_connection_is_evicted_first";
+    #[doc = "connections kept for admitted callers"]
+    CONNECTIONS_ADMITTED: usize = 64, "count", "strangers_cannot_take_the_places_of_admitted_callers";
+    #[doc = "stack of a connection's thread"]
+    THREAD_STACK: usize = 256 * 1024, "bytes", "threads_have_the_declared_stack";
+    #[doc = "wrong credentials from one peer before 429"]
+    WRONG_CREDENTIALS_BURST: u32 = 100, "count", "wrong_credentials_cost_and_right_ones_never_do";
+    #[doc = "wrong credentials a second from one peer after the burst"]
+    WRONG_CREDENTIALS_PER_SECOND: u32 = 10, "per second", "wrong_credentials_cost_and_right_ones_never_do";
+    #[doc = "peers whose wrong credentials are remembered"]
+    PENALTY_PEERS: usize = 1_024, "count", "penalties_remember_a_bounded_number_of_peers";
+    #[doc = "scans of the process table a second, for the token-less rule"]
+    PEER_SCANS_PER_SECOND: u32 = 50, "per second", "peer_scans_are_bounded_per_second";
+    #[doc = "agents in all"]
+    AGENTS: usize = 1_024, "count", "an_agent_over_the_limit_is_refused";
+    #[doc = "output kept per agent"]
+    RING: usize = 1024 * 1024, "bytes", "the_ring_keeps_the_newest_bytes_and_tells_of_a_gap";
+    #[doc = "output in one answer"]
+    OUTPUT_CHUNK: usize = 256 * 1024, "bytes", "one_output_answer_is_bounded";
+    #[doc = "longest wait of an output request"]
+    OUTPUT_WAIT_MS: u64 = 25_000, "ms", "an_output_wait_over_the_limit_is_cut_to_it";
+    #[doc = "requests that may wait for output at once"]
+    OUTPUT_WAITERS: usize = 128, "count", "output_waiters_are_bounded";
+    #[doc = "jobs queued for one terminal"]
+    TERMINAL_QUEUE: usize = 32, "count", "a_full_terminal_queue_refuses";
+    #[doc = "time for a terminal to take one write"]
+    TERMINAL_WRITE_MS: u64 = 10_000, "ms", "a_terminal_that_takes_nothing_fails_the_delivery";
+    #[doc = "quiet after which an agent is assumed to wait for input"]
+    QUIET_MS: u64 = 2_000, "ms", "an_agent_is_assumed_to_wait_after_two_quiet_seconds";
+    #[doc = "time for an agent's tree to be gone after a stop"]
+    STOP_MS: u64 = 3_000, "ms", "stop_leaves_nothing_of_the_tree";
+    #[doc = "typed text, after the sanitiser"]
+    TYPED_TEXT: usize = 10_000, "bytes", "text_over_the_limit_is_cut_and_marked";
+    #[doc = "injects a second by one sender"]
+    INJECT_PER_SENDER: u32 = 10, "per second", "the_eleventh_inject_of_a_sender_within_a_second_is_refused";
+    #[doc = "injects a second by the owner, over all source names"]
+    INJECT_OWNER: u32 = 100, "per second", "the_owner_is_limited_over_all_source_names";
+    #[doc = "injects a second to one target"]
+    INJECT_PER_TARGET: u32 = 10, "per second", "the_eleventh_inject_to_a_target_within_a_second_is_refused";
+    #[doc = "injects a second in all"]
+    INJECT_TOTAL: u32 = 200, "per second", "injects_are_limited_in_all";
+    #[doc = "messages waiting for one agent"]
+    MAILBOX: usize = 1_000, "count", "a_full_mailbox_refuses_and_loses_nothing";
+    #[doc = "mailboxes"]
+    MAILBOXES: usize = 4_096, "count", "mailboxes_are_bounded";
+    #[doc = "undelivered messages in memory"]
+    MAIL_BYTES: usize = 256 * 1024 * 1024, "bytes", "undelivered_bytes_are_bounded";
+    #[doc = "names in the directory of registered agents"]
+    DIRECTORY: usize = 4_096, "count", "registrations_are_bounded";
+    #[doc = "audit entries kept in memory"]
+    AUDIT_ENTRIES: usize = 1_000, "count", "the_audit_keeps_the_newest_entries";
+    #[doc = "refusals written to the audit a second"]
+    AUDIT_REFUSALS_PER_SECOND: u32 = 10, "per second", "refusals_are_audited_at_a_bounded_rate";
+    #[doc = "fewest rows of a screen"]
+    ROWS_MIN: u16 = 2, "count", "a_screen_out_of_bounds_is_refused";
+    #[doc = "most rows of a screen"]
+    ROWS_MAX: u16 = 500, "count", "a_screen_out_of_bounds_is_refused";
+    #[doc = "fewest columns of a screen"]
+    COLS_MIN: u16 = 2, "count", "a_screen_out_of_bounds_is_refused";
+    #[doc = "most columns of a screen"]
+    COLS_MAX: u16 = 1_000, "count", "a_screen_out_of_bounds_is_refused";
+    #[doc = "words of an agent's command"]
+    COMMAND_WORDS: usize = 256, "count", "a_command_out_of_bounds_is_refused";
+    #[doc = "bytes of an agent's command and environment"]
+    COMMAND_BYTES: usize = 128 * 1024, "bytes", "a_command_out_of_bounds_is_refused";
+    #[doc = "a private file that is read: key file, lock"]
+    PRIVATE_FILE: usize = 64 * 1024, "bytes", "an_oversized_private_file_is_refused";
+    #[doc = "an answer that a client verb reads"]
+    CLIENT_ANSWER: usize = 16 * 1024 * 1024, "bytes", "a_client_refuses_an_answer_over_its_limit";
+}

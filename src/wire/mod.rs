@@ -1,0 +1,11 @@
+//! Pure parsers and types that more than one side uses.
+//!
+//! Nothing here does I/O, reads a clock or a random number: bytes in, meaning or an error out.
+//! Every parser of outside bytes is fuzzed, and its fuzz entry stands beside it.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod head;
+pub mod id;
+pub mod secret;
