@@ -1,1 +1,2 @@
-//! (being built)
+//! The command line (being built).
+pub mod serve;

@@ -1,0 +1,62 @@
+//! The log sink: one escaped line per message on stderr, and never a panic.
+//!
+//! Our own, because the usual one panics when stderr is a closed pipe or a full disk, and lets a
+//! newline or an escape in a message forge lines (docs/decisions/002-own-log-sink.md).
+
+use std::io::Write;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+/// Writes `<level> <message>` lines.
+struct Sink;
+
+static SINK: Sink = Sink;
+
+/// Starts logging at info. A second call does nothing.
+pub fn start() {
+    if log::set_logger(&SINK).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}
+
+impl Log for Sink {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // Libraries may log what they were asked to send, secrets included: only our own lines.
+        metadata.level() <= Level::Info && metadata.target().starts_with("loopgate")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let line = line(record.level(), &record.args().to_string());
+            // Whoever reads the log may be gone; that is never a reason to stop serving.
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// One line, in which nothing but the final newline can end a line or move a cursor.
+fn line(level: Level, message: &str) -> String {
+    let mut line = format!("{} ", level.as_str().to_ascii_lowercase());
+    for c in message.chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_cannot_forge_a_line_or_move_the_cursor() {
+        let text = line(Level::Warn, "a\nerror b\r\u{1b}[2Jc\u{9b}1md\u{2028}");
+        assert_eq!(text, "warn a\\nerror b\\r\\u{1b}[2Jc\\u{9b}1md\\u{2028}\n");
+    }
+}

@@ -1,0 +1,335 @@
+//! What the environment asks of an instance (design section 10), read once at the start.
+//!
+//! Empty counts as unset; a malformed value is an error that names the variable, never a default;
+//! a seed's name and its `LOOPGATE_` spelling mean the same, and both set to different values is
+//! an error. Secrets are taken out of the environment for good.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use crate::wire::secret::Secret;
+
+/// Shortest owner key that may be brought along, in bytes.
+const KEY_LEAST: usize = 16;
+
+/// Variables that hold a secret: our names for them, and the spellings that mean the same.
+const SECRETS: [(&str, &[&str]); 4] = [
+    (AUTH_KEY, &["AGENTMUX_AUTH_KEY", "LOOPGATE_AUTH_KEY"]),
+    (API_TOKEN, &["GENSWARMS_API_TOKEN", "LOOPGATE_API_TOKEN"]),
+    (CONFIG_TOKEN, &["GENSWARMS_CONFIG_API_TOKEN", "LOOPGATE_CONFIG_API_TOKEN"]),
+    (LLM_KEY, &["LOOPGATE_LLM_API_KEY", "SUBZEROCLAW_API_KEY"]),
+];
+const AUTH_KEY: &str = "auth key";
+const API_TOKEN: &str = "API token";
+const CONFIG_TOKEN: &str = "config token";
+const LLM_KEY: &str = "model key";
+
+/// Why the environment cannot be followed. Exit code 78.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingError {
+    /// the variable or flag that is wrong
+    pub name: String,
+    /// what is wrong with it and what to do
+    pub what: String,
+}
+
+impl SettingError {
+    fn new(name: &str, what: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), what: what.into() }
+    }
+}
+
+/// Where the owner key came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeySource {
+    /// made by this launch
+    Minted,
+    /// the environment: the host that started us minted it
+    Environment,
+    /// a descriptor that the starter passed
+    Descriptor,
+}
+
+/// The environment's variables, with the secrets already taken out of the process.
+pub struct Environment {
+    plain: BTreeMap<String, OsString>,
+    secrets: BTreeMap<String, Secret>,
+}
+
+impl Environment {
+    /// Takes the secrets with `take` (which also wipes them) and copies the rest. To be called
+    /// before any thread starts.
+    pub fn capture(mut take: impl FnMut(&str) -> Option<Vec<u8>>) -> Self {
+        let mut secrets = BTreeMap::new();
+        for name in SECRETS.iter().flat_map(|(_, names)| names.iter()) {
+            if let Some(bytes) = take(name) {
+                secrets.insert((*name).to_owned(), Secret::new(bytes));
+            }
+        }
+        let plain = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| !secrets.contains_key(name))
+            .collect();
+        Self { plain, secrets }
+    }
+
+    #[cfg(test)]
+    fn of(pairs: &[(&str, &str)]) -> Self {
+        let secret = |name: &str| SECRETS.iter().any(|(_, names)| names.contains(&name));
+        Self {
+            plain: pairs
+                .iter()
+                .filter(|(n, _)| !secret(n))
+                .map(|(n, v)| ((*n).into(), (*v).into()))
+                .collect(),
+            secrets: pairs
+                .iter()
+                .filter(|(n, _)| secret(n))
+                .map(|(n, v)| ((*n).to_owned(), Secret::new(v.as_bytes().to_vec())))
+                .collect(),
+        }
+    }
+
+    /// One variable under its seed's name or ours.
+    fn text(&self, names: &[&str]) -> Result<Option<(String, String)>, SettingError> {
+        let mut found: Option<(String, String)> = None;
+        for name in names {
+            let Some(value) = self.plain.get(*name).filter(|value| !value.is_empty()) else { continue };
+            let value = value.to_str().ok_or_else(|| SettingError::new(name, "is not UTF-8"))?;
+            match &found {
+                Some((first, other)) if other != value => {
+                    return Err(SettingError::new(name, format!("differs from {first}: set one of them")));
+                }
+                Some(_) => {}
+                None => found = Some(((*name).to_owned(), value.to_owned())),
+            }
+        }
+        Ok(found)
+    }
+
+    /// One secret under its seed's name or ours; empty counts as unset unless `empty_is_error`.
+    fn secret(&mut self, kind: &str, empty_is_error: bool) -> Result<Option<(String, Secret)>, SettingError> {
+        let names = SECRETS.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, names)| names);
+        let mut found: Option<(String, Secret)> = None;
+        for name in names {
+            let Some(value) = self.secrets.remove(*name) else { continue };
+            if value.expose().is_empty() {
+                if empty_is_error {
+                    return Err(SettingError::new(name, "must not be empty"));
+                }
+                continue;
+            }
+            if !value.expose().iter().all(u8::is_ascii_graphic) {
+                return Err(SettingError::new(name, "must be visible ASCII without spaces"));
+            }
+            match &found {
+                Some((first, other)) if !other.matches(value.expose()) => {
+                    return Err(SettingError::new(name, format!("differs from {first}: set one of them")));
+                }
+                Some(_) => {}
+                None => found = Some(((*name).to_owned(), value)),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What the command line says; it beats the environment.
+#[derive(Debug, Default, Clone)]
+pub struct Flags {
+    /// `--wavedata`: the home
+    pub wavedata: Option<PathBuf>,
+    /// `--key-fd` was given
+    pub key_from_descriptor: bool,
+}
+
+/// What an instance was asked to be.
+pub struct Settings {
+    /// the home directory, made absolute
+    pub home: PathBuf,
+    /// the address to bind; port 0 lets the kernel choose
+    pub bind: SocketAddr,
+    /// `LOOPGATE_HOSTS`, unparsed entries
+    pub hosts: Vec<String>,
+    /// `GENSWARMS_CORS_ORIGINS`, as given
+    pub cors: Option<String>,
+    /// from `AGENTMUX_AUTH_KEY`
+    pub auth_key: Option<Secret>,
+    /// the name of the variable that the key came from
+    pub auth_key_name: Option<String>,
+    /// the operator's token
+    pub api_token: Option<Secret>,
+    /// the config token
+    pub config_token: Option<Secret>,
+}
+
+impl Settings {
+    /// Reads everything; the first thing wrong is the error.
+    pub fn read(mut env: Environment, flags: &Flags) -> Result<Self, SettingError> {
+        let auth = env.secret(AUTH_KEY, true)?;
+        if let Some((name, key)) = &auth {
+            if key.expose().len() < KEY_LEAST {
+                return Err(SettingError::new(name, format!("must have at least {KEY_LEAST} characters")));
+            }
+            if flags.key_from_descriptor {
+                return Err(SettingError::new(name, "is set beside --key-fd: give the key once"));
+            }
+        }
+        let api_token = env.secret(API_TOKEN, false)?.map(|(_, token)| token);
+        let config_token = env.secret(CONFIG_TOKEN, false)?.map(|(_, token)| token);
+        let bind = SocketAddr::new(address(&env)?, port(&env)?);
+        if !bind.ip().is_loopback() && api_token.is_none() {
+            return Err(SettingError::new(
+                "GENSWARMS_HTTP_IP",
+                format!("{} is not a loopback address: set GENSWARMS_API_TOKEN too, or unset it", bind.ip()),
+            ));
+        }
+        let cors = env.text(&["GENSWARMS_CORS_ORIGINS", "LOOPGATE_CORS_ORIGINS"])?.map(|(_, value)| value);
+        if cors.as_deref() == Some("*") && api_token.is_none() {
+            return Err(SettingError::new(
+                "GENSWARMS_CORS_ORIGINS",
+                "`*` needs GENSWARMS_API_TOKEN to be set",
+            ));
+        }
+        let hosts = env.text(&["LOOPGATE_HOSTS"])?.map_or_else(Vec::new, |(_, value)| {
+            value.split(',').map(|entry| entry.trim().to_owned()).collect()
+        });
+        let (auth_key_name, auth_key) = auth.unzip();
+        Ok(Self {
+            home: home(&env, flags)?,
+            bind,
+            hosts,
+            cors,
+            auth_key,
+            auth_key_name,
+            api_token,
+            config_token,
+        })
+    }
+}
+
+/// The home of an instance or of a client verb: `--wavedata`, `AGENTMUX_DATA_HOME`,
+/// `LOOPGATE_HOME`, `~/.loopgate`, in this order.
+fn home(env: &Environment, flags: &Flags) -> Result<PathBuf, SettingError> {
+    if let Some(path) = flags.wavedata.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+        return absolute("--wavedata", path.clone());
+    }
+    for name in ["AGENTMUX_DATA_HOME", "LOOPGATE_HOME"] {
+        if let Some((name, value)) = env.text(&[name])? {
+            return absolute(&name, PathBuf::from(value));
+        }
+    }
+    match env.text(&["HOME"])? {
+        Some((_, value)) => absolute("HOME", PathBuf::from(value).join(".loopgate")),
+        None => Err(SettingError::new("LOOPGATE_HOME", "is not set and neither is HOME: set one of them")),
+    }
+}
+
+fn absolute(name: &str, path: PathBuf) -> Result<PathBuf, SettingError> {
+    std::path::absolute(&path).map_err(|_| SettingError::new(name, "cannot be made an absolute path"))
+}
+
+fn address(env: &Environment) -> Result<IpAddr, SettingError> {
+    match env.text(&["GENSWARMS_HTTP_IP", "LOOPGATE_HTTP_IP"])? {
+        None => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        Some((name, value)) => value.trim().parse().map_err(|_| {
+            SettingError::new(&name, "is not an IP address such as 127.0.0.1 or ::1 (without port)")
+        }),
+    }
+}
+
+fn port(env: &Environment) -> Result<u16, SettingError> {
+    match env.text(&["LOOPGATE_PORT"])? {
+        None => Ok(0),
+        Some((name, value)) => {
+            value.parse().map_err(|_| SettingError::new(&name, "is not a port number from 0 to 65535"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingError> {
+        let mut all = vec![("HOME", "/home/u")];
+        all.extend_from_slice(pairs);
+        Settings::read(Environment::of(&all), &Flags::default())
+    }
+
+    fn error(pairs: &[(&str, &str)]) -> String {
+        read(pairs).err().map(|e| format!("{} {}", e.name, e.what)).unwrap_or_default()
+    }
+
+    #[test]
+    fn without_anything_set_it_is_loopback_port_0_and_the_users_home() {
+        let settings = read(&[]).ok();
+        assert_eq!(settings.as_ref().map(|s| s.bind.to_string()).as_deref(), Some("127.0.0.1:0"));
+        assert_eq!(settings.map(|s| s.home), Some(PathBuf::from("/home/u/.loopgate")));
+    }
+
+    /// Spec genswarms M.2 with design section 5's difference: a malformed address is an error.
+    #[test]
+    fn m2_an_address_is_parsed_or_refused_never_guessed() {
+        for bad in ["not-an-ip", "999.999.999.999", "0.0.0.0:4000", "localhost", "127.1"] {
+            assert!(
+                error(&[("GENSWARMS_HTTP_IP", bad)]).starts_with("GENSWARMS_HTTP_IP is not an IP"),
+                "{bad}"
+            );
+        }
+        let token = ("GENSWARMS_API_TOKEN", "t");
+        for good in ["0.0.0.0", "192.168.1.5", "::", "::1", "  0.0.0.0  "] {
+            let settings = read(&[("GENSWARMS_HTTP_IP", good), token]).ok();
+            assert_eq!(settings.map(|s| s.bind.ip().to_string()).as_deref(), Some(good.trim()), "{good}");
+        }
+        assert!(read(&[("GENSWARMS_HTTP_IP", "")]).is_ok_and(|s| s.bind.ip().is_loopback()));
+    }
+
+    #[test]
+    fn beyond_loopback_an_api_token_is_required() {
+        assert!(error(&[("GENSWARMS_HTTP_IP", "0.0.0.0")]).contains("set GENSWARMS_API_TOKEN too"));
+        assert!(
+            error(&[("GENSWARMS_HTTP_IP", "0.0.0.0"), ("GENSWARMS_API_TOKEN", "")]).contains("API_TOKEN")
+        );
+        assert!(error(&[("GENSWARMS_CORS_ORIGINS", "*")]).contains("needs GENSWARMS_API_TOKEN"));
+    }
+
+    /// Spec agentmux L.16, the part that still fails the start.
+    #[test]
+    fn case_l16_an_empty_or_short_auth_key_fails_the_start_and_names_the_variable() {
+        assert_eq!(error(&[("AGENTMUX_AUTH_KEY", "")]), "AGENTMUX_AUTH_KEY must not be empty");
+        assert!(error(&[("AGENTMUX_AUTH_KEY", "0123456789abcde")]).contains("at least 16"));
+        assert!(error(&[("AGENTMUX_AUTH_KEY", "0123456789 abcdef")]).contains("visible ASCII"));
+        assert!(read(&[("AGENTMUX_AUTH_KEY", "0123456789abcdef")]).is_ok_and(|s| s.auth_key.is_some()));
+    }
+
+    #[test]
+    fn both_spellings_may_be_set_only_to_the_same_value() {
+        assert!(error(&[("GENSWARMS_API_TOKEN", "a"), ("LOOPGATE_API_TOKEN", "b")]).contains("differs from"));
+        assert!(read(&[("GENSWARMS_API_TOKEN", "a"), ("LOOPGATE_API_TOKEN", "a")]).is_ok());
+        let text = error(&[("GENSWARMS_API_TOKEN", "secret-a"), ("LOOPGATE_API_TOKEN", "secret-b")]);
+        assert!(!text.contains("secret-a") && !text.contains("secret-b"));
+    }
+
+    #[test]
+    fn the_home_is_wavedata_then_data_home_then_ours() {
+        let pairs = [("HOME", "/h"), ("AGENTMUX_DATA_HOME", "/a"), ("LOOPGATE_HOME", "/l")];
+        let flags = Flags { wavedata: Some("/w".into()), ..Flags::default() };
+        let home = |env, flags: &Flags| Settings::read(env, flags).ok().map(|s| s.home);
+        assert_eq!(home(Environment::of(&pairs), &flags), Some("/w".into()));
+        assert_eq!(home(Environment::of(&pairs), &Flags::default()), Some("/a".into()));
+        assert_eq!(home(Environment::of(&pairs[..1]), &Flags::default()), Some("/h/.loopgate".into()));
+        assert!(home(Environment::of(&[]), &Flags::default()).is_none());
+    }
+
+    #[test]
+    fn a_port_is_a_number() {
+        assert!(error(&[("LOOPGATE_PORT", "x")]).starts_with("LOOPGATE_PORT"));
+        assert!(error(&[("LOOPGATE_PORT", "65536")]).starts_with("LOOPGATE_PORT"));
+        assert!(read(&[("LOOPGATE_PORT", "4001")]).is_ok_and(|s| s.bind.port() == 4001));
+    }
+}
