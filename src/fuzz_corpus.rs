@@ -1,0 +1,41 @@
+//! Replays the fuzz corpora as ordinary tests.
+//!
+//! Every seed, and every input that once broke a property, goes through its target's entry in each
+//! `cargo test`, so that a fix stays fixed without a fuzzer.
+
+use std::{fs, path::Path};
+
+macro_rules! replay {
+    ($( $promise:ident: $target:literal => $entry:path; )*) => {
+        $( #[test] fn $promise() { replay($target, $entry); } )*
+
+        /// The targets that are replayed.
+        const TARGETS: &[&str] = &[$( $target ),*];
+    };
+}
+
+replay! {
+}
+
+fn replay(target: &str, entry: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut seeds = 0;
+    for file in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = file.unwrap().path();
+        // Shown only where the entry fails: it names the seed.
+        println!("{}", path.display());
+        entry(&fs::read(&path).unwrap());
+        seeds += 1;
+    }
+    assert!(seeds > 0, "{target} has no seed");
+}
+
+#[test]
+fn every_fuzz_target_is_replayed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
+    for file in fs::read_dir(folder).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let target = name.strip_suffix(".rs").unwrap();
+        assert!(TARGETS.contains(&target), "{target} is not replayed");
+    }
+}
