@@ -17,7 +17,11 @@
 )]
 
 pub mod response;
+mod server;
 mod service;
+mod settings;
 
 pub use response::Response;
+pub use server::Gate;
 pub use service::{Decision, Reply, Service, Upgrade, Upgraded};
+pub use settings::{Counters, Settings};

@@ -12,7 +12,7 @@ use crate::wire::head::{Head, HeadError};
 pub trait Service: Send + Sync + 'static {
     /// What the service remembers of one connection between its requests.
     type Conn: Send;
-    /// Proof that a head was admitted, and what for.
+    /// Proof that a head was admitted, what for, and the headers that every answer to it carries.
     type Ticket: Send;
 
     /// A connection was accepted: `peer` from, `local` the address it arrived on.
@@ -22,14 +22,15 @@ pub trait Service: Send + Sync + 'static {
     fn decide(&self, conn: &mut Self::Conn, head: &Head) -> Decision<Self::Ticket>;
 
     /// Answers an admitted request. May wait, with a deadline of its own.
-    fn handle(&self, conn: &mut Self::Conn, ticket: Self::Ticket, head: &Head, body: &[u8]) -> Reply;
+    fn handle(&self, conn: &mut Self::Conn, ticket: &Self::Ticket, head: &Head, body: &[u8]) -> Reply;
 
     /// The answer to a head that could not be parsed; the gate closes after it.
     fn malformed(&self, error: HeadError) -> Response;
 
-    /// The answer when the gate itself refuses: 408 (deadline), 413 (over the route's limit),
-    /// 503 (out of body budget). The gate closes after it.
-    fn refused(&self, status: u16) -> Response;
+    /// The answer when the gate itself refuses: 408 (deadline), 413 (over the route's limit), 500
+    /// (a handler panicked), 503 (out of body budget, or of connections). The gate closes after it.
+    /// `ticket` is there where [`Service::decide`] had admitted the request.
+    fn refused(&self, status: u16, ticket: Option<&Self::Ticket>) -> Response;
 }
 
 /// What the service decided from a head.
