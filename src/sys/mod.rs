@@ -9,3 +9,4 @@
 compile_error!("loopgate runs on Linux only: what it proves, it asks the Linux kernel for");
 
 pub mod clock;
+pub mod random;

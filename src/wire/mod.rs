@@ -9,3 +9,4 @@ pub mod clock;
 pub mod head;
 pub mod id;
 pub mod secret;
+pub mod uuid;
