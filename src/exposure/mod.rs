@@ -1,1 +1,142 @@
-//! (being built)
+//! What the instance has open: declared by the program against observed in the kernel's tables.
+//!
+//! `serve` declares its listener, its files and its keepers; [`observe`] reads the process's own
+//! descriptors, the kernel's socket tables and the process tree; [`report`] lays one over the
+//! other and marks every difference. It is the process's word about itself: it finds a mistake or
+//! a leak, not a program that was replaced. `docs/exposure.md` says how to check it from outside.
+//!
+//! Reads `/proc/self` and world-readable files only, so it works in a process that was made
+//! non-dumpable.
+
+#![forbid(unsafe_code)]
+
+mod json;
+mod observe;
+mod proc_net;
+mod processes;
+mod report;
+mod table;
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use observe::{Child, Descriptor, DiskFile, Observed, Process, What, observe};
+pub use report::{Kind, Report, Row, report};
+pub use table::table;
+
+/// What the program says it has open.
+#[derive(Debug, Clone, Default)]
+pub struct Declared {
+    /// listening sockets
+    pub listeners: Vec<Listener>,
+    /// files and directories
+    pub files: Vec<DeclaredFile>,
+    /// keepers that run now
+    pub keepers: Vec<Keeper>,
+    /// places that the program may connect to
+    pub outbound: Vec<Outbound>,
+}
+
+/// A listening socket that the program opened.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// the bound address
+    pub address: SocketAddr,
+    /// what it is for
+    pub purpose: String,
+    /// what a caller must show
+    pub auth: String,
+    /// whether it is open without being asked for
+    pub default: String,
+}
+
+/// A file or directory of the program.
+#[derive(Debug, Clone)]
+pub struct DeclaredFile {
+    /// absolute
+    pub path: PathBuf,
+    /// what it is for
+    pub purpose: String,
+    /// whether it stays open while the program runs; the others are looked up on disk
+    pub held: bool,
+}
+
+/// A keeper process that the program started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeper {
+    /// its process id
+    pub pid: u32,
+    /// the agent that it keeps
+    pub agent: String,
+}
+
+/// A place that the program may connect to.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    /// exactly this address and port
+    pub address: SocketAddr,
+    /// what it is for
+    pub purpose: String,
+    /// whether it is on without being asked for
+    pub default: String,
+}
+
+impl Declared {
+    /// What an instance without agents has open: its listener and its home with lock and key file.
+    pub fn instance(listener: SocketAddr, home: &Path) -> Self {
+        let default = if listener.ip().is_loopback() { "on" } else { "off; bound on request" };
+        Self {
+            listeners: vec![Listener {
+                address: listener,
+                purpose: "AgentMux surface, swarm surface and /api/v1".into(),
+                auth: "owner key, API token or agent token; GET / none".into(),
+                default: default.into(),
+            }],
+            files: vec![
+                DeclaredFile { path: home.into(), purpose: "home of the instance".into(), held: false },
+                DeclaredFile { path: home.join("lock"), purpose: "one instance per home".into(), held: true },
+                DeclaredFile {
+                    path: home.join("authkey"),
+                    purpose: "owner key for this user's programs".into(),
+                    held: false,
+                },
+            ],
+            keepers: Vec::new(),
+            outbound: Vec::new(),
+        }
+    }
+}
+
+/// Looks at the running process, in a few milliseconds. `keepers` is asked before and after each
+/// look, since agents start and end meanwhile; a difference is told only if the third look still
+/// has one.
+pub fn live(declared: &Declared, keepers: &dyn Fn() -> Vec<Keeper>) -> io::Result<Report> {
+    let look = || -> io::Result<Report> {
+        let before = keepers();
+        let mut declared = declared.clone();
+        let observed = observe(declared.files.iter().map(|file| file.path.as_path()))?;
+        let after = keepers();
+        let both = |keeper: &Keeper| before.contains(keeper) && after.contains(keeper);
+        // One that began or ended meanwhile is neither foreign nor missed.
+        let all = before.iter().chain(after.iter().filter(|keeper| !before.contains(keeper)));
+        declared.keepers = all.filter(|k| both(k) || observed.has_child(k.pid)).cloned().collect();
+        Ok(report(&declared, &observed))
+    };
+    let mut found = look()?;
+    for _ in 0..2 {
+        if found.differences == 0 {
+            break;
+        }
+        // Something may be between two states: a process just forked, a file being renamed.
+        std::thread::sleep(Duration::from_millis(3));
+        found = look()?;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,3 +10,4 @@ compile_error!("loopgate runs on Linux only: what it proves, it asks the Linux k
 
 pub mod clock;
 pub mod random;
+pub mod socket_kind;

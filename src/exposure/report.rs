@@ -1,0 +1,390 @@
+//! Declared laid over observed: one row for each thing, differences marked.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+
+use super::{
+    Child, Declared, DeclaredFile, DiskFile, Keeper, Observed,
+    observe::{Process, What},
+};
+
+/// What kind of thing a row shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// something that others can reach, or a way to our own processes
+    Socket,
+    /// a file, directory, device or kernel object
+    File,
+    /// a process that we started or inherited
+    Child,
+    /// a connection that we made
+    Outbound,
+}
+
+impl Kind {
+    /// All kinds, in the report's order.
+    pub const ALL: [Kind; 4] = [Kind::Socket, Kind::File, Kind::Child, Kind::Outbound];
+
+    /// The word in the table and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Socket => "socket",
+            Kind::File => "file",
+            Kind::Child => "child",
+            Kind::Outbound => "outbound",
+        }
+    }
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// its kind
+    pub kind: Kind,
+    /// whose it is
+    pub process: String,
+    /// where: address, path, process id
+    pub address: String,
+    /// what for
+    pub purpose: String,
+    /// who may use it
+    pub auth: String,
+    /// whether it is there without being asked for
+    pub default: String,
+    /// how many descriptors or processes the row stands for
+    pub count: u64,
+    /// whether the program says it has it
+    pub declared: bool,
+    /// whether the kernel says so
+    pub observed: bool,
+    /// what is wrong, in words
+    pub difference: Option<String>,
+}
+
+/// All rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// by kind, then in order of appearance
+    pub rows: Vec<Row>,
+    /// how many rows have a difference
+    pub differences: u64,
+}
+
+/// Lays `declared` over `observed`.
+pub fn report(declared: &Declared, observed: &Observed) -> Report {
+    let mut rows = Rows { rows: Vec::new(), seen: BTreeMap::new() };
+    listeners(&mut rows, declared, observed);
+    descriptors(&mut rows, declared, observed);
+    files(&mut rows, declared, observed);
+    children(&mut rows, declared, observed);
+    rows.finish()
+}
+
+const SELF: &str = "loopgate serve";
+const NOT_OBSERVED: &str = "declared, not observed";
+const UNDECLARED: &str = "not declared";
+const NONE: &str = "-";
+
+/// Rows under way. Equal ones become one with a count.
+struct Rows {
+    rows: Vec<Row>,
+    seen: BTreeMap<(Kind, String, String, String), usize>,
+}
+
+impl Rows {
+    fn add(&mut self, row: Row) {
+        let key = (row.kind, row.process.clone(), row.address.clone(), row.purpose.clone());
+        match self.seen.get(&key).and_then(|at| self.rows.get_mut(*at)) {
+            Some(same) => same.count = same.count.saturating_add(row.count),
+            None => {
+                self.seen.insert(key, self.rows.len());
+                self.rows.push(row);
+            }
+        }
+    }
+
+    /// Something that is there and was declared, by name or as a kind.
+    fn known(&mut self, kind: Kind, address: impl Into<String>, purpose: &str, auth: &str, default: &str) {
+        self.add(Row {
+            kind,
+            process: SELF.into(),
+            address: address.into(),
+            purpose: purpose.into(),
+            auth: auth.into(),
+            default: default.into(),
+            count: 1,
+            declared: true,
+            observed: true,
+            difference: None,
+        });
+    }
+
+    /// Something that is there and was not declared.
+    fn stray(&mut self, kind: Kind, address: impl Into<String>, what: &str) {
+        self.add(Row {
+            kind,
+            process: SELF.into(),
+            address: address.into(),
+            purpose: what.into(),
+            auth: "unknown".into(),
+            default: NONE.into(),
+            count: 1,
+            declared: false,
+            observed: true,
+            difference: Some(UNDECLARED.into()),
+        });
+    }
+
+    fn finish(mut self) -> Report {
+        self.rows.sort_by_key(|row| row.kind);
+        let differences = self.rows.iter().filter(|row| row.difference.is_some()).count();
+        Report { rows: self.rows, differences: u64::try_from(differences).unwrap_or(u64::MAX) }
+    }
+}
+
+fn listeners(rows: &mut Rows, declared: &Declared, observed: &Observed) {
+    for listener in &declared.listeners {
+        let there = observed.descriptors.iter().any(|d| d.what == What::TcpListener(listener.address));
+        rows.add(Row {
+            kind: Kind::Socket,
+            process: SELF.into(),
+            address: listener.address.to_string(),
+            purpose: listener.purpose.clone(),
+            auth: listener.auth.clone(),
+            default: listener.default.clone(),
+            count: 1,
+            declared: true,
+            observed: there,
+            difference: (!there).then(|| NOT_OBSERVED.into()),
+        });
+    }
+}
+
+fn descriptors(rows: &mut Rows, declared: &Declared, observed: &Observed) {
+    for descriptor in &observed.descriptors {
+        let standard = descriptor.fd <= 2;
+        match &descriptor.what {
+            What::TcpListener(at) => {
+                if !declared.listeners.iter().any(|listener| listener.address == *at) {
+                    rows.stray(Kind::Socket, at.to_string(), "listening TCP socket");
+                }
+            }
+            What::Tcp { local, remote } => tcp(rows, declared, *local, *remote),
+            What::TcpUnconnected => {
+                rows.known(Kind::Socket, "no address", "TCP connection that its peer has reset", NONE, NONE);
+            }
+            What::Udp { local, remote } if remote.port() == 0 => {
+                rows.stray(Kind::Socket, local.to_string(), "UDP socket");
+            }
+            What::Udp { remote, .. } => rows.stray(Kind::Outbound, remote.to_string(), "UDP"),
+            What::UnixNamed { path, listening: true } => {
+                rows.stray(Kind::Socket, clean(path), "listening unix socket");
+            }
+            What::UnixPair | What::UnixTo { .. } | What::UnixNamed { .. } | What::Pipe if standard => {
+                standard_stream(rows, descriptor.fd, "pipe");
+            }
+            What::UnixNamed { path, listening: false } => {
+                rows.stray(Kind::Socket, clean(path), "unix socket")
+            }
+            What::UnixPair => {
+                rows.known(
+                    Kind::Socket,
+                    "socketpair",
+                    "between our own processes and threads",
+                    "inherited only",
+                    NONE,
+                );
+            }
+            What::UnixTo { pid } => {
+                let to = pid.map_or("another process".into(), |pid| format!("process {pid}"));
+                rows.stray(Kind::Outbound, format!("unix socket of {to}"), "unix connection");
+            }
+            What::SocketDiagnosis => {
+                rows.known(
+                    Kind::Socket,
+                    "netlink",
+                    "asks the kernel whose a connection is",
+                    "the kernel",
+                    "on",
+                );
+            }
+            What::OtherSocket(kind) => rows.stray(Kind::Socket, kind.clone(), "socket"),
+            What::File(path) => file(rows, declared, descriptor.fd, path),
+            What::Device(path) => device(rows, descriptor.fd, path),
+            What::Pipe => rows.stray(Kind::File, "pipe", "pipe"),
+            What::Kernel(kind) => kernel_object(rows, kind),
+        }
+    }
+}
+
+fn tcp(rows: &mut Rows, declared: &Declared, local: SocketAddr, remote: SocketAddr) {
+    let accepted_on = declared.listeners.iter().find(|listener| {
+        let at = listener.address;
+        at == local || (at.ip().is_unspecified() && at.port() == local.port())
+    });
+    if let Some(listener) = accepted_on {
+        rows.known(
+            Kind::Socket,
+            format!("{local} from {}", remote.ip()),
+            "accepted connections",
+            &listener.auth,
+            "on request",
+        );
+    } else if let Some(outbound) = declared.outbound.iter().find(|outbound| outbound.address == remote) {
+        rows.known(Kind::Outbound, remote.to_string(), &outbound.purpose, NONE, &outbound.default);
+    } else {
+        rows.stray(Kind::Outbound, remote.to_string(), "TCP connection");
+    }
+}
+
+fn standard_stream(rows: &mut Rows, fd: u32, to: &str) {
+    let name = match fd {
+        0 => "stdin",
+        1 => "stdout",
+        _ => "stderr",
+    };
+    rows.known(Kind::File, format!("{name}: {to}"), "standard stream, from who started it", NONE, "on");
+}
+
+fn file(rows: &mut Rows, declared: &Declared, fd: u32, path: &Path) {
+    let shown = clean(&path.to_string_lossy());
+    if fd <= 2 {
+        standard_stream(rows, fd, &shown);
+    } else if path.starts_with("/proc/") {
+        rows.known(Kind::File, "/proc", "facts about processes and sockets", "read only", "on request");
+    } else if !declared.files.iter().any(|file| file.path == path) {
+        rows.stray(Kind::File, shown, "open file");
+    }
+}
+
+fn device(rows: &mut Rows, fd: u32, path: &Path) {
+    let shown = clean(&path.to_string_lossy());
+    if fd <= 2 {
+        return standard_stream(rows, fd, &shown);
+    }
+    match shown.as_str() {
+        "/dev/null" => rows.known(Kind::File, shown, "in reserve for when descriptors run out", NONE, "on"),
+        "/dev/ptmx" | "/dev/pts/ptmx" => {
+            rows.known(Kind::File, shown, "terminals of agents, our side", NONE, "per agent")
+        }
+        terminal if terminal.starts_with("/dev/pts/") => {
+            rows.known(Kind::File, "/dev/pts", "terminal on its way to a new agent", NONE, "per agent");
+        }
+        _ => rows.stray(Kind::File, shown, "open device"),
+    }
+}
+
+fn kernel_object(rows: &mut Rows, kind: &str) {
+    let purpose = match kind {
+        "eventfd" => "wakes a thread",
+        "pidfd" => "tells of a process's end",
+        "signalfd" => "receives signals",
+        "eventpoll" => "waits for several descriptors",
+        "timerfd" => "wakes a thread at a time",
+        _ => return rows.stray(Kind::File, clean(kind), "kernel object"),
+    };
+    rows.known(Kind::File, kind, purpose, NONE, "on");
+}
+
+fn files(rows: &mut Rows, declared: &Declared, observed: &Observed) {
+    for file in &declared.files {
+        let disk = observed.files.iter().find(|disk| disk.path == file.path);
+        let open = observed.descriptors.iter().any(|d| d.what == What::File(file.path.clone()));
+        rows.add(Row {
+            kind: Kind::File,
+            process: SELF.into(),
+            address: clean(&file.path.to_string_lossy()),
+            purpose: file.purpose.clone(),
+            auth: disk.map_or(NONE.into(), |disk| format!("mode {:04o}", disk.mode)),
+            default: "on".into(),
+            count: 1,
+            declared: true,
+            observed: disk.is_some(),
+            difference: file_difference(file, disk, open, observed.uid),
+        });
+    }
+}
+
+fn file_difference(
+    file: &DeclaredFile,
+    disk: Option<&DiskFile>,
+    open: bool,
+    uid: Option<u32>,
+) -> Option<String> {
+    let Some(disk) = disk else { return Some(NOT_OBSERVED.into()) };
+    if disk.symlink {
+        return Some("is a symbolic link".into());
+    }
+    if uid.is_some_and(|uid| uid != disk.uid) {
+        return Some(format!("belongs to user {}", disk.uid));
+    }
+    if disk.mode & 0o077 != 0 {
+        return Some("other users have access".into());
+    }
+    (file.held && !open).then(|| "exists, but is not held open".into())
+}
+
+fn children(rows: &mut Rows, declared: &Declared, observed: &Observed) {
+    for keeper in &declared.keepers {
+        match observed.children.iter().find(|child| child.process.pid == keeper.pid) {
+            Some(child) => {
+                rows.add(keeper_row(keeper, true));
+                tree(rows, keeper, child);
+            }
+            None => rows.add(keeper_row(keeper, false)),
+        }
+    }
+    for child in &observed.children {
+        if declared.keepers.iter().any(|keeper| keeper.pid == child.process.pid) {
+            continue;
+        }
+        let below = child.descendants.len();
+        let what = match below {
+            0 => "child process".to_owned(),
+            _ => format!("child process with {below} below it"),
+        };
+        let Process { pid, name } = &child.process;
+        rows.stray(Kind::Child, format!("pid {pid} ({})", clean(name)), &what);
+    }
+}
+
+fn keeper_row(keeper: &Keeper, there: bool) -> Row {
+    Row {
+        kind: Kind::Child,
+        process: "loopgate keeper".into(),
+        address: format!("pid {}", keeper.pid),
+        purpose: format!("holds and ends what {} runs", clean(&keeper.agent)),
+        auth: "inherited socketpair".into(),
+        default: "per agent".into(),
+        count: 1,
+        declared: true,
+        observed: there,
+        difference: (!there).then(|| NOT_OBSERVED.into()),
+    }
+}
+
+/// What an agent runs: declared as a whole, since the agent decides what it starts.
+fn tree(rows: &mut Rows, keeper: &Keeper, child: &Child) {
+    let Some(first) = child.descendants.first() else { return };
+    rows.add(Row {
+        kind: Kind::Child,
+        process: clean(&keeper.agent),
+        address: format!("pid {} ({})", first.pid, clean(&first.name)),
+        purpose: "what the agent runs".into(),
+        auth: "agent token".into(),
+        default: "per agent".into(),
+        count: u64::try_from(child.descendants.len()).unwrap_or(u64::MAX),
+        declared: true,
+        observed: true,
+        difference: None,
+    });
+}
+
+/// Names and paths can be chosen by others: what could steer a terminal becomes `?`.
+fn clean(text: &str) -> String {
+    let invisible = |c: char| {
+        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
+    };
+    text.chars().map(|c| if c.is_control() || invisible(c) { '?' } else { c }).collect()
+}

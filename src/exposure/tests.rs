@@ -1,0 +1,199 @@
+use std::path::PathBuf;
+
+use super::*;
+
+fn declared() -> Declared {
+    let mut declared = Declared::instance("127.0.0.1:4711".parse().unwrap(), Path::new("/home/u/.loopgate"));
+    declared.keepers.push(Keeper { pid: 50, agent: "first".into() });
+    declared
+}
+
+/// What an instance with one agent and nothing else has open.
+fn plain() -> Observed {
+    let at = "127.0.0.1:4711".parse().unwrap();
+    let lock = PathBuf::from("/home/u/.loopgate/lock");
+    let disk = |path: &str, mode| DiskFile { path: path.into(), mode, uid: 1000, symlink: false };
+    let process = |pid, name: &str| Process { pid, name: name.into() };
+    Observed {
+        descriptors: [
+            (0, What::Device("/dev/null".into())),
+            (1, What::Pipe),
+            (2, What::UnixTo { pid: Some(7) }),
+            (3, What::File(lock)),
+            (4, What::TcpListener(at)),
+            (5, What::Tcp { local: at, remote: "127.0.0.1:50000".parse().unwrap() }),
+            (6, What::Tcp { local: at, remote: "127.0.0.1:50001".parse().unwrap() }),
+            (7, What::UnixPair),
+            (8, What::Kernel("eventfd".into())),
+            (9, What::Kernel("pidfd".into())),
+            (10, What::Device("/dev/ptmx".into())),
+            (11, What::Device("/dev/null".into())),
+        ]
+        .map(|(fd, what)| Descriptor { fd, what })
+        .to_vec(),
+        children: vec![Child {
+            process: process(50, "loopgate"),
+            descendants: vec![process(51, "sh"), process(52, "cat")],
+        }],
+        files: vec![
+            disk("/home/u/.loopgate", 0o700),
+            disk("/home/u/.loopgate/lock", 0o600),
+            disk("/home/u/.loopgate/authkey", 0o600),
+        ],
+        uid: Some(1000),
+    }
+}
+
+fn differences(observed: &Observed) -> Vec<(Kind, String, String)> {
+    let report = report(&declared(), observed);
+    let marked: Vec<_> =
+        report.rows.into_iter().filter_map(|row| Some((row.kind, row.address, row.difference?))).collect();
+    assert_eq!(report.differences, marked.len() as u64);
+    marked
+}
+
+#[test]
+fn what_is_declared_and_nothing_else_makes_no_difference() {
+    assert_eq!(differences(&plain()), []);
+}
+
+#[test]
+fn every_undeclared_thing_is_marked() {
+    let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+    for (what, kind, address) in [
+        (What::TcpListener(at("0.0.0.0:4711")), Kind::Socket, "0.0.0.0:4711"),
+        (What::TcpListener(at("127.0.0.1:4712")), Kind::Socket, "127.0.0.1:4712"),
+        (
+            What::Tcp { local: at("127.0.0.1:4712"), remote: at("192.0.2.1:443") },
+            Kind::Outbound,
+            "192.0.2.1:443",
+        ),
+        // Our port on another address is no connection of our listener.
+        (
+            What::Tcp { local: at("10.0.0.1:4711"), remote: at("192.0.2.1:80") },
+            Kind::Outbound,
+            "192.0.2.1:80",
+        ),
+        (What::Udp { local: at("0.0.0.0:5353"), remote: at("0.0.0.0:0") }, Kind::Socket, "0.0.0.0:5353"),
+        (What::Udp { local: at("127.0.0.1:9"), remote: at("192.0.2.1:53") }, Kind::Outbound, "192.0.2.1:53"),
+        (What::UnixNamed { path: "@x\u{1b}[2J".into(), listening: true }, Kind::Socket, "@x?[2J"),
+        (What::UnixTo { pid: Some(9) }, Kind::Outbound, "unix socket of process 9"),
+        (
+            What::OtherSocket("family 40, type 1, protocol 0".into()),
+            Kind::Socket,
+            "family 40, type 1, protocol 0",
+        ),
+        (What::File("/etc/passwd".into()), Kind::File, "/etc/passwd"),
+        (
+            What::File("/home/u/.loopgate/lock (deleted)".into()),
+            Kind::File,
+            "/home/u/.loopgate/lock (deleted)",
+        ),
+        (What::Device("/dev/mem".into()), Kind::File, "/dev/mem"),
+        (What::Pipe, Kind::File, "pipe"),
+        (What::Kernel("io_uring".into()), Kind::File, "io_uring"),
+    ] {
+        let mut observed = plain();
+        observed.descriptors.push(Descriptor { fd: 20, what });
+        assert_eq!(differences(&observed), [(kind, address.to_owned(), "not declared".to_owned())]);
+    }
+}
+
+#[test]
+fn an_undeclared_child_is_marked() {
+    let mut observed = plain();
+    let process = Process { pid: 60, name: "nc\n".into() };
+    observed.children.push(Child { process, descendants: Vec::new() });
+    assert_eq!(differences(&observed), [(Kind::Child, "pid 60 (nc?)".into(), "not declared".into())]);
+}
+
+#[test]
+fn a_declared_thing_that_is_not_there_is_marked() {
+    let mut observed = plain();
+    observed.descriptors.retain(|d| !matches!(d.what, What::TcpListener(_) | What::File(_)));
+    observed.children.clear();
+    observed.files.pop();
+    let marked = differences(&observed);
+    assert_eq!(
+        marked.iter().map(|(kind, _, difference)| (*kind, difference.as_str())).collect::<Vec<_>>(),
+        [
+            (Kind::Socket, "declared, not observed"),
+            (Kind::File, "exists, but is not held open"),
+            (Kind::File, "declared, not observed"),
+            (Kind::Child, "declared, not observed"),
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_others_may_read_or_own_is_marked() {
+    for (change, difference) in [
+        ((|file| file.mode = 0o644) as fn(&mut DiskFile), "other users have access"),
+        (|file| file.uid = 0, "belongs to user 0"),
+        (|file| file.symlink = true, "is a symbolic link"),
+    ] {
+        let mut observed = plain();
+        change(observed.files.last_mut().unwrap());
+        assert_eq!(
+            differences(&observed),
+            [(Kind::File, "/home/u/.loopgate/authkey".to_owned(), difference.to_owned())]
+        );
+    }
+}
+
+#[test]
+fn a_wildcard_listener_knows_its_connections() {
+    let declared = Declared::instance("0.0.0.0:4711".parse().unwrap(), Path::new("/home/u/.loopgate"));
+    let mut observed = plain();
+    observed.descriptors = vec![
+        Descriptor { fd: 3, what: What::File("/home/u/.loopgate/lock".into()) },
+        Descriptor { fd: 4, what: What::TcpListener("0.0.0.0:4711".parse().unwrap()) },
+        Descriptor {
+            fd: 5,
+            what: What::Tcp {
+                local: "192.0.2.5:4711".parse().unwrap(),
+                remote: "192.0.2.9:40000".parse().unwrap(),
+            },
+        },
+    ];
+    observed.children.clear();
+    assert_eq!(report(&declared, &observed).differences, 0);
+}
+
+#[test]
+fn equal_things_are_one_row_with_a_count() {
+    let report = report(&declared(), &plain());
+    let accepted = report.rows.iter().find(|row| row.purpose == "accepted connections").unwrap();
+    assert_eq!((accepted.address.as_str(), accepted.count), ("127.0.0.1:4711 from 127.0.0.1", 2));
+    let agent = report.rows.iter().find(|row| row.process == "first").unwrap();
+    assert_eq!((agent.address.as_str(), agent.count), ("pid 51 (sh)", 2));
+}
+
+#[test]
+fn the_report_survives_json_and_the_reader_counts_differences_itself() {
+    let mut observed = plain();
+    observed.descriptors.push(Descriptor { fd: 20, what: What::Pipe });
+    let written = report(&declared(), &observed);
+    let mut value = written.to_json();
+    assert_eq!(Report::from_json(&value), Some(written));
+    value["differences"] = 0.into();
+    assert_eq!(Report::from_json(&value).unwrap().differences, 1);
+    value["rows"][0]["observed"] = "yes".into();
+    assert_eq!(Report::from_json(&value), None);
+}
+
+#[test]
+fn the_table_marks_differences_and_stays_within_120_columns() {
+    let mut observed = plain();
+    let path = format!("/home/u/{}/{}", "long ".repeat(20), "x".repeat(200));
+    observed.descriptors.push(Descriptor { fd: 20, what: What::File(path.into()) });
+    let text = table(&report(&declared(), &observed));
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    let marked: Vec<&str> = text.lines().filter(|line| line.starts_with('!')).collect();
+    assert!(marked.first().unwrap().contains("/home/u/long"), "{text}");
+    assert!(marked.last().unwrap().contains("not declared"), "{text}");
+    assert!(text.ends_with("1 difference between declared and observed, marked !\n"), "{text}");
+    let plain = table(&report(&declared(), &plain()));
+    assert!(plain.ends_with("no difference between declared and observed\n"), "{plain}");
+    assert!(!plain.contains('!'), "{plain}");
+}
