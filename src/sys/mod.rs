@@ -9,5 +9,16 @@
 compile_error!("loopgate runs on Linux only: what it proves, it asks the Linux kernel for");
 
 pub mod clock;
+pub mod env;
+pub mod poll;
+pub mod process;
+pub mod pty;
 pub mod random;
+pub mod signal;
 pub mod socket_kind;
+pub mod tty;
+
+/// The error of a call that answers -1 for one.
+fn checked(answer: libc::c_int) -> std::io::Result<()> {
+    if answer == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,83 @@
+//! Waiting for descriptors, and waking the thread that waits.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    marker::PhantomData,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    time::Duration,
+};
+
+/// One descriptor to wait for, and after [`poll`] what happened to it.
+#[repr(transparent)]
+pub struct Entry<'fd> {
+    raw: libc::pollfd,
+    fd: PhantomData<BorrowedFd<'fd>>,
+}
+
+impl<'fd> Entry<'fd> {
+    /// Waits for `fd` to be readable, writable or both; errors and hang-ups are always reported.
+    pub fn new(fd: BorrowedFd<'fd>, read: bool, write: bool) -> Self {
+        let events = if read { libc::POLLIN } else { 0 } | if write { libc::POLLOUT } else { 0 };
+        let raw = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+        Self { raw, fd: PhantomData }
+    }
+
+    /// Reading will not block: bytes, the end or an error are there.
+    pub fn readable(&self) -> bool {
+        self.raw.revents & (libc::POLLIN | libc::POLLHUP | libc::POLLERR) != 0
+    }
+
+    /// Writing will not block.
+    pub fn writable(&self) -> bool {
+        self.raw.revents & (libc::POLLOUT | libc::POLLERR) != 0
+    }
+}
+
+/// Waits until an entry is ready or `timeout` has passed (`None`: without end). Returns how many
+/// are ready; an interrupting signal counts as none.
+pub fn poll(entries: &mut [Entry<'_>], timeout: Option<Duration>) -> io::Result<usize> {
+    // Rounded up: a wait that ends a fraction too early would spin until its time has come.
+    let ms = timeout.map_or(-1, |t| i32::try_from(t.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
+    // SAFETY: Entry is a transparent pollfd, so the slice is an array of `len` valid pollfds that
+    // the kernel may write to; the borrow in Entry keeps every descriptor open.
+    let ready = unsafe { libc::poll(entries.as_mut_ptr().cast(), entries.len() as libc::nfds_t, ms) };
+    match usize::try_from(ready) {
+        Ok(ready) => Ok(ready),
+        Err(_) => match io::Error::last_os_error() {
+            e if e.kind() == io::ErrorKind::Interrupted => Ok(0),
+            e => Err(e),
+        },
+    }
+}
+
+/// A descriptor that becomes readable when another thread calls [`Wake::wake`].
+#[derive(Debug)]
+pub struct Wake(File);
+
+impl Wake {
+    /// A new one, not yet woken.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: takes no pointers; the result is checked before it is used.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        super::checked(fd)?;
+        // SAFETY: eventfd has just made this descriptor, and nobody else owns it.
+        Ok(Self(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
+    }
+
+    /// Wakes the waiting thread. Never blocks: a full counter means that it is awake anyway.
+    pub fn wake(&self) {
+        let _ = (&self.0).write(&1u64.to_ne_bytes());
+    }
+
+    /// Takes all wakes so far.
+    pub fn clear(&self) {
+        let _ = (&self.0).read(&mut [0; 8]);
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,82 @@
+//! Signals as readable events: blocked for the process, read from a descriptor.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    mem,
+    os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
+    ptr,
+};
+
+/// The numbers that callers need without depending on libc.
+pub use libc::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGWINCH};
+
+/// A descriptor that is readable when one of its signals is pending. The signals are blocked from
+/// its creation on, in the calling thread and in those it starts later: create it first of all.
+#[derive(Debug)]
+pub struct SignalFd(File);
+
+impl SignalFd {
+    /// Blocks `signals` and makes them readable.
+    pub fn new(signals: &[i32]) -> io::Result<Self> {
+        let set = block(signals)?;
+        // SAFETY: `set` is an initialised sigset_t that outlives the call.
+        let fd = unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        super::checked(fd)?;
+        // SAFETY: signalfd has just made this descriptor, and nobody else owns it.
+        Ok(Self(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
+    }
+
+    /// The number of one pending signal, if there is one.
+    pub fn take(&self) -> io::Result<Option<i32>> {
+        let mut info = [0u8; mem::size_of::<libc::signalfd_siginfo>()];
+        match (&self.0).read(&mut info) {
+            // The number is the first field of signalfd_siginfo.
+            Ok(_) => Ok(Some(i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Blocks `signals` in the calling thread and in those it starts later.
+fn block(signals: &[i32]) -> io::Result<libc::sigset_t> {
+    let mut set = empty();
+    for &signal in signals {
+        // SAFETY: `set` is initialised; a number that is no signal is an error, not a fault.
+        super::checked(unsafe { libc::sigaddset(&mut set, signal) })?;
+    }
+    // SAFETY: `set` is initialised, and no old set is asked for.
+    match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut()) } {
+        0 => Ok(set),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// Gives every signal its default action and blocks none: what a started program expects. Only
+/// async-signal-safe calls, so that it may run between fork and exec.
+pub(super) fn reset_all() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is a valid action for every number; for SIGKILL, SIGSTOP and the two
+        // that libc keeps for itself the call fails and changes nothing.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: the set is initialised, and no old set is asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &empty(), ptr::null_mut()) };
+}
+
+fn empty() -> libc::sigset_t {
+    // SAFETY: sigset_t is an array of integers, for which zero is a valid value; sigemptyset then
+    // gives it its meaning.
+    unsafe {
+        let mut set = mem::zeroed();
+        libc::sigemptyset(&mut set);
+        set
+    }
+}
