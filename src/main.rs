@@ -3,5 +3,8 @@
 #![forbid(unsafe_code)]
 
 fn main() -> std::process::ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "keeper") {
+        return loopgate::agent::keeper::run();
+    }
     std::process::ExitCode::SUCCESS
 }

@@ -1,1 +1,20 @@
-//! (being built)
+//! An agent's life: started under a keeper, in a terminal of its own, until nothing of it is left.
+//!
+//! One thread forks and reaps ("spawner"); one keeper process per agent holds the agent's tree and
+//! ends it, whoever of the instance, the keeper and the agent dies first; one thread per agent
+//! ("term-<name>") moves the bytes of its terminal, so that two deliveries never interleave. What
+//! may be typed, and by whom, is decided elsewhere.
+
+#![forbid(unsafe_code)]
+
+mod handle;
+pub mod keeper;
+mod registry;
+mod types;
+
+pub use handle::Agent;
+pub use registry::{Agents, Settings};
+pub use types::{
+    BeyondEnd, Delivery, Exit, InputError, Output, Record, ResizeError, StartError, StartSpec, State,
+    StopError, Submit,
+};
