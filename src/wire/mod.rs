@@ -5,8 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod base64;
 pub mod clock;
 pub mod head;
 pub mod id;
+pub mod json;
 pub mod secret;
 pub mod uuid;

@@ -1,0 +1,242 @@
+//! JSON with precise errors: whoever sends a wrong field is told which one and what it must be.
+//!
+//! Fields that nobody asks for are ignored, and `null` counts as absent where a field may be
+//! absent (spec agentmux B.1). Depth is bounded by serde_json (128), size by the route's limit.
+
+use std::{fmt, ops::RangeInclusive};
+
+use serde_json::{Map, Value};
+
+/// Parses a body.
+pub fn parse(body: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(body).map_err(|error| Error::Syntax { line: error.line(), column: error.column() })
+}
+
+/// What is wrong with a body. The text never repeats what was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// not JSON; where it stops being JSON, counted from 1
+    Syntax {
+        /// line
+        line: usize,
+        /// column
+        column: usize,
+    },
+    /// JSON, but not an object
+    NotAnObject,
+    /// a required field is not there
+    Missing {
+        /// its name
+        field: &'static str,
+    },
+    /// a field is there and is not what it must be
+    Wrong {
+        /// its name
+        field: &'static str,
+        /// what it must be, to be read after "must be"
+        must_be: String,
+    },
+}
+
+impl Error {
+    /// The field to blame, if it is one.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Error::Syntax { .. } | Error::NotAnObject => None,
+            Error::Missing { field } | Error::Wrong { field, .. } => Some(field),
+        }
+    }
+
+    /// Stable code of the answer.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Syntax { .. } => "bad_json",
+            Error::NotAnObject => "not_an_object",
+            Error::Missing { .. } => "missing_field",
+            Error::Wrong { .. } => "wrong_field",
+        }
+    }
+
+    /// A field that is there and is not what it must be.
+    pub fn wrong(field: &'static str, must_be: impl Into<String>) -> Self {
+        Error::Wrong { field, must_be: must_be.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Syntax { line, column } => {
+                write!(f, "the body is not JSON: line {line}, column {column}")
+            }
+            Error::NotAnObject => f.write_str("the body must be a JSON object"),
+            Error::Missing { field } => write!(f, "field '{field}' is missing"),
+            Error::Wrong { field, must_be } => write!(f, "field '{field}' must be {must_be}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The fields of a JSON object.
+#[derive(Debug, Clone, Copy)]
+pub struct Fields<'a>(&'a Map<String, Value>);
+
+impl<'a> Fields<'a> {
+    /// The fields of `value`.
+    pub fn of(value: &'a Value) -> Result<Self, Error> {
+        value.as_object().map(Self).ok_or(Error::NotAnObject)
+    }
+
+    /// A string.
+    pub fn text(self, field: &'static str) -> Result<&'a str, Error> {
+        required(field, self.optional_text(field))
+    }
+
+    /// A string, absent or null.
+    pub fn optional_text(self, field: &'static str) -> Result<Option<&'a str>, Error> {
+        self.read(field, "a string", Value::as_str)
+    }
+
+    /// A whole number from `range`.
+    pub fn whole(self, field: &'static str, range: RangeInclusive<u64>) -> Result<u64, Error> {
+        required(field, self.optional_whole(field, range))
+    }
+
+    /// A whole number from `range`, absent or null.
+    pub fn optional_whole(
+        self,
+        field: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Error> {
+        self.read(field, "", |value| value.as_u64().filter(|number| range.contains(number))).map_err(|_| {
+            Error::wrong(field, format!("a whole number from {} to {}", range.start(), range.end()))
+        })
+    }
+
+    /// `true` or `false`; `default` when absent. Null is wrong (spec agentmux B.1).
+    pub fn flag(self, field: &'static str, default: bool) -> Result<bool, Error> {
+        match self.0.get(field) {
+            None => Ok(default),
+            Some(value) => value.as_bool().ok_or_else(|| Error::wrong(field, "true or false")),
+        }
+    }
+
+    /// One of some words, absent or null.
+    pub fn optional_word<T: Copy>(
+        self,
+        field: &'static str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, Error> {
+        let find = |value: &'a Value| {
+            let text = value.as_str()?;
+            words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning)
+        };
+        self.read(field, "", find).map_err(|_| {
+            let list: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            Error::wrong(field, list.join(" or "))
+        })
+    }
+
+    /// An array of strings.
+    pub fn texts(self, field: &'static str) -> Result<Vec<&'a str>, Error> {
+        required(field, self.optional_texts(field))
+    }
+
+    /// An array of strings, absent or null.
+    pub fn optional_texts(self, field: &'static str) -> Result<Option<Vec<&'a str>>, Error> {
+        self.read(field, "an array of strings", |value| value.as_array()?.iter().map(Value::as_str).collect())
+    }
+
+    /// An object whose values are strings, absent or null.
+    pub fn optional_text_map(self, field: &'static str) -> Result<Option<Vec<(&'a str, &'a str)>>, Error> {
+        self.read(field, "an object of strings", |value| {
+            value.as_object()?.iter().map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect()
+        })
+    }
+
+    fn read<T>(
+        self,
+        field: &'static str,
+        must_be: &str,
+        read: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        match self.0.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => read(value).map(Some).ok_or_else(|| Error::wrong(field, must_be)),
+        }
+    }
+}
+
+fn required<T>(field: &'static str, value: Result<Option<T>, Error>) -> Result<T, Error> {
+    value?.ok_or(Error::Missing { field })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn message<T: fmt::Debug>(result: Result<T, Error>) -> String {
+        result.expect_err("an error").to_string()
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_what_it_must_be() {
+        let value = json!({"rows": 1, "name": 3, "cols": "80", "env": {"A": 1}, "submit": "twice", "command": ["a", 1],
+                           "half": 2.5, "minus": -1, "idle": null, "none": null});
+        let fields = Fields::of(&value).expect("an object");
+        assert_eq!(
+            message(fields.optional_whole("rows", 2..=500)),
+            "field 'rows' must be a whole number from 2 to 500"
+        );
+        assert_eq!(
+            message(fields.whole("cols", 2..=1000)),
+            "field 'cols' must be a whole number from 2 to 1000"
+        );
+        assert_eq!(message(fields.whole("half", 0..=9)), "field 'half' must be a whole number from 0 to 9");
+        assert_eq!(message(fields.whole("minus", 0..=9)), "field 'minus' must be a whole number from 0 to 9");
+        assert_eq!(message(fields.text("name")), "field 'name' must be a string");
+        assert_eq!(message(fields.text("target")), "field 'target' is missing");
+        assert_eq!(message(fields.text("none")), "field 'none' is missing");
+        assert_eq!(message(fields.texts("command")), "field 'command' must be an array of strings");
+        assert_eq!(message(fields.optional_text_map("env")), "field 'env' must be an object of strings");
+        assert_eq!(
+            message(fields.optional_word("submit", &[("thrice", 3), ("once", 1)])),
+            "field 'submit' must be \"thrice\" or \"once\""
+        );
+        assert_eq!(message(fields.flag("idle", false)), "field 'idle' must be true or false");
+        assert_eq!(message(Fields::of(&json!([]))), "the body must be a JSON object");
+        assert_eq!(message(parse(b"{\n bad")), "the body is not JSON: line 2, column 2");
+        assert_eq!(message(parse(b"")), "the body is not JSON: line 1, column 0");
+    }
+
+    #[test]
+    fn absent_and_null_are_the_same_where_a_field_may_be_absent() {
+        let value = json!({"a": null, "unknown": [1]});
+        let fields = Fields::of(&value).expect("an object");
+        assert_eq!(fields.optional_text("a"), Ok(None));
+        assert_eq!(fields.optional_text("b"), Ok(None));
+        assert_eq!(fields.optional_texts("a"), Ok(None));
+        assert_eq!(fields.flag("b", true), Ok(true));
+    }
+
+    #[test]
+    fn a_right_field_is_read() {
+        let value = json!({"t": "x", "n": 24, "f": true, "l": ["a", "b"], "m": {"K": "V"}, "w": "once"});
+        let fields = Fields::of(&value).expect("an object");
+        assert_eq!(fields.text("t"), Ok("x"));
+        assert_eq!(fields.whole("n", 2..=500), Ok(24));
+        assert_eq!(fields.flag("f", false), Ok(true));
+        assert_eq!(fields.texts("l"), Ok(vec!["a", "b"]));
+        assert_eq!(fields.optional_text_map("m"), Ok(Some(vec![("K", "V")])));
+        assert_eq!(fields.optional_word("w", &[("once", 1)]), Ok(Some(1)));
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = "[".repeat(100_000);
+        assert!(matches!(parse(deep.as_bytes()), Err(Error::Syntax { .. })));
+    }
+}
