@@ -107,8 +107,12 @@ limits! {
     MAIL_BYTES: usize = 256 * 1024 * 1024, "bytes", "undelivered_bytes_are_bounded";
     #[doc = "names in the directory of registered agents"]
     DIRECTORY: usize = 4_096, "count", "registrations_are_bounded";
-    #[doc = "audit entries kept in memory"]
+    #[doc = "a registration's block and tab, each"]
+    REGISTRATION_TEXT: usize = 256, "bytes", "a_registrations_texts_are_bounded";
+    #[doc = "audit entries kept in memory, and as many refusals"]
     AUDIT_ENTRIES: usize = 1_000, "count", "the_audit_keeps_the_newest_entries";
+    #[doc = "a text that an audit entry repeats: source, target, request id"]
+    AUDIT_TEXT: usize = 256, "bytes", "an_audit_entrys_texts_are_bounded";
     #[doc = "refusals written to the audit a second"]
     AUDIT_REFUSALS_PER_SECOND: u32 = 10, "per second", "refusals_are_audited_at_a_bounded_rate";
     #[doc = "fewest rows of a screen"]

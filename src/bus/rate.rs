@@ -1,0 +1,205 @@
+//! How fast text may be typed: fixed windows of one second (spec agentmux E.5), by sender, by
+//! target and in all, so that no sender and no target can starve the others (design section 6).
+//!
+//! `now` is a parameter. Memory is bounded without counting: an entry exists only for an inject
+//! that was let through, of which there are at most [`limits::INJECT_TOTAL`] a second.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+};
+
+use crate::limits;
+
+/// Who sends, as far as the limits go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sender<'a> {
+    /// the owner, under a source name that is his to choose; all of them together have a limit too
+    Owner(&'a str),
+    /// an agent, whom its token names
+    Agent(&'a str),
+    /// the operator, by the API token
+    Api,
+    /// another instance
+    Peer,
+}
+
+/// Which limit was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// of this sender
+    Sender,
+    /// of the owner over all source names
+    Owner,
+    /// of this target
+    Target,
+    /// of the instance
+    Total,
+}
+
+impl Reached {
+    /// The limit, in words.
+    pub fn sentence(self) -> String {
+        match self {
+            Reached::Sender => format!("{} a second from one sender", limits::INJECT_PER_SENDER),
+            Reached::Owner => format!("{} a second from the owner", limits::INJECT_OWNER),
+            Reached::Target => format!("{} a second to one target", limits::INJECT_PER_TARGET),
+            Reached::Total => format!("{} a second in all", limits::INJECT_TOTAL),
+        }
+    }
+}
+
+/// The windows of all senders and targets.
+#[derive(Debug, Default)]
+pub struct Rates {
+    total: Window,
+    owner: Window,
+    /// Keyed by a hash with a random key: names of any length take the same room, and nobody can
+    /// aim at another's window.
+    senders: HashMap<u64, Window>,
+    targets: HashMap<u64, Window>,
+    hash: RandomState,
+}
+
+impl Rates {
+    /// Counts one inject, or says which limit forbids it. What is refused counts nowhere.
+    pub fn take(&mut self, sender: Sender<'_>, target: &str, now: u64) -> Result<(), Reached> {
+        let sender_key = self.hash.hash_one(sender);
+        let target_key = self.hash.hash_one(target);
+        let owner = matches!(sender, Sender::Owner(_));
+        let used = |windows: &HashMap<u64, Window>, key| windows.get(key).map_or(0, |w| w.used(now));
+        for (used, limit, reached) in [
+            (used(&self.senders, &sender_key), limits::INJECT_PER_SENDER, Reached::Sender),
+            (if owner { self.owner.used(now) } else { 0 }, limits::INJECT_OWNER, Reached::Owner),
+            (used(&self.targets, &target_key), limits::INJECT_PER_TARGET, Reached::Target),
+            (self.total.used(now), limits::INJECT_TOTAL, Reached::Total),
+        ] {
+            if used >= limit {
+                return Err(reached);
+            }
+        }
+        self.total.count(now);
+        if owner {
+            self.owner.count(now);
+        }
+        for (windows, key) in [(&mut self.senders, sender_key), (&mut self.targets, target_key)] {
+            if windows.len() >= SWEEP_AT {
+                windows.retain(|_, window| window.used(now) > 0);
+            }
+            windows.entry(key).or_default().count(now);
+        }
+        Ok(())
+    }
+}
+
+/// Over twice what two windows let through, so that a sweep always finds enough to drop.
+const SWEEP_AT: usize = 4 * limits::INJECT_TOTAL as usize;
+
+const WINDOW_MS: u64 = 1_000;
+
+/// A window begins with the first use after the last one ended.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Window {
+    since: u64,
+    used: u32,
+}
+
+impl Window {
+    /// Uses within the window that `now` is in.
+    pub fn used(&self, now: u64) -> u32 {
+        if now.saturating_sub(self.since) < WINDOW_MS { self.used } else { 0 }
+    }
+
+    /// Counts one use.
+    pub fn count(&mut self, now: u64) {
+        if self.used(now) == 0 {
+            *self = Window { since: now, used: 0 };
+        }
+        self.used = self.used.saturating_add(1);
+    }
+
+    /// Counts one use unless `limit` is reached.
+    #[must_use]
+    pub fn take(&mut self, limit: u32, now: u64) -> bool {
+        let free = self.used(now) < limit;
+        if free {
+            self.count(now);
+        }
+        free
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_l29_a_limit_passes_as_many_as_it_says() {
+        let mut window = Window::default();
+        assert!((0..3).all(|_| window.take(3, 5)));
+        let mut window = Window::default();
+        assert!(window.take(2, 5) && window.take(2, 5) && !window.take(2, 5));
+        assert!(!window.take(2, 1_004) && window.take(2, 1_005), "the window lasts one second");
+    }
+
+    #[test]
+    fn the_eleventh_inject_of_a_sender_within_a_second_is_refused() {
+        for sender in [Sender::Owner("a"), Sender::Agent("a"), Sender::Peer, Sender::Api] {
+            let mut rates = Rates::default();
+            for n in 0..10 {
+                assert_eq!(rates.take(sender, &format!("t{n}"), 0), Ok(()));
+            }
+            assert_eq!(rates.take(sender, "t10", 999), Err(Reached::Sender));
+            assert_eq!(rates.take(sender, "t10", 1_000), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_owner_is_limited_over_all_source_names() {
+        let mut rates = Rates::default();
+        for n in 0..100 {
+            assert_eq!(rates.take(Sender::Owner(&format!("s{n}")), &format!("t{n}"), 0), Ok(()));
+        }
+        assert_eq!(rates.take(Sender::Owner("another"), "t", 0), Err(Reached::Owner));
+        assert_eq!(rates.take(Sender::Agent("a"), "t", 0), Ok(()), "the owner does not use up the agents'");
+    }
+
+    #[test]
+    fn the_eleventh_inject_to_a_target_within_a_second_is_refused() {
+        let mut rates = Rates::default();
+        for n in 0..10 {
+            assert_eq!(rates.take(Sender::Agent(&format!("s{n}")), "t", 0), Ok(()));
+        }
+        assert_eq!(rates.take(Sender::Agent("s10"), "t", 0), Err(Reached::Target));
+        assert_eq!(rates.take(Sender::Agent("s10"), "u", 0), Ok(()));
+    }
+
+    #[test]
+    fn injects_are_limited_in_all() {
+        let mut rates = Rates::default();
+        for n in 0..200 {
+            assert_eq!(rates.take(Sender::Agent(&format!("s{n}")), &format!("t{n}"), 0), Ok(()));
+        }
+        assert_eq!(rates.take(Sender::Agent("s"), "t", 0), Err(Reached::Total));
+        assert_eq!(rates.take(Sender::Agent("s"), "t", 1_000), Ok(()));
+    }
+
+    #[test]
+    fn an_owner_named_like_an_agent_has_a_window_of_its_own() {
+        let mut rates = Rates::default();
+        for n in 0..10 {
+            assert_eq!(rates.take(Sender::Agent("a"), &format!("t{n}"), 0), Ok(()));
+        }
+        assert_eq!(rates.take(Sender::Owner("a"), "t", 0), Ok(()));
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_names_are_used() {
+        let mut rates = Rates::default();
+        for n in 0..20_000u64 {
+            let name = format!("s{n}");
+            let _ = rates.take(Sender::Agent(&name), &name, n * 4);
+            assert!(rates.senders.len() <= SWEEP_AT && rates.targets.len() <= SWEEP_AT);
+        }
+    }
+}
