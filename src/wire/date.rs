@@ -1,0 +1,84 @@
+//! The date of an answer, as IMF-fixdate (RFC 9110, 5.6.7).
+
+/// Bytes of an IMF-fixdate.
+pub const LENGTH: usize = 29;
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` for seconds since 1970-01-01 UTC. What lies behind the year 9999
+/// reads as its last second, so that the form never changes.
+pub fn imf_fixdate(unix_s: u64) -> [u8; LENGTH] {
+    const LAST: u64 = 253_402_300_799;
+    const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
+    const MONTHS: [&[u8; 3]; 12] =
+        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+    let unix_s = unix_s.min(LAST);
+    let (days, second) = (unix_s / 86_400, unix_s % 86_400);
+
+    // Howard Hinnant's civil_from_days: years that begin in March, so that the leap day is the last,
+    // in eras of 400 years.
+    let from_march_0000 = days + 719_468;
+    let (era, day_of_era) = (from_march_0000 / 146_097, from_march_0000 % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 2 } else { from_march - 10 };
+    let year = era * 400 + year_of_era + u64::from(month < 2);
+
+    let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+    text[..3].copy_from_slice(DAYS[(days % 7) as usize]);
+    text[8..11].copy_from_slice(MONTHS[(month % 12) as usize]);
+    for (at, value) in [
+        (5, day),
+        (12, year / 100),
+        (14, year % 100),
+        (17, second / 3_600),
+        (20, second / 60 % 60),
+        (23, second % 60),
+    ] {
+        text[at] = b'0' + (value / 10 % 10) as u8;
+        text[at + 1] = b'0' + (value % 10) as u8;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values of `date -u`; the first is RFC 9110's own.
+    #[test]
+    fn dates_are_imf_fixdates() {
+        for (unix_s, text) in [
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (951_782_399, "Mon, 28 Feb 2000 23:59:59 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (951_868_800, "Wed, 01 Mar 2000 00:00:00 GMT"),
+            (1_709_164_800, "Thu, 29 Feb 2024 00:00:00 GMT"),
+            (1_795_305_600, "Sun, 22 Nov 2026 00:00:00 GMT"),
+            (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
+            (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
+            (u64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            assert_eq!(std::str::from_utf8(&imf_fixdate(unix_s)), Ok(text));
+        }
+    }
+
+    #[test]
+    fn every_day_of_400_years_follows_the_one_before() {
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        for days in 0..146_097_u64 {
+            let text = imf_fixdate(days * 86_400);
+            let text = std::str::from_utf8(&text).unwrap();
+            let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+            assert_eq!(&text[5..16], format!("{day:02} {} {year}", names[month - 1]), "{days}");
+            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let last = [31, 28 + i32::from(leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1];
+            (year, month, day) = match (month, day == last) {
+                (12, true) => (year + 1, 1, 1),
+                (_, true) => (year, month + 1, 1),
+                (_, false) => (year, month, day + 1),
+            };
+        }
+    }
+}
