@@ -8,6 +8,9 @@
 
 pub mod limits;
 
+#[cfg(test)]
+mod fuzz_corpus;
+
 /// Who may call: a `Caller` or a `Refusal`.
 pub mod admit;
 /// An agent's life: spawner, keeper, terminal, output ring.
