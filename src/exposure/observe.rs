@@ -12,7 +12,7 @@ use super::{
     proc_net::{self, Listed},
     processes,
 };
-use crate::sys::socket_kind;
+use crate::sys::{process, socket_kind};
 
 /// Everything found.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +24,7 @@ pub struct Observed {
     /// the declared files that exist, as the disk has them
     pub files: Vec<DiskFile>,
     /// the user this process runs as
-    pub uid: Option<u32>,
+    pub uid: u32,
 }
 
 /// One open descriptor.
@@ -137,7 +137,7 @@ pub fn observe<'a>(files: impl Iterator<Item = &'a Path>) -> io::Result<Observed
         descriptors,
         children: processes::children(),
         files: files.filter_map(on_disk).collect(),
-        uid: uid(),
+        uid: process::uid(),
     })
 }
 
@@ -211,13 +211,6 @@ fn socket(fd: u32, link: &Path, listed: Option<&Listed>) -> Option<What> {
             What::OtherSocket(format!("family {family}, type {kind}, protocol {protocol}"))
         }
     })
-}
-
-/// The effective user id. `/proc/self` itself shows root in a process that is not dumpable.
-fn uid() -> Option<u32> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn on_disk(path: &Path) -> Option<DiskFile> {

@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs::File,
+    io::{self, Read},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
@@ -35,11 +36,15 @@ pub(super) fn sockets() -> io::Result<HashMap<u64, Listed>> {
 
 /// A table of this process's network namespace; none where the kernel lacks the family.
 fn read(file: &str) -> io::Result<Option<String>> {
-    match fs::read(format!("/proc/self/net/{file}")) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    let mut file = match File::open(format!("/proc/self/net/{file}")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // Each read walks the kernel's whole hash table, so few large ones.
+    let mut bytes = Vec::with_capacity(READ);
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// `sl local remote st queues timer retransmits uid timeout inode ...`
@@ -97,6 +102,9 @@ fn address(text: &str) -> Option<SocketAddr> {
     };
     Some(SocketAddr::new(ip, port))
 }
+
+/// First size of a table in memory, bytes.
+const READ: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

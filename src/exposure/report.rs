@@ -304,17 +304,12 @@ fn files(rows: &mut Rows, declared: &Declared, observed: &Observed) {
     }
 }
 
-fn file_difference(
-    file: &DeclaredFile,
-    disk: Option<&DiskFile>,
-    open: bool,
-    uid: Option<u32>,
-) -> Option<String> {
+fn file_difference(file: &DeclaredFile, disk: Option<&DiskFile>, open: bool, uid: u32) -> Option<String> {
     let Some(disk) = disk else { return Some(NOT_OBSERVED.into()) };
     if disk.symlink {
         return Some("is a symbolic link".into());
     }
-    if uid.is_some_and(|uid| uid != disk.uid) {
+    if uid != disk.uid {
         return Some(format!("belongs to user {}", disk.uid));
     }
     if disk.mode & 0o077 != 0 {

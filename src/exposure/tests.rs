@@ -40,7 +40,7 @@ fn plain() -> Observed {
             disk("/home/u/.loopgate/lock", 0o600),
             disk("/home/u/.loopgate/authkey", 0o600),
         ],
-        uid: Some(1000),
+        uid: 1000,
     }
 }
 

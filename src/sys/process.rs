@@ -56,6 +56,25 @@ pub fn close_on_exec() -> io::Result<()> {
     checked(done as libc::c_int)
 }
 
+/// Closes every descriptor above the standard three but `keep`: what our own parent left open in
+/// us is not ours to hold, and `exposure` would mark it. Only for the very start of a process,
+/// before it has opened anything: whatever owns a descriptor by then would lose it.
+pub fn close_inherited(keep: Option<u32>) -> io::Result<()> {
+    let close = |from: u32, to: u32| {
+        // SAFETY: takes no pointers; by the contract above nothing owns these descriptors yet.
+        checked(unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) } as libc::c_int)
+    };
+    match keep.filter(|keep| *keep > 2) {
+        None => close(3, u32::MAX),
+        Some(keep) => {
+            if keep > 3 {
+                close(3, keep - 1)?;
+            }
+            close(keep.saturating_add(1), u32::MAX)
+        }
+    }
+}
+
 /// The user that we act as.
 pub fn uid() -> u32 {
     // SAFETY: cannot fail and takes nothing.
