@@ -17,7 +17,20 @@
 )]
 
 mod caller;
+mod cors;
+mod credential;
+mod penalties;
+mod policy;
+mod refusal;
+mod steps;
 mod surface;
+mod world;
 
 pub use caller::{Caller, Who};
+pub use cors::{CorsHeaders, Preflight};
+pub use penalties::Penalties;
+pub use policy::{Cors, PeerAddr, Policy, PolicyError};
+pub use refusal::{Reason, Refusal};
+pub use steps::{Admission, Verdict, admit};
 pub use surface::Surface;
+pub use world::{PeerFacts, Standing, TreeFact, World};
