@@ -6,11 +6,11 @@
 
 use std::{
     ffi::OsStr,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -69,7 +69,7 @@ pub struct Instance {
     pub address: SocketAddr,
     pub ready_line: String,
     pub key: String,
-    lines: mpsc::Receiver<String>,
+    lines: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Instance {
@@ -87,7 +87,12 @@ impl Instance {
 
     /// Starts one by a command that ends up being an instance in `home` (a shell with limits, say).
     pub fn from_command(home: TempDir, command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("serve starts");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("serve starts");
         let stderr = BufReader::new(child.stderr.take().expect("stderr"));
         let (send, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -116,12 +121,12 @@ impl Instance {
         let file = std::fs::read(home.path().join("authkey")).expect("the key file");
         let key_file: Value = serde_json::from_slice(&file).expect("the key file is JSON");
         let key = key_file["auth_key"].as_str().expect("a key").to_owned();
-        Self { child, home, address, ready_line, key, lines }
+        Self { child, home, address, ready_line, key, lines: Mutex::new(lines) }
     }
 
     /// A line of its stderr, or `None` at its end.
     pub fn stderr_line(&self) -> Option<String> {
-        self.lines.recv_timeout(PATIENCE).ok()
+        self.lines.lock().ok()?.recv_timeout(PATIENCE).ok()
     }
 
     pub fn pid(&self) -> u32 {
@@ -131,7 +136,12 @@ impl Instance {
     /// A client verb against this instance, with a clean environment.
     pub fn loopgate(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.args(args).env_clear().env("LOOPGATE_HOME", self.home.path()).env("PATH", path()).stdin(Stdio::null());
+        command
+            .args(args)
+            .env_clear()
+            .env("LOOPGATE_HOME", self.home.path())
+            .env("PATH", path())
+            .stdin(Stdio::null());
         command
     }
 
@@ -194,7 +204,13 @@ impl Drop for Instance {
 /// `loopgate serve` in `home` with a clean environment.
 pub fn serve_command(home: &Path, env: &[(&str, &str)], args: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.arg("serve").args(args).env_clear().env("LOOPGATE_HOME", home).env("PATH", path()).env("HOME", home);
+    command
+        .arg("serve")
+        .args(args)
+        .env_clear()
+        .env("LOOPGATE_HOME", home)
+        .env("PATH", path())
+        .env("HOME", home);
     command.envs(env.iter().map(|(name, value)| (OsStr::new(*name), OsStr::new(*value))));
     command
 }
@@ -226,7 +242,8 @@ impl Answer {
 
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {:?}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("not JSON: {:?}", String::from_utf8_lossy(&self.body)))
     }
 }
 

@@ -1,0 +1,392 @@
+//! Exhaustion by a program on the same machine that has no key (attacks of design section 6), against
+//! the real binary with its shipped limits.
+//!
+//! During each attack an admitted caller is answered throughout, on a kept connection and on new ones;
+//! threads and memory stay within bounds; afterwards the instance is back near its idle size. Every
+//! attack is bounded in count and time and stays on loopback. They run one at a time, so that none
+//! hides behind another. `tests/run` gives the release binary in LOOPGATE_TEST_BIN.
+
+mod support;
+
+use std::{
+    fs,
+    io::{BufReader, ErrorKind, Read, Write},
+    net::{Shutdown, TcpStream},
+    process::Command,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use loopgate::limits;
+use serde_json::Value;
+use support::{Answer, Instance, TempDir, binary, path, read_answer, skipped, until};
+
+/// What a connection may add to the resident size while it is under way: its buffers and the part of
+/// its stack that was touched.
+const EACH: u64 = 64 * 1024;
+/// What may stay behind after an attack: the allocator's and the C library's caches.
+const LEFT_BEHIND: u64 = 4 * 1024 * 1024;
+
+/// Half a head: enough to be a request, never a whole one.
+const HALF: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:1\r\nX-A: ";
+
+#[test]
+fn two_thousand_half_heads_leave_an_admitted_caller_answered_and_are_closed_at_the_deadline() {
+    let _alone = alone();
+    let instance = Instance::start();
+    let idle = Size::of(&instance);
+    let held = under_attack(&instance, || {
+        let held: Vec<TcpStream> = (0..2_000).map(|_| open_with(&instance, HALF)).collect();
+        let now = Size::of(&instance);
+        assert!(now.threads <= idle.threads + limits::CONNECTIONS as u64, "{now:?} after {idle:?}");
+        assert!(now.resident <= idle.resident + limits::CONNECTIONS as u64 * EACH, "{now:?} after {idle:?}");
+        // Held open by the attacker: it is the instance that ends them.
+        let begun = Instant::now();
+        until("the half heads are closed", || (open(&instance) <= 4).then_some(()));
+        assert!(begun.elapsed() < Duration::from_millis(limits::HEAD_DEADLINE_MS + 3_000));
+        held
+    });
+    for mut stream in held {
+        let mut rest = Vec::new();
+        // An evicted one is reset or just closed; a late one is told why.
+        let _ = stream.read_to_end(&mut rest);
+        assert!(
+            rest.is_empty() || rest.starts_with(b"HTTP/1.1 408 "),
+            "{:?}",
+            String::from_utf8_lossy(&rest)
+        );
+    }
+    back_at(&instance, idle);
+}
+
+#[test]
+fn one_byte_a_second_does_not_move_the_head_deadline() {
+    let _alone = alone();
+    let instance = Instance::start();
+    let idle = Size::of(&instance);
+    under_attack(&instance, || {
+        let begun = Instant::now();
+        let mut slow: Vec<TcpStream> = (0..20).map(|_| open_with(&instance, b"G")).collect();
+        // The first one's read is the clock: it gives up after a second, until there is an answer.
+        slow[0].set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut bytes = b"ET / HTTP/1.1\r\n".iter();
+        let mut first = [0];
+        while let Err(error) = slow[0].read(&mut first) {
+            assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+            let byte = *bytes.next().expect("an end long before the head's");
+            slow.iter_mut().for_each(|stream| drop(stream.write(&[byte])));
+        }
+        let took = begun.elapsed().as_millis() as u64;
+        assert!(
+            (limits::HEAD_DEADLINE_MS - 100..limits::HEAD_DEADLINE_MS + 2_000).contains(&took),
+            "ended after {took} ms"
+        );
+        for stream in &slow[1..] {
+            assert_eq!(read_answer(&mut BufReader::new(stream)).status, 408);
+        }
+    });
+    back_at(&instance, idle);
+}
+
+#[test]
+fn clients_that_never_read_are_closed_and_hold_little_memory() {
+    let _alone = alone();
+    let instance = Instance::start();
+    let idle = Size::of(&instance);
+    let requests = health(&instance).repeat(100);
+    under_attack(&instance, || {
+        let deaf: Vec<TcpStream> = (0..64)
+            .map(|_| {
+                let mut stream = instance.connect();
+                stream.set_nonblocking(true).unwrap();
+                // Until neither side takes any more: at most 16 MB each.
+                for _ in 0..2_000 {
+                    if stream.write(&requests).is_err() {
+                        break;
+                    }
+                }
+                stream
+            })
+            .collect();
+        let mut largest = 0;
+        until("the deaf connections are closed", || {
+            largest = largest.max(Size::of(&instance).resident);
+            // Those whose socket drained meanwhile go on writing.
+            for mut stream in &deaf {
+                let _ = stream.write(&requests);
+            }
+            (open(&instance) <= 4).then_some(())
+        });
+        assert!(largest <= idle.resident + 64 * EACH + LEFT_BEHIND, "{largest} after {idle:?}");
+    });
+    back_at(&instance, idle);
+}
+
+#[test]
+fn ten_thousand_pipelined_requests_are_answered_once_each_and_in_order() {
+    const COUNT: usize = 10_000;
+    let _alone = alone();
+    let instance = Instance::start();
+    let idle = Size::of(&instance);
+    let (address, key) = (instance.address, instance.key.as_str());
+    under_attack(&instance, || {
+        // Which ones ask for a path that does not exist is a pattern that no shift maps to itself.
+        let mut random = Random(7);
+        let missing: Vec<bool> = (0..COUNT).map(|_| random.next() % 3 == 0).collect();
+        let mut stream = instance.connect();
+        let mut writer = stream.try_clone().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for missing in &missing {
+                    let path = if *missing { "/nope" } else { "/" };
+                    let request =
+                        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nX-AuthKey: {key}\r\n\r\n");
+                    writer.write_all(request.as_bytes()).expect("the request is taken");
+                }
+                writer.shutdown(Shutdown::Write).expect("the end is sent");
+            });
+            let mut answers = BufReader::new(&mut stream);
+            for (at, missing) in missing.iter().enumerate() {
+                let expected = if *missing { 404 } else { 200 };
+                assert_eq!(read_answer(&mut answers).status, expected, "answer {at}");
+            }
+            assert_eq!(answers.read(&mut [0]).expect("the end"), 0, "an answer too many");
+        });
+    });
+    back_at(&instance, idle);
+}
+
+#[test]
+fn a_hundred_megabyte_header_line_is_refused_at_its_limit() {
+    endless(b"GET / HTTP/1.1\r\nX-A: ", &[b'a'; 64 * 1024], 100_000_000);
+}
+
+#[test]
+fn a_million_headers_are_refused_at_their_limit() {
+    endless(b"GET / HTTP/1.1\r\n", &b"A: b\r\n".repeat(10_000), 6_000_000);
+}
+
+/// Sends `start` and then `piece` until `total` bytes are sent or the instance has had enough.
+fn endless(start: &[u8], piece: &[u8], total: usize) {
+    let _alone = alone();
+    let instance = Instance::start();
+    let idle = Size::of(&instance);
+    under_attack(&instance, || {
+        let stream = open_with(&instance, start);
+        let mut writer = stream.try_clone().unwrap();
+        let (answer, sent) = thread::scope(|scope| {
+            let writer = scope.spawn(move || {
+                let mut sent = 0;
+                while sent < total {
+                    match writer.write(piece) {
+                        Ok(n) => sent += n,
+                        Err(_) => break,
+                    }
+                }
+                sent
+            });
+            let answer = read_answer(&mut BufReader::new(&stream));
+            let now = Size::of(&instance);
+            assert!(now.resident <= idle.resident + LEFT_BEHIND, "{now:?} after {idle:?}");
+            (answer, writer.join().unwrap())
+        });
+        assert_eq!(answer.status, 431);
+        // What the sockets' buffers and the bounded drain of a closing connection take.
+        assert!(sent < total.min(16_000_000), "{sent} bytes were taken");
+    });
+    back_at(&instance, idle);
+}
+
+#[test]
+fn descriptors_used_up_and_freed_again_do_not_stop_the_instance() {
+    let _alone = alone();
+    let home = TempDir::new();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 64 && exec \"$0\" serve"]).arg(binary()).env_clear();
+    command.env("LOOPGATE_HOME", home.path()).env("HOME", home.path()).env("PATH", path());
+    let instance = Instance::from_command(home, &mut command);
+    let idle = Size::of(&instance);
+    for _ in 0..3 {
+        under_attack(&instance, || {
+            let held: Vec<TcpStream> = (0..300).map(|_| open_with(&instance, HALF)).collect();
+            let now = Size::of(&instance);
+            assert!(now.threads < idle.threads + 64, "{now:?} after {idle:?}");
+            drop(held);
+        });
+        back_at(&instance, idle);
+    }
+}
+
+#[test]
+fn a_reset_storm_leaves_nothing_behind() {
+    let _alone = alone();
+    let instance = Instance::start();
+    let idle = Size::of(&instance);
+    let request = health(&instance);
+    under_attack(&instance, || {
+        for at in 0..5_000 {
+            let mut stream = instance.connect();
+            // A part of a request, all of it, or nothing; then a reset instead of an end.
+            let _ = stream.write_all(&request[..request.len() * (at % 3) / 2]);
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    });
+    back_at(&instance, idle);
+}
+
+#[test]
+fn random_bytes_are_never_a_request() {
+    let _alone = alone();
+    let instance = Instance::start();
+    let idle = Size::of(&instance);
+    under_attack(&instance, || {
+        let mut random = Random(1);
+        for at in 0..2_000 {
+            let length = random.next() as usize % 2_000 + 1;
+            let mut bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
+            if at % 2 == 0 {
+                // Half of them get as far as the fields.
+                bytes.splice(..0, *b"GET / HTTP/1.1\r\n");
+            }
+            let mut stream = instance.connect();
+            let _ = stream.write_all(&bytes);
+            let _ = stream.shutdown(Shutdown::Write);
+            let mut answer = Vec::new();
+            // A reset may take the end of what nobody wanted.
+            let _ = stream.read_to_end(&mut answer);
+            let text = String::from_utf8_lossy(&answer);
+            assert!(
+                answer.is_empty() || text.starts_with("HTTP/1.1 4") || text.starts_with("HTTP/1.1 5"),
+                "{text}"
+            );
+            assert!(text.matches("HTTP/1.1 ").count() <= 1, "{text}");
+        }
+    });
+    back_at(&instance, idle);
+}
+
+/// What an instance takes of the machine.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    threads: u64,
+    /// bytes
+    resident: u64,
+    /// `None` where this user may not look: the instance is not dumpable
+    descriptors: Option<usize>,
+}
+
+impl Size {
+    fn of(instance: &Instance) -> Self {
+        let pid = instance.pid();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the instance lives");
+        let field = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field of /proc");
+            value.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+        };
+        Self {
+            threads: field("Threads:"),
+            resident: field("VmRSS:") * 1024,
+            descriptors: fs::read_dir(format!("/proc/{pid}/fd")).ok().map(Iterator::count),
+        }
+    }
+}
+
+/// Waits until the instance is near the size that it had before an attack.
+#[track_caller]
+fn back_at(instance: &Instance, idle: Size) {
+    if idle.descriptors.is_none() {
+        skipped("root, to count the instance's descriptors:");
+    }
+    let mut now = idle;
+    let end = Instant::now() + support::PATIENCE;
+    loop {
+        now = if Instant::now() < end { Size::of(instance) } else { panic!("{now:?} after {idle:?}") };
+        // One connection of our own may still be on its way out.
+        if now.threads <= idle.threads + 1
+            && now.descriptors <= idle.descriptors.map(|count| count + 1)
+            && now.resident <= idle.resident + LEFT_BEHIND
+        {
+            return;
+        }
+        thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// Runs `attack` while an admitted caller asks again and again, on a kept connection and on new ones,
+/// and must be answered every time.
+fn under_attack<T>(instance: &Instance, attack: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| {
+            let mut kept = instance.connect();
+            let mut rounds = 0;
+            while !over.load(Ordering::Relaxed) || rounds < 10 {
+                assert_eq!(ask(instance, &mut kept).status, 200, "kept connection, round {rounds}");
+                assert_eq!(
+                    ask(instance, &mut instance.connect()).status,
+                    200,
+                    "new connection, round {rounds}"
+                );
+                rounds += 1;
+                thread::park_timeout(Duration::from_millis(5));
+            }
+        });
+        // The caller must end whatever becomes of the attack.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(attack));
+        over.store(true, Ordering::Relaxed);
+        caller.join().expect("an admitted caller is answered throughout");
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// One request with the owner key, which must be answered within five seconds.
+fn ask(instance: &Instance, stream: &mut TcpStream) -> Answer {
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let request = format!(
+        "GET /agentmux/reactive/agents HTTP/1.1\r\nHost: {}\r\nX-AuthKey: {}\r\n\r\n",
+        instance.address, instance.key
+    );
+    stream.write_all(request.as_bytes()).expect("the request is taken");
+    read_answer(&mut BufReader::new(stream))
+}
+
+/// Connections that the instance has open, the one that asks among them.
+fn open(instance: &Instance) -> u64 {
+    let answer = instance.call("GET", "/api/v1/status", &Value::Null);
+    answer.json()["connections"]["open"].as_u64().expect("a number of open connections")
+}
+
+fn open_with(instance: &Instance, bytes: &[u8]) -> TcpStream {
+    let mut stream = instance.connect();
+    // It may have been evicted already.
+    let _ = stream.write_all(bytes);
+    stream
+}
+
+fn health(instance: &Instance) -> Vec<u8> {
+    format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", instance.address).into_bytes()
+}
+
+/// One attack at a time, with room for its sockets.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    loopgate::sys::process::raise_descriptor_limit().expect("the limit can be raised to its hard one");
+    guard
+}
+
+/// The same numbers in every run (xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 8
+    }
+}
