@@ -9,8 +9,10 @@
 compile_error!("loopgate runs on Linux only: what it proves, it asks the Linux kernel for");
 
 pub mod clock;
+pub mod diag;
 pub mod env;
 pub mod poll;
+pub mod proc;
 pub mod process;
 pub mod pty;
 pub mod random;
