@@ -1,1 +1,258 @@
-//! (being built)
+//! The one HTTP client: of client verbs to an instance on this machine.
+//!
+//! Speaks to one address that was checked, and to nothing else: no proxy whatever the environment
+//! says, no redirect, no name to resolve. Every phase has a deadline and every answer a limit. The
+//! credential leaves only on a connection whose other end was checked after it stood.
+
+#![forbid(unsafe_code)]
+
+mod pinned;
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use serde_json::Value;
+use ureq::{
+    Agent,
+    http::{HeaderValue, Request},
+};
+
+use crate::{
+    limits,
+    store::{KeyFile, KeyFileError},
+    wire::secret::Secret,
+};
+use pinned::{Pinned, Unproven};
+
+/// Deadline of a connection.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Deadline of a whole request, beyond what it asks the instance to wait.
+const REQUEST: Duration = Duration::from_secs(15);
+/// Largest head of an answer.
+const ANSWER_HEAD: usize = 16 * 1024;
+
+/// What a client shows to be let in.
+enum Credential {
+    /// `X-AuthKey`
+    OwnerKey(Secret),
+    /// `Authorization: Bearer`
+    AgentToken(Secret),
+}
+
+/// A client of one instance with one credential. May be used by several threads at once.
+pub struct Client {
+    agent: Agent,
+    at: SocketAddr,
+    credential: Credential,
+}
+
+/// One answer, whatever its status.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// the status code
+    pub status: u16,
+    /// names in lower case
+    headers: Vec<(String, String)>,
+    /// at most [`limits::CLIENT_ANSWER`] bytes
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header's value; `name` in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; null where it is not.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// Whether the status says that it worked.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum ClientError {
+    /// nobody listens any more
+    NotRunning(SocketAddr),
+    /// the other end of the connection is not the instance; the credential was not sent
+    Unproven(KeyFileError),
+    /// the deadline passed; which phase
+    TimedOut(String),
+    /// the answer is larger than [`limits::CLIENT_ANSWER`]
+    TooLarge,
+    /// the address is not a loopback literal with a port
+    Address,
+    /// the credential cannot be sent: not visible ASCII
+    Credential,
+    /// the method or path cannot be sent
+    Request,
+    /// the connection broke, or the answer is not HTTP
+    Broken(String),
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRunning(at) => write!(f, "nobody listens at {at} any more"),
+            Self::Unproven(error) => write!(f, "nothing was sent: {error}"),
+            Self::TimedOut(phase) => write!(f, "the instance did not answer in time ({phase})"),
+            Self::TooLarge => {
+                write!(f, "the answer is larger than {} bytes and was dropped", limits::CLIENT_ANSWER)
+            }
+            Self::Address => {
+                f.write_str("the instance's address is not `http://` and a loopback address with its port")
+            }
+            Self::Credential => f.write_str("the key or token is not visible ASCII"),
+            Self::Request => f.write_str("the method or the path cannot be sent as HTTP"),
+            Self::Broken(why) => write!(f, "the connection to the instance broke: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+impl Client {
+    /// The owner's client, from a key file that was verified. The listener is checked again on
+    /// every connection before the key is sent over it.
+    pub fn owner(file: KeyFile) -> Self {
+        let (at, pid, inode) = (file.web_endpoint, file.pid, file.listener_inode);
+        let agent = agent(Pinned::instance(at, pid, inode));
+        Self { agent, at, credential: Credential::OwnerKey(file.auth_key) }
+    }
+
+    /// An agent's client: `url` and token as the instance put them into the agent's environment.
+    pub fn of_agent(url: &str, token: Secret) -> Result<Self, ClientError> {
+        let at = loopback_url(url).ok_or(ClientError::Address)?;
+        Ok(Self { agent: agent(Pinned::same_user(at)), at, credential: Credential::AgentToken(token) })
+    }
+
+    /// The instance's address.
+    pub fn address(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// GET.
+    pub fn get(&self, path: &str) -> Result<Answer, ClientError> {
+        self.call("GET", path, None, Duration::ZERO)
+    }
+
+    /// GET of something that the instance holds back for up to `wait`.
+    pub fn get_waiting(&self, path: &str, wait: Duration) -> Result<Answer, ClientError> {
+        self.call("GET", path, None, wait)
+    }
+
+    /// POST of JSON.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Answer, ClientError> {
+        self.call("POST", path, Some(body.to_string().into_bytes()), Duration::ZERO)
+    }
+
+    /// DELETE.
+    pub fn delete(&self, path: &str) -> Result<Answer, ClientError> {
+        self.call("DELETE", path, None, Duration::ZERO)
+    }
+
+    /// Any request; a body is sent as JSON.
+    pub fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+        wait: Duration,
+    ) -> Result<Answer, ClientError> {
+        if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(ClientError::Request);
+        }
+        let (name, value) = self.credential.header()?;
+        let request =
+            Request::builder().method(method).uri(format!("http://{}{path}", self.at)).header(name, value);
+        let deadline = REQUEST.saturating_add(wait);
+        let result = match body {
+            Some(body) => request
+                .header("content-type", "application/json")
+                .body(body)
+                .map_err(ureq::Error::Http)
+                .map(|request| self.agent.configure_request(request).timeout_global(Some(deadline)).build())
+                .and_then(|request| self.agent.run(request)),
+            None => request
+                .body(())
+                .map_err(ureq::Error::Http)
+                .map(|request| self.agent.configure_request(request).timeout_global(Some(deadline)).build())
+                .and_then(|request| self.agent.run(request)),
+        };
+        let mut response = result.map_err(|error| self.explain(error))?;
+        let headers = response
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .collect();
+        let status = response.status().as_u16();
+        let limit = limits::CLIENT_ANSWER as u64;
+        let body = response.body_mut().with_config().limit(limit).read_to_vec();
+        Ok(Answer { status, headers, body: body.map_err(|error| self.explain(error))? })
+    }
+
+    fn explain(&self, error: ureq::Error) -> ClientError {
+        match error {
+            ureq::Error::Timeout(phase) => ClientError::TimedOut(phase.to_string()),
+            ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => ClientError::TooLarge,
+            ureq::Error::Http(_) | ureq::Error::BadUri(_) => ClientError::Request,
+            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                ClientError::NotRunning(self.at)
+            }
+            ureq::Error::Other(error) => match error.downcast::<Unproven>() {
+                Ok(unproven) => ClientError::Unproven(unproven.0),
+                Err(error) => ClientError::Broken(error.to_string()),
+            },
+            other => ClientError::Broken(other.to_string()),
+        }
+    }
+}
+
+impl Credential {
+    fn header(&self) -> Result<(&'static str, HeaderValue), ClientError> {
+        let (name, value) = match self {
+            Self::OwnerKey(key) => ("x-authkey", HeaderValue::from_bytes(key.expose())),
+            Self::AgentToken(token) => {
+                let value = Secret::new([b"Bearer ", token.expose()].concat());
+                ("authorization", HeaderValue::from_bytes(value.expose()))
+            }
+        };
+        let mut value = value.map_err(|_| ClientError::Credential)?;
+        value.set_sensitive(true);
+        Ok((name, value))
+    }
+}
+
+fn agent(pinned: Pinned) -> Agent {
+    let config = Agent::config_builder()
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT))
+        .timeout_send_request(Some(REQUEST))
+        .timeout_send_body(Some(REQUEST))
+        .timeout_global(Some(REQUEST))
+        .max_response_header_size(ANSWER_HEAD)
+        .input_buffer_size(64 * 1024)
+        .output_buffer_size(16 * 1024)
+        .user_agent(concat!("loopgate/", env!("CARGO_PKG_VERSION")))
+        .build();
+    Agent::with_parts(config, pinned.clone(), pinned)
+}
+
+/// `http://` with a loopback literal and a port, and nothing behind it but a slash.
+fn loopback_url(url: &str) -> Option<SocketAddr> {
+    let text = url.strip_prefix("http://")?;
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let at: SocketAddr = text.parse().ok()?;
+    let plain = !matches!(at, SocketAddr::V6(v6) if v6.scope_id() != 0);
+    (at.ip().is_loopback() && at.port() != 0 && plain).then_some(at)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,32 @@
-//! (being built)
+//! State on disk: the home directory, its lock, private files and the key file (design section 7).
+//!
+//! Defends against what another user, or a careless copy, may have put where our files belong: a
+//! symlink, a foreign owner, a mode that lets others in, a FIFO, a directory, an endless file.
+//! Nothing of that is repaired or followed; it is refused, and the error says what to do. A
+//! program that runs as the same user is not kept out: one uid is one principal.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod facts;
+pub mod home;
+pub mod keyfile;
+pub mod lock;
+pub mod private;
+
+#[cfg(test)]
+mod testing;
+
+pub use home::{Home, HomeError};
+pub use keyfile::{KeyFile, KeyFileError};
+pub use lock::{Lock, LockError};
+pub use private::FileError;

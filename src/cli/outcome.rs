@@ -1,0 +1,84 @@
+//! How a command ends: an exit code of design section 9, and for a failure what, why and the next
+//! step.
+
+use std::process::ExitCode;
+
+use crate::cli::{display, output::Output};
+
+/// The exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// done
+    Ok = 0,
+    /// refused, or the answer is no
+    Negative = 1,
+    /// the command line is wrong
+    Usage = 2,
+    /// the data given is wrong
+    BadData = 65,
+    /// no instance runs
+    NotRunning = 69,
+    /// a fault of loopgate
+    Bug = 70,
+    /// something could not be made or written
+    CannotCreate = 73,
+    /// it may work later
+    TryLater = 75,
+    /// not permitted
+    NotPermitted = 77,
+    /// the configuration is wrong
+    BadConfig = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        // the only enum-to-number cast of the codes above
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// A command that failed.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    /// what failed and why, one sentence
+    what: String,
+    /// the next step
+    next: Option<String>,
+}
+
+impl Failure {
+    /// A failure; `what` says what failed and why.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), next: None }
+    }
+
+    /// With the next step.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+
+    /// Nobody reads our stdout any more: nothing to say, and nobody to say it to.
+    pub fn output_gone() -> Self {
+        Self::new(Exit::Ok, "")
+    }
+
+    /// The code it ends with.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Says it on stderr, line-filtered: the text may quote what came from outside.
+    pub(super) fn tell(&self, output: &mut Output) -> Exit {
+        if !self.what.is_empty() {
+            output.say(&format!("loopgate: {}", display::line(&self.what)));
+        }
+        if let Some(next) = &self.next {
+            output.say(&format!("  next: {}", display::line(next)));
+        }
+        self.exit
+    }
+}

@@ -1,0 +1,50 @@
+//! `api`: one request, as it is.
+
+use std::{process::ExitCode, time::Duration};
+
+use serde_json::Value;
+
+use super::{client_failure, owner, refusal, text_or_stdin};
+use crate::{
+    cli::{
+        outcome::{Exit, Failure},
+        output::Output,
+        parse::{Arguments, usage},
+    },
+    limits,
+};
+
+/// `loopgate api`.
+pub fn api(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
+    let method = arguments.required(0)?.to_ascii_uppercase();
+    if !matches!(method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
+        return Err(usage("api: METHOD is GET, POST, PUT or DELETE".to_owned()));
+    }
+    let path = arguments.required(1)?;
+    if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(usage("api: PATH begins with a slash and holds visible ASCII only".to_owned()));
+    }
+    let client = owner()?;
+    let body = match arguments.operand(2)? {
+        None => None,
+        Some(operand) => Some(text_or_stdin(Some(operand))?),
+    };
+    if let Some(text) = &body
+        && let Err(error) = serde_json::from_str::<Value>(text)
+    {
+        // the parser's message names line and column and quotes nothing
+        return Err(Failure::new(Exit::BadData, format!("the body is not JSON: {error}")));
+    }
+    let body = match (body, method.as_str()) {
+        (None, "POST" | "PUT") => Some(Vec::new()),
+        (body, _) => body.map(String::into_bytes),
+    };
+    let wait = Duration::from_millis(limits::OUTPUT_WAIT_MS);
+    let answer = client.call(&method, path, body, wait).map_err(|error| client_failure(&error))?;
+    let is_json = answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
+    match serde_json::from_slice::<Value>(&answer.body) {
+        Ok(value) if is_json => output.json(&value)?,
+        _ => output.foreign(&answer.body)?,
+    }
+    if answer.status >= 400 { Err(refusal(&answer)) } else { Ok(Exit::Ok.into()) }
+}

@@ -1,0 +1,14 @@
+//! `attach` (being built).
+
+use std::process::ExitCode;
+
+use crate::cli::{
+    outcome::{Exit, Failure},
+    output::Output,
+    parse::Arguments,
+};
+
+/// `loopgate attach`.
+pub fn attach(_: &Arguments, _: &mut Output) -> Result<ExitCode, Failure> {
+    Err(Failure::new(Exit::Bug, "not built yet"))
+}

@@ -1,0 +1,93 @@
+//! `inject` and `send`.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::{Side, expect_success, own::shown, owner, run::submit, segment, side, text_or_stdin};
+use crate::{
+    cli::{
+        outcome::{Exit, Failure},
+        output::Output,
+        parse::Arguments,
+    },
+    limits,
+};
+
+/// `loopgate inject`.
+pub fn inject(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
+    let target = arguments.required(0)?;
+    let mut body = json!({ "target_agent": target });
+    if let (Some(fields), Some(how)) = (body.as_object_mut(), submit(arguments)?) {
+        fields.insert("submit".to_owned(), how.into());
+    }
+    let client = owner()?;
+    let text = text_or_stdin(arguments.operand(1)?)?;
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("message".to_owned(), text.into());
+    }
+    let answer = expect_success(client.post("/agentmux/reactive/inject", &body))?.json();
+    let succeeded = answer.get("success").and_then(Value::as_bool) == Some(true);
+    if arguments.has("--json") {
+        output.json(&answer)?;
+    }
+    if !succeeded {
+        return Err(inject_failure(&answer));
+    }
+    if answer.get("truncated").and_then(Value::as_bool) == Some(true) {
+        output.say(&format!("the text was cut at {} bytes", limits::TYPED_TEXT));
+    }
+    if !arguments.has("--json") {
+        let outcome = answer.get("outcome").and_then(Value::as_str).unwrap_or("delivered");
+        output.data(&format!("{} to {}", crate::cli::display::line(outcome), shown(Some(&target.into()))))?;
+    }
+    Ok(Exit::Ok.into())
+}
+
+/// AgentMux answers 200 to an inject that failed, with a sentence that clients match on.
+fn inject_failure(answer: &Value) -> Failure {
+    let error = shown(answer.get("error"));
+    let (exit, next) = match error.as_str() {
+        text if text.starts_with("agent not found") => (Exit::Negative, "`loopgate agents` lists the agents"),
+        text if text.starts_with("invalid agent ID") => {
+            (Exit::BadData, "a name has letters, digits, `_` and `-`, at most 64")
+        }
+        text if text.starts_with("rate limit") => (Exit::TryLater, "wait a second"),
+        text if text.contains("queue full") => {
+            (Exit::TryLater, "the agent's terminal takes no more; try later")
+        }
+        _ => (Exit::Negative, "`loopgate agents` shows the agents' states"),
+    };
+    Failure::new(exit, format!("not injected: {error}")).next(next)
+}
+
+/// `loopgate send`.
+pub fn send(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
+    let target = arguments.required(0)?;
+    let side = side()?;
+    let text = text_or_stdin(arguments.operand(1)?)?;
+    let mut body = json!({ "text": text });
+    if let (Some(fields), Some(id)) = (body.as_object_mut(), arguments.text("--id")?) {
+        fields.insert("id".to_owned(), id.into());
+    }
+    let answer = match side {
+        Side::Owner(client) => client.post(&format!("/api/v1/agents/{}/send", segment(target)), &body),
+        Side::Agent(client) => {
+            if let Some(fields) = body.as_object_mut() {
+                fields.insert("to".to_owned(), target.into());
+            }
+            client.post("/api/v1/self/send", &body)
+        }
+    };
+    let answer = match expect_success(answer) {
+        Ok(answer) => answer.json(),
+        Err(failure) => return Err(failure),
+    };
+    if arguments.has("--json") {
+        output.json(&answer)?;
+    } else {
+        let (outcome, to, id) = (answer.get("outcome"), answer.get("to"), answer.get("id"));
+        output.data(&format!("{} for {}, id {}", shown(outcome), shown(to), shown(id)))?;
+    }
+    Ok(Exit::Ok.into())
+}

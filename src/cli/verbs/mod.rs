@@ -1,0 +1,228 @@
+//! The commands' handlers, and what they share: who calls, and what an answer means.
+
+pub mod agents;
+pub mod api;
+pub mod attach;
+pub mod demo;
+pub mod exposure;
+pub mod messages;
+pub mod own;
+pub mod run;
+pub mod serve;
+
+use std::{
+    io::Read,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use crate::{
+    cli::{
+        outcome::{Exit, Failure},
+        table::{Audience, Command},
+    },
+    client::{Answer, Client, ClientError},
+    limits,
+    store::{Home, HomeError, KeyFileError, keyfile},
+    wire::secret::Secret,
+};
+
+/// The variable that makes this shell an agent's.
+const TOKEN: &str = "LOOPGATE_AGENT_TOKEN";
+
+/// A client and whose it is.
+pub enum Side {
+    /// with the owner key
+    Owner(Client),
+    /// with an agent's token
+    Agent(Client),
+}
+
+/// Refuses the owner's commands inside an agent, before anything is opened.
+pub fn may_run(command: &Command) -> Result<(), Failure> {
+    if command.audience != Audience::Owner || agent_token().is_none() {
+        return Ok(());
+    }
+    let what = format!(
+        "`loopgate {}` is for the owner, and this shell is an agent's ({TOKEN} is set)",
+        command.name
+    );
+    Err(Failure::new(Exit::NotPermitted, what)
+        .next("an agent may use `loopgate send`, `loopgate agents` and `loopgate whoami`; the owner runs the rest in a shell of their own"))
+}
+
+/// The agent's token, where this shell is an agent's. Empty counts as unset.
+fn agent_token() -> Option<Secret> {
+    let token = std::env::var_os(TOKEN)?.into_vec();
+    (!token.is_empty()).then(|| Secret::new(token))
+}
+
+/// The client of whoever this shell belongs to. Inside an agent the key file is never opened, not
+/// even when the token is refused.
+pub fn side() -> Result<Side, Failure> {
+    match agent_token() {
+        None => owner().map(Side::Owner),
+        Some(token) => {
+            let url = std::env::var("LOOPGATE_URL").unwrap_or_default();
+            Client::of_agent(&url, token).map(Side::Agent).map_err(|error| {
+                Failure::new(Exit::BadConfig, format!("LOOPGATE_URL leads nowhere: {error}"))
+                    .next("leave LOOPGATE_URL as the instance set it when it started this agent")
+            })
+        }
+    }
+}
+
+/// The owner's client of the instance in the home that the environment names.
+pub fn owner() -> Result<Client, Failure> {
+    let path = home_path()?;
+    owner_at(&path)
+}
+
+/// The home that the environment names.
+pub fn home_path() -> Result<PathBuf, Failure> {
+    Home::locate(None, |name| std::env::var_os(name)).map_err(|error| home_failure(&error))
+}
+
+/// The owner's client of the instance in this home.
+pub fn owner_at(path: &Path) -> Result<Client, Failure> {
+    let home = match Home::open(path) {
+        Ok(home) => home,
+        Err(HomeError::Missing(_)) => return Err(not_running(path, "there is no such directory")),
+        Err(error) => return Err(home_failure(&error)),
+    };
+    match keyfile::read(&home) {
+        Ok(file) => Ok(Client::owner(file)),
+        Err(error) => Err(keyfile_failure(path, &error)),
+    }
+}
+
+fn not_running(path: &Path, why: &str) -> Failure {
+    Failure::new(Exit::NotRunning, format!("no instance runs in {}: {why}", path.display()))
+        .next("start one with `loopgate serve`, or set LOOPGATE_HOME to the home of one that runs")
+}
+
+fn home_failure(error: &HomeError) -> Failure {
+    let exit = match error {
+        HomeError::Unknown => Exit::BadConfig,
+        HomeError::Missing(_) => Exit::NotRunning,
+        HomeError::Io(..) => Exit::CannotCreate,
+        HomeError::Symlink(_) | HomeError::NotDirectory(_) | HomeError::Owner(..) | HomeError::Mode(..) => {
+            Exit::NotPermitted
+        }
+    };
+    Failure::new(exit, error.to_string())
+        .next("set LOOPGATE_HOME to a directory of your own that nobody else can enter")
+}
+
+fn keyfile_failure(path: &Path, error: &KeyFileError) -> Failure {
+    if error.is_not_running() {
+        return not_running(path, &error.to_string());
+    }
+    let exit = match error {
+        KeyFileError::Malformed(_) => Exit::BadData,
+        _ => Exit::NotPermitted,
+    };
+    let file = path.join(keyfile::FILE);
+    Failure::new(exit, format!("{}: {error}; the key was not used", file.display())).next(
+        "find out who changed it; if no instance of yours runs, remove the file and `loopgate serve` again",
+    )
+}
+
+/// What a client's error means for the command.
+pub fn client_failure(error: &ClientError) -> Failure {
+    match error {
+        ClientError::NotRunning(_) => {
+            Failure::new(Exit::NotRunning, format!("the instance has ended: {error}"))
+                .next("start one with `loopgate serve`")
+        }
+        ClientError::Unproven(inner) if inner.is_not_running() => {
+            Failure::new(Exit::NotRunning, format!("the instance has ended: {error}"))
+                .next("start one with `loopgate serve`")
+        }
+        ClientError::Unproven(_) => Failure::new(Exit::NotPermitted, error.to_string())
+            .next("another program has taken the instance's port; `loopgate serve` starts a new one"),
+        ClientError::TimedOut(_) => Failure::new(Exit::TryLater, error.to_string())
+            .next("try again; `loopgate status` shows whether the instance answers"),
+        ClientError::TooLarge | ClientError::Broken(_) => {
+            Failure::new(Exit::TryLater, error.to_string()).next("try again")
+        }
+        ClientError::Address | ClientError::Credential => Failure::new(Exit::BadConfig, error.to_string()),
+        ClientError::Request => Failure::new(Exit::Usage, error.to_string()),
+    }
+}
+
+/// The answer, if it says that it worked.
+pub fn expect_success(answer: Result<Answer, ClientError>) -> Result<Answer, Failure> {
+    let answer = answer.map_err(|error| client_failure(&error))?;
+    if answer.is_success() { Ok(answer) } else { Err(refusal(&answer)) }
+}
+
+/// What a refusing answer means for the command: its sentence, an exit code, a next step.
+pub fn refusal(answer: &Answer) -> Failure {
+    let body = answer.json();
+    let sentence = body.get("error").and_then(Value::as_str).unwrap_or("no reason was given");
+    let code = body.get("code").and_then(Value::as_str).unwrap_or_default();
+    let field = body.get("field").and_then(Value::as_str).map_or_else(String::new, |f| format!(" ({f})"));
+    let what = format!("the instance refused: {sentence}{field} [{} {code}]", answer.status);
+    let exit = match answer.status {
+        400 | 413 | 415 | 422 => Exit::BadData,
+        401 | 403 => Exit::NotPermitted,
+        408 | 429 | 503 | 507 => Exit::TryLater,
+        500..=599 => Exit::Bug,
+        _ => Exit::Negative,
+    };
+    let next = match (code, answer.status) {
+        ("agent_not_found", _) => "`loopgate agents` lists the agents",
+        ("agent_exists", _) => "choose another --name, or end that agent with `loopgate stop-agent`",
+        ("agent_done", _) => "the agent has ended; start it again with `loopgate run`",
+        ("agent_limit", _) => "end an agent with `loopgate stop-agent`",
+        ("command_not_found", _) => "give the command's path, or check its spelling",
+        ("no_such_directory", _) => "give an existing directory with --cwd",
+        ("mailbox_full", _) => "the agent must read its messages first",
+        ("agent_token_elsewhere", _) => {
+            "use the token only in the processes of the agent that it was given to"
+        }
+        (_, 401) => "the instance was started anew: its old keys and tokens no longer hold",
+        (_, 429 | 503) => "try again in a moment",
+        _ => return Failure::new(exit, what),
+    };
+    Failure::new(exit, what).next(next)
+}
+
+/// A text operand, or stdin where it is missing or `-`; at most what a request may carry.
+pub fn text_or_stdin(operand: Option<&str>) -> Result<String, Failure> {
+    match operand {
+        Some(text) if text != "-" => Ok(text.to_owned()),
+        Some(_) | None => {
+            let mut bytes = Vec::new();
+            let limit = (limits::BODY_SMALL as u64).saturating_add(1);
+            std::io::stdin()
+                .lock()
+                .take(limit)
+                .read_to_end(&mut bytes)
+                .map_err(|error| Failure::new(Exit::BadData, format!("stdin cannot be read: {error}")))?;
+            if bytes.len() > limits::BODY_SMALL {
+                let what = format!("the text on stdin is larger than {} bytes", limits::BODY_SMALL);
+                return Err(Failure::new(Exit::BadData, what).next("put it in a file and send its name"));
+            }
+            String::from_utf8(bytes)
+                .map_err(|_| Failure::new(Exit::BadData, "the text on stdin is not UTF-8"))
+        }
+    }
+}
+
+/// A path segment of a name: what is not a plain character is escaped, so that no name can reach
+/// another route.
+pub fn segment(name: &str) -> String {
+    let mut out = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

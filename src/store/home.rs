@@ -1,0 +1,183 @@
+//! The home directory: `$LOOPGATE_HOME`, 0700 and ours.
+//!
+//! It is opened once, checked, and from then on reached through the open descriptor: whoever
+//! renames it or puts a link in its place afterwards changes nothing for us.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    fs::{DirBuilder, File, OpenOptions},
+    io,
+    os::{
+        fd::AsRawFd,
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use crate::store::{
+    facts as process,
+    lock::{Lock, LockError},
+    private,
+};
+
+/// Most entries of a home that are looked at when it is taken over.
+const ENTRIES_CHECKED: usize = 10_000;
+
+/// Why a directory cannot be the home.
+#[derive(Debug)]
+pub enum HomeError {
+    /// neither `LOOPGATE_HOME` nor `HOME` says where it is
+    Unknown,
+    /// there is no such directory
+    Missing(PathBuf),
+    /// it, or this entry in it, is a symbolic link
+    Symlink(PathBuf),
+    /// something else than a directory stands there
+    NotDirectory(PathBuf),
+    /// it, or this entry in it, belongs to this other uid
+    Owner(PathBuf, u32),
+    /// its mode lets others in
+    Mode(PathBuf, u32),
+    /// the system refused
+    Io(PathBuf, io::Error),
+}
+
+impl fmt::Display for HomeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => {
+                f.write_str("neither LOOPGATE_HOME nor HOME is set, so there is no home directory")
+            }
+            Self::Missing(path) => write!(f, "the home {} does not exist", path.display()),
+            Self::Symlink(path) => {
+                write!(f, "{} is a symbolic link, which is never followed", path.display())
+            }
+            Self::NotDirectory(path) => write!(f, "{} is not a directory", path.display()),
+            Self::Owner(path, uid) => {
+                write!(f, "{} belongs to uid {uid} and not to you", path.display())
+            }
+            Self::Mode(path, mode) => write!(
+                f,
+                "the home {} has mode {mode:04o} and lets others in; `chmod 700` it if nobody else could have written there",
+                path.display()
+            ),
+            Self::Io(path, error) => {
+                write!(f, "the home {} cannot be used; the system says: {error}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for HomeError {}
+
+/// An open home directory.
+#[derive(Debug)]
+pub struct Home {
+    /// open for its whole life: `/proc/self/fd/<n>` leads to it
+    directory: File,
+    path: PathBuf,
+}
+
+impl Home {
+    /// Where the home is: `wavedata`, then `AGENTMUX_DATA_HOME`, `LOOPGATE_HOME`, `~/.loopgate`.
+    /// An empty variable counts as unset.
+    pub fn locate(
+        wavedata: Option<&Path>,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<PathBuf, HomeError> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let path = wavedata
+            .filter(|path| !path.as_os_str().is_empty())
+            .map(Path::to_path_buf)
+            .or_else(|| set("AGENTMUX_DATA_HOME"))
+            .or_else(|| set("LOOPGATE_HOME"))
+            .or_else(|| set("HOME").map(|home| home.join(".loopgate")))
+            .ok_or(HomeError::Unknown)?;
+        std::path::absolute(&path).map_err(|error| HomeError::Io(path, error))
+    }
+
+    /// Opens an existing home, for a reader.
+    pub fn open(path: &Path) -> Result<Self, HomeError> {
+        let io = |error: io::Error| match error.raw_os_error() {
+            Some(libc::ENOENT) => HomeError::Missing(path.to_owned()),
+            Some(libc::ELOOP) => HomeError::Symlink(path.to_owned()),
+            Some(libc::ENOTDIR) => not_directory(path),
+            _ => HomeError::Io(path.to_owned(), error),
+        };
+        let flags = libc::O_NOFOLLOW | libc::O_DIRECTORY;
+        let directory = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(io)?;
+        let facts = directory.metadata().map_err(io)?;
+        if facts.uid() != process::uid() {
+            return Err(HomeError::Owner(path.to_owned(), facts.uid()));
+        }
+        let mode = facts.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(HomeError::Mode(path.to_owned(), mode));
+        }
+        Ok(Self { directory, path: path.to_owned() })
+    }
+
+    /// Opens the home of an instance, making it (and the directories above it) where it is missing.
+    /// Refused where anything directly in it is a link or not ours.
+    pub fn create(path: &Path) -> Result<Self, HomeError> {
+        let io = |error| HomeError::Io(path.to_owned(), error);
+        if let Some(above) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(above).map_err(io)?;
+        }
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io(error)),
+            Ok(()) | Err(_) => {}
+        }
+        let home = Self::open(path)?;
+        for entry in std::fs::read_dir(home.at(".")).map_err(io)?.take(ENTRIES_CHECKED) {
+            let entry = entry.map_err(io)?;
+            let facts = match std::fs::symlink_metadata(home.at(entry.file_name())) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(io)?,
+            };
+            let shown = || path.join(entry.file_name());
+            if facts.is_symlink() {
+                return Err(HomeError::Symlink(shown()));
+            }
+            if facts.uid() != process::uid() {
+                return Err(HomeError::Owner(shown(), facts.uid()));
+            }
+        }
+        Ok(home)
+    }
+
+    /// Takes the home for this process: no other instance may use it while the lock lives.
+    pub fn lock(&self) -> Result<Lock, LockError> {
+        let lock = Lock::take(self)?;
+        private::sweep(self).map_err(|error| LockError::File(error.into()))?;
+        Ok(lock)
+    }
+
+    /// The home's name, to show.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The way to an entry of the directory that was checked, whatever its name leads to by now.
+    pub(super) fn at(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(name.as_ref())
+    }
+
+    /// Brings renames and removals in the directory to the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.directory.sync_all()
+    }
+}
+
+/// With `O_DIRECTORY` a symlink answers ENOTDIR like any file.
+fn not_directory(path: &Path) -> HomeError {
+    match std::fs::symlink_metadata(path) {
+        Ok(facts) if facts.is_symlink() => HomeError::Symlink(path.to_owned()),
+        Ok(_) | Err(_) => HomeError::NotDirectory(path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[path = "home/tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+//! Private files: 0600 from creation, ours, regular, bounded; the one way to read and write them.
+//!
+//! A file is opened without following a link and without waiting (a FIFO would wait for ever), and
+//! what was opened is checked, not its name. Writing makes a new file beside the old one and
+//! renames it, so that a reader sees the old or the new and never a part.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+};
+
+use crate::{
+    limits,
+    store::{facts as process, home::Home},
+};
+
+/// The end of a temporary file's name; such leftovers of a killed process are swept by the next one.
+pub(super) const TEMPORARY: &str = ".tmp";
+
+/// Why a private file was not taken. The path is ours to show: it never leaves this user.
+#[derive(Debug)]
+pub enum FileError {
+    /// there is none
+    Missing,
+    /// a symbolic link stands in its place
+    Symlink,
+    /// a directory, FIFO, socket or device stands in its place
+    NotRegular,
+    /// it belongs to this other uid
+    Owner(u32),
+    /// its mode lets others in
+    Mode(u32),
+    /// it is larger than [`limits::PRIVATE_FILE`]
+    TooLarge,
+    /// the system refused
+    Io(io::Error),
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it does not exist"),
+            Self::Symlink => f.write_str("it is a symbolic link, which is never followed"),
+            Self::NotRegular => f.write_str("it is not a regular file"),
+            Self::Owner(uid) => write!(f, "it belongs to uid {uid} and not to you"),
+            Self::Mode(mode) => write!(f, "its mode is {mode:04o} and lets others in; it must be 0600"),
+            Self::TooLarge => write!(f, "it is larger than {} bytes", limits::PRIVATE_FILE),
+            Self::Io(error) => write!(f, "the system says: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for FileError {}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::ENOENT) => Self::Missing,
+            Some(libc::ELOOP) => Self::Symlink,
+            // a socket, or a device without a driver; a directory opened for writing
+            Some(libc::ENXIO | libc::ENODEV | libc::EISDIR) => Self::NotRegular,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Reads a private file of the home whole.
+pub fn read(home: &Home, name: &str) -> Result<Vec<u8>, FileError> {
+    let file = open(home, name, OpenOptions::new().read(true))?;
+    let mut bytes = Vec::new();
+    // one byte more than allowed: the size may have grown since it was looked at
+    file.take((limits::PRIVATE_FILE as u64).saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > limits::PRIVATE_FILE { Err(FileError::TooLarge) } else { Ok(bytes) }
+}
+
+/// Writes a private file of the home, all or nothing, and not before it is on the disk.
+pub fn write_atomic(home: &Home, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+    let temporary = temporary_name(name)?;
+    let written = (|| {
+        let mut file = open(home, &temporary, OpenOptions::new().write(true).create_new(true))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(home.at(&temporary), home.at(name))?;
+        home.sync()?;
+        Ok(())
+    })();
+    if written.is_err() {
+        // the first error is the one to tell
+        let _ = std::fs::remove_file(home.at(&temporary));
+    }
+    written
+}
+
+/// Removes a private file of the home; one that is gone already is fine.
+pub fn remove(home: &Home, name: &str) -> Result<(), FileError> {
+    match std::fs::remove_file(home.at(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Removes what [`write_atomic`] left behind when it was killed. Only under the home's lock.
+pub(super) fn sweep(home: &Home) -> io::Result<()> {
+    for entry in std::fs::read_dir(home.at("."))? {
+        let name = entry?.file_name();
+        let bytes = name.as_encoded_bytes();
+        if bytes.starts_with(b".") && bytes.ends_with(TEMPORARY.as_bytes()) {
+            std::fs::remove_file(home.at(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens `name` in the home and checks what was opened.
+pub(super) fn open(
+    home: &Home,
+    name: impl AsRef<OsStr>,
+    options: &mut OpenOptions,
+) -> Result<File, FileError> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = options.mode(0o600).custom_flags(flags).open(home.at(name))?;
+    check(&file)?;
+    Ok(file)
+}
+
+fn check(file: &File) -> Result<(), FileError> {
+    let facts = file.metadata()?;
+    if !facts.is_file() {
+        return Err(FileError::NotRegular);
+    }
+    if facts.uid() != process::uid() {
+        return Err(FileError::Owner(facts.uid()));
+    }
+    let mode = facts.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(FileError::Mode(mode));
+    }
+    if facts.len() > limits::PRIVATE_FILE as u64 {
+        return Err(FileError::TooLarge);
+    }
+    Ok(())
+}
+
+fn temporary_name(name: &str) -> Result<OsString, FileError> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| FileError::Io(error.into()))?;
+    Ok(format!(".{name}.{:016x}{TEMPORARY}", u64::from_ne_bytes(random)).into())
+}
+
+#[cfg(test)]
+#[path = "private/tests.rs"]
+mod tests;
