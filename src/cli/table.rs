@@ -104,7 +104,7 @@ const SUBMIT: &str =
     "how Enter is pressed behind typed text: `thrice` (AgentMux's cadence, the default) or `once`";
 
 /// All commands, in the order of the help.
-pub const COMMANDS: &[Command] = &[
+pub static COMMANDS: &[Command] = &[
     Command {
         name: "serve",
         summary: "run an instance until a signal",

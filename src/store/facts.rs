@@ -3,14 +3,10 @@
 use std::net::SocketAddr;
 
 /// The effective uid of a process; `None` when there is no such process.
-pub fn owner_of(pid: &str) -> Option<u32> {
+pub fn owner_of(pid: u32) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
-}
-
-pub fn uid() -> u32 {
-    owner_of("self").unwrap_or(u32::MAX)
 }
 
 /// The inode and uid of the socket that listens at an IPv4 address.

@@ -15,10 +15,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::store::{
-    facts as process,
-    lock::{Lock, LockError},
-    private,
+use crate::{
+    store::{
+        lock::{Lock, LockError},
+        private,
+    },
+    sys::process,
 };
 
 /// Most entries of a home that are looked at when it is taken over.

@@ -12,9 +12,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     store::{
-        Home, facts as process,
+        Home, facts,
         private::{self, FileError},
     },
+    sys::process,
     wire::secret::Secret,
 };
 
@@ -40,7 +41,7 @@ pub struct KeyFile {
     pub pid: u32,
     /// the host's process, where a host started the instance
     pub host_pid: Option<u32>,
-    /// RFC 3339
+    /// [`crate::wire::date::rfc3339`]
     pub created_at: String,
     /// the inode of the listening socket; without it the descriptors of `pid` are looked through
     pub listener_inode: Option<u64>,
@@ -166,7 +167,7 @@ impl KeyFile {
 
     /// Asks the kernel whether the file still tells the truth; see the module's comment.
     pub fn verify(&self) -> Result<(), KeyFileError> {
-        match process::owner_of(&self.pid.to_string()) {
+        match facts::owner_of(self.pid) {
             None => return Err(KeyFileError::Dead(self.pid)),
             Some(uid) if uid != process::uid() => return Err(KeyFileError::ForeignProcess(self.pid)),
             Some(_) => {}
@@ -198,7 +199,7 @@ pub fn listener_is_ours(at: SocketAddr) -> Result<(), KeyFileError> {
 
 /// The inode of the listener at `at`, if it is this user's.
 fn our_listener(at: SocketAddr) -> Result<u64, KeyFileError> {
-    let (inode, uid) = match process::tcp_listener(at) {
+    let (inode, uid) = match facts::tcp_listener(at) {
         Ok(Some(found)) => found,
         Ok(None) => return Err(KeyFileError::NoListener(at)),
         Err(_) => return Err(KeyFileError::Unknown(at)),

@@ -12,10 +12,7 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt},
 };
 
-use crate::{
-    limits,
-    store::{facts as process, home::Home},
-};
+use crate::{limits, store::home::Home, sys::process};
 
 /// The end of a temporary file's name; such leftovers of a killed process are swept by the next one.
 pub(super) const TEMPORARY: &str = ".tmp";

@@ -1,4 +1,4 @@
-//! The date of an answer, as IMF-fixdate (RFC 9110, 5.6.7).
+//! Dates as text: of an answer, as IMF-fixdate (RFC 9110, 5.6.7); in a file, as RFC 3339.
 
 /// Bytes of an IMF-fixdate.
 pub const LENGTH: usize = 29;
@@ -41,9 +41,26 @@ pub fn imf_fixdate(unix_s: u64) -> [u8; LENGTH] {
     text
 }
 
+/// `2026-11-22T00:00:00Z` for seconds since 1970-01-01 UTC, with the same last second.
+pub fn rfc3339(unix_s: u64) -> String {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let text = imf_fixdate(unix_s);
+    let text = std::str::from_utf8(&text).unwrap_or_default();
+    let part = |range| text.get(range).unwrap_or_default();
+    let month = MONTHS.find(part(8..11)).unwrap_or_default() / 3 + 1;
+    format!("{}-{month:02}-{}T{}Z", part(12..16), part(5..7), part(17..25))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_carry_dates_as_rfc_3339() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(rfc3339(1_795_305_599), "2026-11-21T23:59:59Z");
+    }
 
     /// Values of `date -u`; the first is RFC 9110's own.
     #[test]
