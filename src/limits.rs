@@ -105,6 +105,8 @@ limits! {
     MAILBOXES: usize = 4_096, "count", "mailboxes_are_bounded";
     #[doc = "undelivered messages in memory"]
     MAIL_BYTES: usize = 256 * 1024 * 1024, "bytes", "undelivered_bytes_are_bounded";
+    #[doc = "a message's id, where its sender gives one"]
+    MESSAGE_ID: usize = 128, "bytes", "a_message_id_over_its_limit_is_refused";
     #[doc = "names in the directory of registered agents"]
     DIRECTORY: usize = 4_096, "count", "registrations_are_bounded";
     #[doc = "a registration's block and tab, each"]

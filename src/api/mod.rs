@@ -1,1 +1,26 @@
-//! (being built)
+//! The routes as data, and the handlers of each surface.
+//!
+//! [`App`] is the program behind the gate: it lets admission decide, charges wrong credentials,
+//! looks the route up and calls its handler with the proof of admission. Nothing here reads a
+//! socket or a file.
+
+#![forbid(unsafe_code)]
+
+mod agentmux;
+mod agents;
+mod app;
+mod fleet;
+mod own;
+mod request;
+mod service;
+mod status;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+pub use app::{App, AppParts, Peers};
+pub use fleet::Fleet;
+pub use service::{Conn, Ticket};
+
+/// The program's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -88,6 +88,11 @@ impl Directory {
         Ok(())
     }
 
+    /// Whether an agent on a new block could be registered.
+    pub fn has_room_for(&self, agent_id: &AgentId) -> bool {
+        self.by_agent.contains_key(agent_id) || self.by_agent.len() < limits::DIRECTORY
+    }
+
     /// Forgets an agent; whether there was one.
     pub fn unregister(&mut self, agent_id: &str) -> bool {
         let Ok(agent_id) = AgentId::parse(agent_id) else { return false };

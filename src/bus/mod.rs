@@ -7,7 +7,76 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+mod deliver;
 pub mod directory;
 pub mod mail;
 pub mod rate;
 pub mod sanitise;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use deliver::{Inject, InjectAnswer, InjectError, Send, SendError, SendOutcome};
+
+use self::{audit::Audit, directory::Directory, mail::Mail, rate::Rates};
+use crate::{
+    agent::{Delivery, Submit},
+    wire::{clock::Clock, id::AgentId, secret::Secret},
+};
+
+/// What the bus asks of the terminals of running agents.
+pub trait Terminals {
+    /// Types `text` into the terminal of this block and submits it, as the agent was started to
+    /// where `submit` does not say. `None`: no terminal of ours has this id.
+    fn deliver(&self, block_id: &str, text: &str, submit: Option<Submit>) -> Option<Delivery>;
+
+    /// The terminal of an agent that runs.
+    fn terminal(&self, agent: &AgentId) -> Option<Terminal>;
+}
+
+/// A running agent's terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terminal {
+    /// its block
+    pub block_id: String,
+    /// who, beside the owner, may have text typed into it
+    pub accept_typed_from: Vec<String>,
+}
+
+/// The bus of one instance. Shared by all connections; nothing is typed while its lock is held.
+pub struct Bus {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+/// All that the bus remembers.
+pub struct State {
+    /// who is reached where
+    pub directory: Directory,
+    /// what was typed, and who was refused
+    pub audit: Audit,
+    /// what waits
+    pub mail: Mail,
+    rates: Rates,
+    /// writes of the audit about injects that a rate refused
+    rate_refusals: rate::Window,
+}
+
+impl Bus {
+    /// An empty bus; `audit_key` is random and new at each launch.
+    pub fn new(clock: Arc<dyn Clock>, audit_key: Secret) -> Self {
+        let state = State {
+            directory: Directory::default(),
+            audit: Audit::new(audit_key),
+            mail: Mail::default(),
+            rates: Rates::default(),
+            rate_refusals: rate::Window::default(),
+        };
+        Self { clock, state: Mutex::new(state) }
+    }
+
+    /// What the bus remembers, for as long as the guard lives.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        // A panic of another thread leaves counters at worst one too low; nothing is half written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

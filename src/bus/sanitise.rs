@@ -33,6 +33,14 @@ pub fn typed(text: &str) -> Typed {
     Typed { text: clean, truncated }
 }
 
+/// A text as it shows who sent it: `@<source>: <text>`; as it is where there is no source.
+pub fn with_source(source: Option<&str>, text: &str) -> String {
+    match source {
+        Some(source) if !source.is_empty() => format!("@{source}: {text}"),
+        Some(_) | None => text.to_owned(),
+    }
+}
+
 /// Cuts a text to at most `most` bytes, between two characters.
 pub(super) fn cut(text: &mut String, most: usize) {
     let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
@@ -155,6 +163,13 @@ mod tests {
         }
         let long = typed(&"x".repeat(10_100));
         assert!(long.truncated && long.text.len() <= 10_000 && long.text.ends_with("\n[Message truncated]"));
+    }
+
+    #[test]
+    fn case_l28_a_source_stands_before_the_text_where_there_is_one() {
+        assert_eq!(with_source(Some("Agent1"), "hello"), "@Agent1: hello");
+        assert_eq!(with_source(Some(""), "hello"), "hello");
+        assert_eq!(with_source(None, "hello"), "hello");
     }
 
     #[test]

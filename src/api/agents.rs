@@ -1,0 +1,277 @@
+//! The agents that this instance runs: start, look, type keys, resize, send to, end.
+
+use std::{path::Path, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{
+    App,
+    agentmux::{SUBMITS, directory_full},
+    request::{Fault, Request, Result, ok},
+};
+use crate::{
+    admit::{Caller, Who},
+    agent::{Exit, InputError, Record, ResizeError, StartError, StartSpec, State, StopError, Submit},
+    bus::{
+        InjectError, Send, SendError,
+        rate::{Reached, Sender},
+    },
+    gate::{Reply, Response},
+    limits,
+    wire::{base64, id::AgentId, json::Error, json::Fields},
+};
+
+/// `POST /api/v1/agents`: 201 and the record.
+pub(super) fn start(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let body = request.json()?;
+    let fields = Fields::of(&body)?;
+    let spec = spec(fields)?;
+    let name = spec.name.clone();
+    if !app.bus.state().directory.has_room_for(&name) {
+        return Err(directory_full());
+    }
+    let record = app.fleet.start(spec).map_err(|error| start_fault(error, &name))?;
+    app.registered(&record);
+    Ok(Reply::Response(Response::json(201, &app.record_json(&record))))
+}
+
+fn spec(fields: Fields<'_>) -> Result<StartSpec> {
+    const NAME: &str = "1 to 64 ASCII letters, digits, _ and -";
+    let rows = u64::from(limits::ROWS_MIN)..=u64::from(limits::ROWS_MAX);
+    let cols = u64::from(limits::COLS_MIN)..=u64::from(limits::COLS_MAX);
+    let name = AgentId::parse(fields.text("name")?).map_err(|_| Error::wrong("name", NAME))?;
+    let command = fields.texts("command")?;
+    if command.first().is_none_or(|program| program.is_empty()) {
+        return Err(Error::wrong("command", "an array that begins with a program").into());
+    }
+    let cwd = Path::new(fields.text("cwd")?);
+    if !cwd.is_absolute() {
+        return Err(Error::wrong("cwd", "an absolute path").into());
+    }
+    let own = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let env = fields.optional_text_map("env")?.unwrap_or_default();
+    Ok(StartSpec {
+        name,
+        command: own(command),
+        cwd: cwd.to_owned(),
+        env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        rows: small(fields.optional_whole("rows", rows)?, 24),
+        cols: small(fields.optional_whole("cols", cols)?, 80),
+        accept_typed_from: own(fields.optional_texts("accept_typed_from")?.unwrap_or_default()),
+        submit: fields.optional_word("submit", SUBMITS)?.unwrap_or(Submit::Thrice),
+    })
+}
+
+/// A number whose range was checked to fit.
+fn small(number: Option<u64>, default: u16) -> u16 {
+    number.map_or(default, |number| u16::try_from(number).unwrap_or(u16::MAX))
+}
+
+fn start_fault(error: StartError, name: &AgentId) -> Fault {
+    match error {
+        StartError::Exists => Fault::new(409, "agent_exists", format!("an agent named {name} runs already")),
+        StartError::Reserved => {
+            Fault::field(400, "reserved_name", "name", format!("the name {name} stands for another caller"))
+        }
+        StartError::Limit => {
+            Fault::new(503, "agent_limit", format!("{} agents are there already", limits::AGENTS))
+        }
+        StartError::NoSuchCommand { reason } => {
+            let sentence = format!("the command cannot be run: {reason}");
+            Fault::field(422, "command_not_found", "command", sentence)
+        }
+        StartError::NoSuchDirectory => {
+            Fault::field(422, "no_such_directory", "cwd", "the directory cannot be entered")
+        }
+        StartError::OutOfBounds(field) => {
+            Fault::field(400, "out_of_bounds", field, format!("field '{field}' is out of its bounds"))
+        }
+        StartError::Failed(code) => Fault::new(500, code, "the agent could not be started"),
+    }
+}
+
+/// `GET /api/v1/agents`.
+pub(super) fn list(app: &App, _: &Caller, _: &Request<'_>) -> Result {
+    let list: Vec<Value> = app.fleet.records().iter().map(|record| app.record_json(record)).collect();
+    ok(&json!({ "agents": list }))
+}
+
+/// `GET /api/v1/agents/:id`.
+pub(super) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let record = app.fleet.record(request.id).ok_or_else(not_found)?;
+    ok(&app.record_json(&record))
+}
+
+/// `DELETE /api/v1/agents/:id`: when it answers 200, nothing of the agent's tree is left.
+pub(super) fn stop(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let name = AgentId::parse(request.id).map_err(|_| not_found())?;
+    match app.fleet.stop(&name) {
+        Ok(record) => {
+            app.bus.state().directory.unregister_block(&record.block_id);
+            ok(&json!({ "stopped": true, "agent": app.record_json(&record) }))
+        }
+        Err(StopError::NotFound) => Err(not_found()),
+        Err(StopError::StillThere) => {
+            let sentence = "something of the agent's tree is still there, and is still being killed";
+            Err(Fault::new(500, "still_there", sentence))
+        }
+    }
+}
+
+/// `GET /api/v1/agents/:id/output?from=&wait=`: raw bytes, and headers that say which.
+pub(super) fn output(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let from = request.whole_param("from")?;
+    let wait = request.whole_param("wait")?.unwrap_or(0).min(limits::OUTPUT_WAIT_MS);
+    let read = |wait| app.fleet.output(request.id, from, wait, limits::OUTPUT_CHUNK);
+    let mut result = read(Duration::ZERO).ok_or_else(not_found)?;
+    if let Ok(nothing) = &result
+        && nothing.bytes.is_empty()
+        && !nothing.done
+        && wait > 0
+    {
+        let _place = app.waiters.enter().ok_or_else(|| {
+            let sentence = format!("{} requests wait for output already", limits::OUTPUT_WAITERS);
+            Fault::new(503, "too_many_waiters", sentence)
+        })?;
+        result = read(Duration::from_millis(wait)).ok_or_else(not_found)?;
+    }
+    let piece = result.map_err(|beyond| {
+        let sentence = format!("the output ends at offset {} so far", beyond.end);
+        Fault::field(400, "offset_beyond_end", "from", sentence)
+    })?;
+    let state = if piece.done { Some(State::Done) } else { app.fleet.record(request.id).map(|r| r.state) };
+    let response = Response::bytes(200, "application/octet-stream", piece.bytes)
+        .with("X-Loopgate-From", piece.from.to_string())
+        .with("X-Loopgate-Next", piece.next.to_string())
+        .with("X-Loopgate-Gap", if piece.gap { "true" } else { "false" })
+        .with("X-Loopgate-State", state.unwrap_or(State::Done).as_str());
+    Ok(Reply::Response(response))
+}
+
+/// `POST /api/v1/agents/:id/input`: keys as they are, from `data64` or `text`.
+pub(super) fn input(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let body = request.json()?;
+    let fields = Fields::of(&body)?;
+    let bytes = match (fields.optional_text("data64")?, fields.optional_text("text")?) {
+        (Some(encoded), None) => {
+            base64::decode(encoded).ok_or_else(|| Error::wrong("data64", "standard base64 with padding"))?
+        }
+        (None, Some(text)) => text.as_bytes().to_vec(),
+        (None, None) => return Err(Error::Missing { field: "data64" }.into()),
+        (Some(_), Some(_)) => return Err(Error::wrong("text", "absent where data64 is given").into()),
+    };
+    match app.fleet.input(request.id, &bytes).ok_or_else(not_found)? {
+        Ok(()) => ok(&json!({ "written": bytes.len() })),
+        Err(InputError::Done) => Err(done()),
+        Err(InputError::QueueFull) => Err(queue_full("the terminal does not take what was typed before")),
+    }
+}
+
+/// `POST /api/v1/agents/:id/resize`.
+pub(super) fn resize(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let body = request.json()?;
+    let fields = Fields::of(&body)?;
+    let rows = fields.whole("rows", u64::from(limits::ROWS_MIN)..=u64::from(limits::ROWS_MAX))?;
+    let cols = fields.whole("cols", u64::from(limits::COLS_MIN)..=u64::from(limits::COLS_MAX))?;
+    let result = app.fleet.resize(request.id, small(Some(rows), 0), small(Some(cols), 0));
+    match result.ok_or_else(not_found)? {
+        Ok(()) => ok(&json!({ "rows": rows, "cols": cols })),
+        Err(ResizeError::Done) => Err(done()),
+        Err(ResizeError::OutOfBounds(field)) => {
+            Err(Fault::field(400, "out_of_bounds", field, format!("field '{field}' is out of its bounds")))
+        }
+    }
+}
+
+/// `POST /api/v1/agents/:id/send`: the owner's message. He need not wait for the agent to exist.
+pub(super) fn send(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    let to = AgentId::parse(request.id)
+        .map_err(|_| Fault::new(400, "bad_agent_id", "the path does not name an agent"))?;
+    let sender = match caller.who() {
+        Who::Api => Sender::Api,
+        Who::Owner | Who::Peer | Who::Agent(_) | Who::Config | Who::Loopback => Sender::Owner(""),
+    };
+    let body = request.json()?;
+    deliver(app, sender, &to, Fields::of(&body)?)
+}
+
+/// The part of a send that is the same for everybody.
+pub(super) fn deliver(app: &App, sender: Sender<'_>, to: &AgentId, fields: Fields<'_>) -> Result {
+    let text = fields.text("text")?;
+    let id = match fields.optional_text("id")? {
+        None => app.fresh_id()?,
+        Some(id) if (1..=limits::MESSAGE_ID).contains(&id.len()) => id.to_owned(),
+        Some(_) => {
+            return Err(Error::wrong("id", format!("1 to {} bytes long", limits::MESSAGE_ID)).into());
+        }
+    };
+    match app.bus.send(sender, Send { to, text, id: &id }, &*app.fleet) {
+        Ok(outcome) => ok(&json!({ "id": id, "to": to.as_str(), "outcome": outcome.as_str() })),
+        Err(SendError::Full(full)) => {
+            let (code, sentence) = full.answer();
+            Err(Fault::new(429, code, sentence))
+        }
+        Err(SendError::NotTyped(InjectError::RateLimited(reached))) => Err(rate_limited(reached)),
+        Err(SendError::NotTyped(InjectError::Failed(reason))) => Err(queue_full(reason)),
+        Err(SendError::NotTyped(
+            error @ (InjectError::BadId | InjectError::NotFound | InjectError::NoController),
+        )) => Err(Fault::new(409, error.code(), "the agent's terminal is gone")),
+    }
+}
+
+fn rate_limited(reached: Reached) -> Fault {
+    Fault::new(429, "rate_limited", format!("rate limit exceeded: {}", reached.sentence()))
+}
+
+fn queue_full(reason: &str) -> Fault {
+    Fault::new(503, "terminal_queue_full", reason)
+}
+
+fn done() -> Fault {
+    Fault::new(409, "agent_done", "the agent has ended")
+}
+
+/// No agent of that name.
+pub(super) fn not_found() -> Fault {
+    Fault::new(404, "agent_not_found", "agent not found")
+}
+
+impl App {
+    /// Makes a started agent reachable by its name, as spec agentmux E.3 does at spawn.
+    fn registered(&self, record: &Record) {
+        let now = self.clock.unix_ms();
+        // Room was there when the agent was started; where another took it meanwhile, the agent
+        // runs and only inject by name does not reach it.
+        let _ = self.bus.state().directory.register(record.name.clone(), &record.block_id, None, now);
+        // It may have ended before it was registered, and then nobody would remove the entry.
+        let ended = |record: Record| record.state == State::Done;
+        if self.fleet.record(record.name.as_str()).is_none_or(ended) {
+            self.bus.state().directory.unregister_block(&record.block_id);
+        }
+    }
+
+    /// An agent's record, as answers show it.
+    pub(super) fn record_json(&self, record: &Record) -> Value {
+        let exit = match record.exit {
+            None => Value::Null,
+            Some(Exit::Code(code)) => json!({ "code": code }),
+            Some(Exit::Signal(signal)) => json!({ "signal": signal }),
+        };
+        json!({
+            "name": record.name.as_str(),
+            "block_id": record.block_id,
+            "state": record.state.as_str(),
+            "pid": record.pid,
+            "keeper_pid": record.keeper_pid,
+            "started_at": record.started_at,
+            "rows": record.rows,
+            "cols": record.cols,
+            "command": record.command,
+            "cwd": record.cwd.to_string_lossy(),
+            "exit": exit,
+            "output": { "start": record.output_start, "end": record.output_end },
+            "waiting": self.bus.state().mail.waiting(&record.name),
+            "accept_typed_from": record.accept_typed_from,
+        })
+    }
+}

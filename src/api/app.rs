@@ -1,0 +1,148 @@
+//! The program behind the gate: what all handlers share.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
+
+use super::{fleet::Fleet, request::Fault};
+use crate::{
+    admit::{PeerAddr, PeerFacts, Penalties, Policy, TreeFact},
+    bus::Bus,
+    exposure::Declared,
+    gate::Counters,
+    limits,
+    sys::random,
+    wire::{clock::Clock, secret::Secret},
+};
+
+/// What the kernel says of the process at the other end of a connection.
+pub trait Peers: Send + Sync {
+    /// For the token-less rule and the audit; `keepers` are the processes that hold agents' trees.
+    fn facts(&self, at: &PeerAddr, keepers: &dyn Fn() -> Vec<u32>, now: u64) -> PeerFacts;
+
+    /// Whether it belongs to the tree that this keeper holds.
+    fn tree(&self, at: &PeerAddr, keeper: u32, now: u64) -> TreeFact;
+}
+
+/// What an [`App`] is made of.
+pub struct AppParts {
+    /// who may call
+    pub policy: Policy,
+    /// the agents
+    pub fleet: Arc<dyn Fleet>,
+    /// who is at the other end
+    pub peers: Box<dyn Peers>,
+    /// the time
+    pub clock: Arc<dyn Clock>,
+    /// the instance's id
+    pub instance: String,
+    /// what is open, keepers excepted
+    pub declared: Declared,
+    /// key of the audit's hashes: random, of this launch
+    pub audit_key: Secret,
+}
+
+/// The program behind the gate.
+pub struct App {
+    pub(super) policy: Policy,
+    pub(super) fleet: Arc<dyn Fleet>,
+    pub(super) peers: Box<dyn Peers>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) instance: String,
+    pub(super) declared: Declared,
+    pub(super) bus: Arc<Bus>,
+    pub(super) penalties: Penalties,
+    pub(super) refusals: Refusals,
+    pub(super) waiters: Places,
+    pub(super) gate_counters: OnceLock<Arc<Counters>>,
+    /// monotonic ms
+    pub(super) started: u64,
+}
+
+impl App {
+    /// Puts the parts together; from here on an agent that ends is forgotten by the directory.
+    pub fn new(parts: AppParts) -> Arc<Self> {
+        let AppParts { policy, fleet, peers, clock, instance, declared, audit_key } = parts;
+        let bus = Arc::new(Bus::new(Arc::clone(&clock), audit_key));
+        let directory = Arc::clone(&bus);
+        fleet.on_exit(Box::new(move |block_id| {
+            directory.state().directory.unregister_block(block_id);
+        }));
+        let started = clock.monotonic_ms();
+        Arc::new(Self {
+            policy,
+            fleet,
+            peers,
+            clock,
+            instance,
+            declared,
+            bus,
+            penalties: Penalties::new(),
+            refusals: Refusals::default(),
+            waiters: Places::new(limits::OUTPUT_WAITERS),
+            gate_counters: OnceLock::new(),
+            started,
+        })
+    }
+
+    /// Lets `status` show what the gate counts. The first call counts.
+    pub fn show_counters(&self, counters: Arc<Counters>) {
+        let _ = self.gate_counters.set(counters);
+    }
+
+    /// A fresh UUIDv4.
+    pub(super) fn fresh_id(&self) -> Result<String, Fault> {
+        random::uuid().map_err(|_| Fault::new(500, "no_randomness", "the system gives no random bytes"))
+    }
+}
+
+/// How often each code was the answer of a refusal. The codes are ours, so their number is bounded.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Refusals {
+    pub(super) fn count(&self, code: &'static str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(code).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!(*self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A number of places, taken and given back.
+#[derive(Debug)]
+pub(super) struct Places {
+    free: AtomicUsize,
+}
+
+impl Places {
+    pub(super) fn new(places: usize) -> Self {
+        Self { free: AtomicUsize::new(places) }
+    }
+
+    /// A place until it is dropped.
+    pub(super) fn enter(&self) -> Option<Place<'_>> {
+        self.free
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1))
+            .ok()
+            .map(|_| Place(self))
+    }
+}
+
+/// One taken place.
+pub(super) struct Place<'a>(&'a Places);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.free.fetch_add(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,158 @@
+//! What a handler reads of a request, and how it says no.
+
+use serde_json::{Value, json};
+
+use crate::{
+    admit::Surface,
+    gate::{Reply, Response},
+    wire::{
+        head::{Head, Name},
+        json, query,
+    },
+};
+
+/// What a handler returns.
+pub type Result<T = Reply> = std::result::Result<T, Fault>;
+
+/// An admitted request.
+pub struct Request<'a> {
+    /// the head
+    pub head: &'a Head,
+    /// what stands for `:id` in the route's path, never decoded
+    pub id: &'a str,
+    /// the whole body
+    pub body: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// The body as JSON. Its fields are read with [`json::Fields`].
+    pub fn json(&self) -> Result<Value> {
+        Ok(json::parse(self.body)?)
+    }
+
+    /// A query parameter, decoded once. Twice the same one is an error.
+    pub fn param(&self, name: &'static str) -> Result<Option<String>> {
+        let mut found = query::values(self.head.query(), name);
+        match (found.next(), found.next()) {
+            (None, _) => Ok(None),
+            (Some(raw), None) => query::decode_text(raw).map(Some).ok_or(Fault::bad_query(name)),
+            (Some(_), Some(_)) => Err(Fault::bad_query(name)),
+        }
+    }
+
+    /// A query parameter that is a whole number.
+    pub fn whole_param(&self, name: &'static str) -> Result<Option<u64>> {
+        let Some(text) = self.param(name)? else { return Ok(None) };
+        // parse() would take a plus sign.
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|_| digits).map(Some).ok_or(Fault::bad_query(name))
+    }
+
+    /// Whether the body is declared to be JSON: `application/json` or `application/<x>+json`, with
+    /// or without parameters. Nothing else is ever parsed, so that no form of a web page that
+    /// needs no preflight reaches a handler.
+    pub fn declares_json(head: &Head) -> bool {
+        let Some(value) = head.text_of(Name::ContentType) else { return false };
+        let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let Some(subtype) = essence.strip_prefix("application/") else { return false };
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b);
+        subtype == "json" || (subtype.len() > 5 && subtype.ends_with("+json") && subtype.bytes().all(token))
+    }
+}
+
+/// Why a handler does not do what was asked.
+#[derive(Debug)]
+pub enum Fault {
+    /// the body, or a field of it
+    Json(json::Error),
+    /// anything else
+    Plain {
+        /// HTTP status
+        status: u16,
+        /// stable code
+        code: &'static str,
+        /// what is wrong, for the caller
+        sentence: String,
+        /// the field or parameter to blame, if it is one
+        field: Option<&'static str>,
+    },
+}
+
+impl Fault {
+    /// A refusal in one sentence.
+    pub fn new(status: u16, code: &'static str, sentence: impl Into<String>) -> Self {
+        Fault::Plain { status, code, sentence: sentence.into(), field: None }
+    }
+
+    /// A field whose value is well formed and not allowed.
+    pub fn field(status: u16, code: &'static str, field: &'static str, sentence: impl Into<String>) -> Self {
+        Fault::Plain { status, code, sentence: sentence.into(), field: Some(field) }
+    }
+
+    fn bad_query(name: &'static str) -> Self {
+        let sentence = format!("query parameter '{name}' is malformed");
+        Fault::Plain { status: 400, code: "bad_query", sentence, field: Some(name) }
+    }
+
+    /// The answer. AgentMux clients know a wrong field as 422 (spec agentmux B.1), ours as 400.
+    pub fn response(self, surface: Surface) -> Response {
+        let (status, code, sentence, field) = match self {
+            Fault::Plain { status, code, sentence, field } => (status, code, sentence, field),
+            Fault::Json(error) => {
+                let status = match (&error, surface) {
+                    (json::Error::Syntax { .. }, _) | (_, Surface::Ours | Surface::Swarm) => 400,
+                    (_, Surface::AgentMux) => 422,
+                };
+                (status, error.code(), error.to_string(), error.field())
+            }
+        };
+        let mut body = json!({ "error": sentence, "code": code });
+        if let (Some(field), Some(map)) = (field, body.as_object_mut()) {
+            map.insert("field".to_owned(), json!(field));
+        }
+        let response = Response::json(status, &body);
+        if status == 429 { response.with("Retry-After", "1") } else { response }
+    }
+}
+
+impl From<json::Error> for Fault {
+    fn from(error: json::Error) -> Self {
+        Fault::Json(error)
+    }
+}
+
+/// 200 and JSON.
+pub fn ok(value: &Value) -> Result {
+    Ok(Reply::Response(Response::json(200, value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(content_type: &str) -> Head {
+        Head::parse(format!("POST / HTTP/1.1\r\nHost: x\r\n{content_type}\r\n").as_bytes()).expect("a head")
+    }
+
+    #[test]
+    fn only_json_is_json() {
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json ;x=y"] {
+            assert!(Request::declares_json(&head(&format!("Content-Type: {good}\r\n"))), "{good}");
+        }
+        for bad in [
+            "text/plain",
+            "text/json",
+            "application/jsonx",
+            "application/+json",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "application/json, text/plain",
+            "application/x json+json",
+            "json",
+            "",
+        ] {
+            assert!(!Request::declares_json(&head(&format!("Content-Type: {bad}\r\n"))), "{bad}");
+        }
+        assert!(!Request::declares_json(&head("")));
+    }
+}

@@ -1,0 +1,227 @@
+//! The way of a request behind the gate: admission, penalties, scope, route, media type, handler.
+//!
+//! Everything is decided from the head before a byte of body is read (design section 5). Every
+//! answer after the Host was known carries what a browser must know about origins.
+
+use std::{cell::OnceCell, net::SocketAddr};
+
+use serde_json::json;
+
+use super::{
+    App, VERSION,
+    request::Request,
+    table::{Found, Route, Scope, find},
+};
+use crate::{
+    admit::{
+        Admission, Caller, CorsHeaders, PeerAddr, PeerFacts, Preflight, Surface, TreeFact, Verdict, World,
+        admit,
+    },
+    bus::audit::Refused,
+    gate::{Decision, Reply, Response, Service},
+    wire::{
+        head::{Head, HeadError, Method},
+        id::AgentId,
+    },
+};
+
+/// What is remembered of a connection.
+pub struct Conn {
+    at: PeerAddr,
+    /// looked up when first needed, because it costs
+    facts: OnceCell<PeerFacts>,
+}
+
+/// A head that was let in.
+pub struct Ticket {
+    cors: CorsHeaders,
+    to: Destination,
+}
+
+enum Destination {
+    Preflight(Preflight),
+    Health,
+    Route(&'static Route, Caller),
+}
+
+impl Service for App {
+    type Conn = Conn;
+    type Ticket = Ticket;
+
+    fn open(&self, peer: SocketAddr, local: SocketAddr) -> Conn {
+        Conn { at: PeerAddr { peer, local }, facts: OnceCell::new() }
+    }
+
+    fn decide(&self, conn: &mut Conn, head: &Head) -> Decision<Ticket> {
+        let outcome = admit(&self.policy, &conn.at, head, &AtPeer { app: self, conn });
+        let now = self.clock.monotonic_ms();
+        let admission = match self.penalties.settle(outcome, conn.at.peer.ip(), now) {
+            Ok(admission) => admission,
+            Err(refusal) => {
+                self.write_refusal(conn, head, refusal.status(), refusal.code());
+                let response = Response::bytes(refusal.status(), "application/json", refusal.body());
+                return Decision::Refuse(
+                    refusal.headers().fold(response, |response, (name, value)| response.with(name, value)),
+                );
+            }
+        };
+        let Admission { verdict, surface, cors, .. } = admission;
+        let (to, body_limit, admitted) = match verdict {
+            Verdict::Preflight(preflight) => (Destination::Preflight(preflight), 0, false),
+            // The swarm surface will add its descriptor where `api` says so.
+            Verdict::Public { api: _ } => (Destination::Health, 0, false),
+            Verdict::Admitted(caller) => match self.route(&caller, surface, head) {
+                Ok(route) => (Destination::Route(route, caller), route.body_limit, true),
+                Err((response, code)) => {
+                    if response.status() == 403 {
+                        self.write_refusal(conn, head, 403, code);
+                    } else {
+                        self.refusals.count(code);
+                    }
+                    return Decision::Refuse(with_cors(response, &cors));
+                }
+            },
+        };
+        Decision::Admit { ticket: Ticket { cors, to }, body_limit, admitted }
+    }
+
+    fn handle(&self, _: &mut Conn, ticket: &Ticket, head: &Head, body: &[u8]) -> Reply {
+        let reply = match &ticket.to {
+            Destination::Preflight(preflight) => {
+                let response = preflight.pairs().fold(Response::empty(200), |response, (name, value)| {
+                    response.with(name, value.to_owned())
+                });
+                Reply::Response(response)
+            }
+            Destination::Health => Reply::Response(health()),
+            Destination::Route(route, caller) => {
+                let request = Request { head, id: route.id_in(head.path()), body };
+                match route.handler {
+                    None => Reply::Response(health()),
+                    Some(handler) => handler(self, caller, &request)
+                        .unwrap_or_else(|fault| Reply::Response(fault.response(route.surface))),
+                }
+            }
+        };
+        match reply {
+            Reply::Response(response) => Reply::Response(with_cors(response, &ticket.cors)),
+            Reply::Upgrade(mut upgrade) => {
+                upgrade.response = with_cors(upgrade.response, &ticket.cors);
+                Reply::Upgrade(upgrade)
+            }
+        }
+    }
+
+    fn malformed(&self, error: HeadError) -> Response {
+        let (status, code, sentence) = error.answer();
+        self.refusals.count(code);
+        Response::error(status, code, sentence)
+    }
+
+    fn refused(&self, status: u16, ticket: Option<&Ticket>) -> Response {
+        let (code, sentence) = match status {
+            408 => ("deadline", "the request did not arrive in time"),
+            413 => ("body_too_large", "the body is larger than this route takes"),
+            503 => ("busy", "as much is being done as may be; try again"),
+            _ => ("internal", "something went wrong here"),
+        };
+        self.refusals.count(code);
+        let response = Response::error(status, code, sentence);
+        match ticket {
+            Some(ticket) => with_cors(response, &ticket.cors),
+            None => response,
+        }
+    }
+}
+
+impl App {
+    /// Steps 6 and 7 of design section 5. The error is the answer and its code.
+    fn route(
+        &self,
+        caller: &Caller,
+        surface: Surface,
+        head: &Head,
+    ) -> Result<&'static Route, (Response, &'static str)> {
+        let refuse = |status, code, sentence: &str| (Response::error(status, code, sentence), code);
+        match find(head.method(), head.path(), Scope::of(caller.who())) {
+            Found::Route(route) if route.body_limit > 0 && !Request::declares_json(head) => {
+                Err(refuse(415, "not_json", "send a body with Content-Type: application/json"))
+            }
+            Found::Route(route) => Ok(route),
+            Found::OutOfScope => Err(refuse(403, "forbidden", "this credential does not open this route")),
+            Found::Unknown | Found::WrongMethod(_) if surface == Surface::Swarm => {
+                Err((Response::json(404, &json!({ "errors": { "detail": "Not Found" } })), "not_found"))
+            }
+            Found::Unknown => Err(refuse(404, "not_found", "not found")),
+            Found::WrongMethod(methods) => {
+                let (response, code) = refuse(405, "wrong_method", "this path does not take this method");
+                Err((response.with("Allow", allow(&methods)), code))
+            }
+        }
+    }
+
+    /// Counts a refusal, and writes it down as often as that may be done.
+    fn write_refusal(&self, conn: &Conn, head: &Head, status: u16, code: &'static str) {
+        self.refusals.count(code);
+        if !self.bus.state().audit.may_write_refusal(self.clock.monotonic_ms()) {
+            return;
+        }
+        let facts = self.facts(conn);
+        self.bus.state().audit.record_refusal(Refused {
+            timestamp: self.clock.unix_ms(),
+            status,
+            code,
+            request: head.label(),
+            peer: conn.at.peer.to_string(),
+            pid: facts.pid,
+            uid: facts.uid,
+            unwritten_before: 0,
+        });
+    }
+
+    fn facts(&self, conn: &Conn) -> PeerFacts {
+        let look = || self.peers.facts(&conn.at, &|| self.fleet.keeper_pids(), self.clock.monotonic_ms());
+        *conn.facts.get_or_init(look)
+    }
+}
+
+/// What admission may ask about one connection.
+struct AtPeer<'a> {
+    app: &'a App,
+    conn: &'a Conn,
+}
+
+impl World for AtPeer<'_> {
+    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId> {
+        self.app.fleet.agent_of_token(token)
+    }
+
+    fn peer_facts(&self) -> PeerFacts {
+        self.app.facts(self.conn)
+    }
+
+    fn agent_tree(&self, agent: &AgentId) -> TreeFact {
+        let app = self.app;
+        app.fleet.record(agent.as_str()).map_or(TreeFact::Unknown, |record| {
+            app.peers.tree(&self.conn.at, record.keeper_pid, app.clock.monotonic_ms())
+        })
+    }
+}
+
+/// `GET /` (spec agentmux B.3): written out, because it is what most who knock ask for.
+fn health() -> Response {
+    let body = format!("{{\"status\":\"ok\",\"version\":\"{VERSION}\"}}");
+    Response::bytes(200, "application/json", body.into_bytes())
+}
+
+fn with_cors(response: Response, cors: &CorsHeaders) -> Response {
+    cors.pairs().fold(response, |response, (name, value)| response.with(name, value.to_owned()))
+}
+
+fn allow(methods: &[Method]) -> String {
+    let mut names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
+    if methods.contains(&Method::Get) {
+        names.push("HEAD");
+    }
+    names.join(", ")
+}

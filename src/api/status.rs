@@ -1,0 +1,79 @@
+//! What the instance says about itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    App, VERSION,
+    request::{Fault, Request, Result, ok},
+};
+use crate::{
+    admit::Caller,
+    agent::State,
+    exposure::{self, Keeper},
+};
+
+/// `GET /api/v1/status`.
+pub(super) fn status(app: &App, _: &Caller, _: &Request<'_>) -> Result {
+    let records = app.fleet.records();
+    let count = |state| records.iter().filter(|record| record.state == state).count();
+    ok(&json!({
+        "version": VERSION,
+        "instance": app.instance,
+        "pid": std::process::id(),
+        "uptime_ms": app.clock.monotonic_ms().saturating_sub(app.started),
+        "address": app.policy.bound.to_string(),
+        "agents": {
+            "running": count(State::Running),
+            "waiting_input": count(State::WaitingInput),
+            "done": count(State::Done),
+        },
+        "connections": connections(app),
+        "refusals": app.refusals.to_json(),
+        "messages_waiting": app.bus.state().mail.waiting_in_all(),
+    }))
+}
+
+fn connections(app: &App) -> Value {
+    let Some(counters) = app.gate_counters.get() else { return Value::Null };
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    json!({
+        "open": read(&counters.open),
+        "accepted": read(&counters.accepted),
+        "evicted": read(&counters.evicted),
+        "refused_full": read(&counters.refused_full),
+        "deadline_408": read(&counters.deadline_408),
+        "accept_errors": read(&counters.accept_errors),
+        "panics": read(&counters.panics),
+        "bodies_bytes": read(&counters.bodies_bytes),
+    })
+}
+
+/// `GET /api/v1/exposure`: looked at now, not remembered.
+pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
+    let mut declared = app.declared.clone();
+    declared.keepers = app
+        .fleet
+        .records()
+        .into_iter()
+        .filter(|record| record.state != State::Done)
+        .map(|record| Keeper { pid: record.keeper_pid, agent: record.name.as_str().to_owned() })
+        .collect();
+    let observed = exposure::observe(declared.files.iter().map(|file| file.path.as_path()))
+        .map_err(|_| Fault::new(500, "exposure_unreadable", "the kernel's tables cannot be read"))?;
+    ok(&exposure::report(&declared, &observed).to_json())
+}
+
+/// `GET /api/v1/audit?limit=`: injects as AgentMux shows them, and who was turned away.
+pub(super) fn audit(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let limit = request.whole_param("limit")?.unwrap_or(100);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let state = app.bus.state();
+    let entries: Vec<Value> = state.audit.newest(limit).map(|entry| entry.to_json()).collect();
+    let refusals: Vec<Value> = state.audit.newest_refusals(limit).map(|entry| entry.to_json()).collect();
+    let mut out = Map::new();
+    out.insert("entries".to_owned(), json!(entries));
+    out.insert("refusals".to_owned(), json!(refusals));
+    ok(&Value::Object(out))
+}

@@ -1,0 +1,275 @@
+//! The routes, as data (design section 5).
+//!
+//! Admission, the routes page, `loopgate exposure --routes` and the test that walks all routes
+//! read this one table. A path that is not in it does not exist.
+
+use super::{App, agentmux, agents, own, request::Request, request::Result, status};
+use crate::{
+    admit::{Caller, Surface, Who},
+    limits::BODY_SMALL,
+    wire::head::Method,
+};
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// anybody, without a credential
+    Anyone,
+    /// the owner key
+    Owner,
+    /// another instance's peer key
+    Peer,
+    /// the API token
+    Api,
+    /// an agent, by its own token
+    Agent,
+    /// the config token
+    Config,
+    /// a process of this user, where no API token is configured
+    Loopback,
+}
+
+impl Scope {
+    /// The scope that `who` has.
+    pub fn of(who: &Who) -> Self {
+        match who {
+            Who::Owner => Scope::Owner,
+            Who::Peer => Scope::Peer,
+            Who::Api => Scope::Api,
+            Who::Agent(_) => Scope::Agent,
+            Who::Config => Scope::Config,
+            Who::Loopback => Scope::Loopback,
+        }
+    }
+
+    /// Whether it reaches a few routes only, so that the others are closed to it whether they
+    /// exist or not.
+    pub fn is_limited(self) -> bool {
+        match self {
+            Scope::Peer | Scope::Agent | Scope::Config => true,
+            Scope::Anyone | Scope::Owner | Scope::Api | Scope::Loopback => false,
+        }
+    }
+
+    /// Its name in the documentation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Anyone => "anyone",
+            Scope::Owner => "owner key",
+            Scope::Peer => "peer key",
+            Scope::Api => "API token",
+            Scope::Agent => "agent token",
+            Scope::Config => "config token",
+            Scope::Loopback => "loopback",
+        }
+    }
+}
+
+/// What answers a route. Every handler takes the proof of admission.
+pub type Handler = fn(&App, &Caller, &Request<'_>) -> Result;
+
+/// One row.
+pub struct Route {
+    /// a GET row answers HEAD too
+    pub method: Method,
+    /// as sent; `:id` stands for one segment that is not empty
+    pub path: &'static str,
+    /// another name of the same path
+    pub alias: Option<&'static str>,
+    /// whose rules of admission hold
+    pub surface: Surface,
+    /// bytes; 0: it takes no body, else it takes JSON
+    pub body_limit: usize,
+    /// who may call it
+    pub scopes: &'static [Scope],
+    /// one line
+    pub doc: &'static str,
+    /// `None` where no credential is needed, so that there is no caller to hand on
+    pub(super) handler: Option<Handler>,
+}
+
+/// All routes.
+pub static ROUTES: &[Route] = &[
+    Route {
+        method: Method::Get,
+        path: "/",
+        alias: None,
+        surface: Surface::AgentMux,
+        body_limit: 0,
+        scopes: &[Scope::Anyone],
+        doc: "health: status and version",
+        handler: None,
+    },
+    mux(Method::Post, ["/agentmux/reactive/inject", "/wave/reactive/inject"], WITH_PEERS, agentmux::inject)
+        .doc("type a text into an agent's terminal"),
+    mux(Method::Get, ["/agentmux/reactive/agent", "/wave/reactive/agent"], WITH_PEERS, agentmux::agent)
+        .doc("one registered agent, by ?id="),
+    mux(Method::Get, ["/agentmux/reactive/agents", "/wave/reactive/agents"], OWNER, agentmux::agents)
+        .doc("all registered agents"),
+    mux(Method::Get, ["/agentmux/reactive/audit", "/wave/reactive/audit"], OWNER, agentmux::audit)
+        .doc("the newest injects, newest first; ?limit="),
+    mux(Method::Post, ["/agentmux/reactive/register", "/wave/reactive/register"], OWNER, agentmux::register)
+        .doc("register an agent with its block"),
+    mux(
+        Method::Post,
+        ["/agentmux/reactive/unregister", "/wave/reactive/unregister"],
+        OWNER,
+        agentmux::unregister,
+    )
+    .doc("forget an agent"),
+    ours(Method::Get, "/api/v1/agents", agents::list).doc("all agents that this instance runs"),
+    ours(Method::Post, "/api/v1/agents", agents::start).doc("start an agent in a terminal"),
+    ours(Method::Get, "/api/v1/agents/:id", agents::show).doc("one agent"),
+    ours(Method::Delete, "/api/v1/agents/:id", agents::stop).doc("end an agent and all of its processes"),
+    ours(Method::Get, "/api/v1/agents/:id/output", agents::output)
+        .doc("its terminal's output as raw bytes; ?from=<offset>&wait=<ms>"),
+    ours(Method::Post, "/api/v1/agents/:id/input", agents::input).doc("raw keys into its terminal"),
+    ours(Method::Post, "/api/v1/agents/:id/resize", agents::resize).doc("change its screen's size"),
+    ours(Method::Post, "/api/v1/agents/:id/send", agents::send).doc("a message to an agent, from the owner"),
+    own(Method::Get, "/api/v1/self/whoami", own::whoami).doc("an agent asks for its own name"),
+    own(Method::Get, "/api/v1/self/agents", own::agents).doc("an agent asks whom it can send to"),
+    own(Method::Post, "/api/v1/self/send", own::send).doc("a message to an agent, from an agent"),
+    ours(Method::Get, "/api/v1/audit", status::audit).doc("the newest injects and refusals; ?limit="),
+    ours(Method::Get, "/api/v1/status", status::status).doc("version, counts and refusals of the instance"),
+    ours(Method::Get, "/api/v1/exposure", status::exposure).doc("what is open: declared against observed"),
+];
+
+const OWNER: &[Scope] = &[Scope::Owner];
+const WITH_PEERS: &[Scope] = &[Scope::Owner, Scope::Peer];
+
+const fn mux(
+    method: Method,
+    [path, alias]: [&'static str; 2],
+    scopes: &'static [Scope],
+    handler: Handler,
+) -> Route {
+    Route { alias: Some(alias), surface: Surface::AgentMux, scopes, ..ours(method, path, handler) }
+}
+
+const fn own(method: Method, path: &'static str, handler: Handler) -> Route {
+    Route { scopes: &[Scope::Agent], ..ours(method, path, handler) }
+}
+
+const fn ours(method: Method, path: &'static str, handler: Handler) -> Route {
+    let body_limit = if matches!(method, Method::Post) { BODY_SMALL } else { 0 };
+    let (surface, scopes) = (Surface::Ours, &[Scope::Owner, Scope::Api] as &[Scope]);
+    Route { method, path, alias: None, surface, body_limit, scopes, doc: "", handler: Some(handler) }
+}
+
+impl Route {
+    const fn doc(self, doc: &'static str) -> Self {
+        Self { doc, ..self }
+    }
+
+    /// What stands for `:id` in a path of this route; empty where nothing does.
+    pub(super) fn id_in<'p>(&self, path: &'p str) -> &'p str {
+        self.matches(path).flatten().unwrap_or_default()
+    }
+
+    /// Whether `path` is this route's, and what stands for `:id`.
+    fn matches<'p>(&self, path: &'p str) -> Option<Option<&'p str>> {
+        if self.alias == Some(path) {
+            return Some(None);
+        }
+        let Some((before, after)) = self.path.split_once(":id") else {
+            return (self.path == path).then_some(None);
+        };
+        let id = path.strip_prefix(before)?.strip_suffix(after)?;
+        (!id.is_empty() && !id.contains('/')).then_some(Some(id))
+    }
+}
+
+/// Where a request goes.
+pub enum Found {
+    /// to this row
+    Route(&'static Route),
+    /// the path exists, for these methods
+    WrongMethod(Vec<Method>),
+    /// the path exists for others, or does not, and this caller need not know which
+    OutOfScope,
+    /// nowhere
+    Unknown,
+}
+
+/// Finds the row of a request. Scope first: whoever is out of scope does not learn which methods
+/// a path has, and a limited caller not even whether it exists.
+pub fn find(method: Method, path: &str, scope: Scope) -> Found {
+    let method = if method == Method::Head { Method::Get } else { method };
+    let mut exists = false;
+    let mut methods = Vec::new();
+    for route in ROUTES {
+        if route.matches(path).is_none() {
+            continue;
+        }
+        exists = true;
+        if !route.scopes.contains(&scope) && !route.scopes.contains(&Scope::Anyone) {
+            continue;
+        }
+        if route.method == method {
+            return Found::Route(route);
+        }
+        methods.push(route.method);
+    }
+    if !methods.is_empty() {
+        Found::WrongMethod(methods)
+    } else if exists || scope.is_limited() {
+        Found::OutOfScope
+    } else {
+        Found::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path_of(method: Method, path: &str) -> Option<(&'static str, Option<&str>)> {
+        match find(method, path, Scope::Owner) {
+            Found::Route(route) => Some((route.path, route.matches(path).flatten())),
+            Found::WrongMethod(_) | Found::OutOfScope | Found::Unknown => None,
+        }
+    }
+
+    #[test]
+    fn a_path_is_found_as_it_is_written() {
+        let get = |path| path_of(Method::Get, path);
+        assert_eq!(get("/api/v1/agents/a1"), Some(("/api/v1/agents/:id", Some("a1"))));
+        assert_eq!(get("/api/v1/agents/a1/output"), Some(("/api/v1/agents/:id/output", Some("a1"))));
+        assert_eq!(get("/wave/reactive/agents"), Some(("/agentmux/reactive/agents", None)));
+        assert_eq!(path_of(Method::Head, "/api/v1/status"), Some(("/api/v1/status", None)));
+        for unknown in [
+            "/api/v1/agents/",
+            "/api/v1/agents//output",
+            "/api/v1/agents/a/b/output",
+            "/api/v1/agents/a1/",
+            "/API/v1/agents",
+            "/agentmux/reactive/agents/",
+            "//",
+            "/agentmux/reactive/%61gents",
+        ] {
+            assert_eq!(get(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn no_two_rows_answer_the_same_request() {
+        for (index, route) in ROUTES.iter().enumerate() {
+            for other in ROUTES.iter().skip(index + 1) {
+                let same = route.method == other.method;
+                let example = route.path.replace(":id", "x");
+                assert!(!(same && other.matches(&example).is_some()), "{} and {}", route.path, other.path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_is_complete_and_belongs_to_the_surface_of_its_path() {
+        for route in ROUTES {
+            assert_eq!(Surface::of(route.path), route.surface, "{}", route.path);
+            assert!(route.alias.is_none_or(|alias| Surface::of(alias) == route.surface));
+            assert!(!route.doc.is_empty() && !route.scopes.is_empty(), "{}", route.path);
+            assert_eq!(route.handler.is_none(), route.scopes == [Scope::Anyone], "{}", route.path);
+            assert!(route.body_limit <= crate::limits::BODY_LARGEST);
+        }
+    }
+}
