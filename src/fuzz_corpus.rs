@@ -14,6 +14,8 @@ macro_rules! replay {
 replay! {
     every_head_seed_keeps_its_promise: "head" => crate::wire::head::fuzz;
     every_sanitiser_seed_keeps_its_promise: "sanitiser" => crate::bus::sanitise::fuzz;
+    every_display_seed_keeps_its_promise: "display" => crate::cli::display::fuzz;
+    every_keyfile_seed_keeps_its_promise: "keyfile" => crate::store::keyfile::fuzz;
 }
 
 fn replay(target: &str, entry: fn(&[u8])) {
