@@ -88,6 +88,8 @@ pub struct Outbound {
 impl Declared {
     /// What an instance without agents has open: its listener and its home with lock and key file.
     pub fn instance(listener: SocketAddr, home: &Path) -> Self {
+        // The kernel names an open file by its path without links.
+        let home = std::fs::canonicalize(home).unwrap_or_else(|_| home.into());
         let default = if listener.ip().is_loopback() { "on" } else { "off; bound on request" };
         Self {
             listeners: vec![Listener {
@@ -97,7 +99,7 @@ impl Declared {
                 default: default.into(),
             }],
             files: vec![
-                DeclaredFile { path: home.into(), purpose: "home of the instance".into(), held: false },
+                DeclaredFile { path: home.clone(), purpose: "home of the instance".into(), held: false },
                 DeclaredFile { path: home.join("lock"), purpose: "one instance per home".into(), held: true },
                 DeclaredFile {
                     path: home.join("authkey"),
