@@ -52,17 +52,15 @@ fn connections(app: &App) -> Value {
 
 /// `GET /api/v1/exposure`: looked at now, not remembered.
 pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
-    let mut declared = app.declared.clone();
-    declared.keepers = app
-        .fleet
-        .records()
-        .into_iter()
-        .filter(|record| record.state != State::Done)
-        .map(|record| Keeper { pid: record.keeper_pid, agent: record.name.as_str().to_owned() })
-        .collect();
-    let observed = exposure::observe(declared.files.iter().map(|file| file.path.as_path()))
+    let keepers = || {
+        let running = app.fleet.records().into_iter().filter(|record| record.state != State::Done);
+        running
+            .map(|record| Keeper { pid: record.keeper_pid, agent: record.name.as_str().to_owned() })
+            .collect()
+    };
+    let report = exposure::live(&app.declared, &keepers)
         .map_err(|_| Fault::new(500, "exposure_unreadable", "the kernel's tables cannot be read"))?;
-    ok(&exposure::report(&declared, &observed).to_json())
+    ok(&report.to_json())
 }
 
 /// `GET /api/v1/audit?limit=`: injects as AgentMux shows them, and who was turned away.

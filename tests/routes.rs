@@ -1,0 +1,35 @@
+//! The page of routes is the table of routes.
+
+use loopgate::api::table::{ROUTES, Scope};
+
+#[path = "support/sources.rs"]
+mod sources;
+
+#[test]
+fn generated_documents_routes_are_up_to_date() {
+    let mut text = String::from(
+        "# Routes\n\nEvery route of the program, from `src/api/table.rs`; `loopgate exposure --routes` prints the \
+         same. A path that is not here\ndoes not exist. `:id` stands for one segment. A GET route answers HEAD too. \
+         A body is JSON, at most as large as said.\n\n\
+         | method | path | surface | who may call | body | what it does |\n|---|---|---|---|---|---|\n",
+    );
+    for route in ROUTES {
+        let alias = route.alias.map(|alias| format!(", also `{alias}`")).unwrap_or_default();
+        let scopes: Vec<&str> = route.scopes.iter().copied().map(Scope::as_str).collect();
+        let body = match route.body_limit {
+            0 => "none".to_owned(),
+            bytes => format!("{} KiB", bytes / 1024),
+        };
+        text += &format!(
+            "| {} | `{}`{alias} | {:?} | {} | {body} | {} |\n",
+            route.method.as_str(),
+            route.path,
+            route.surface,
+            scopes.join(", "),
+            route.doc.replace('<', "&lt;")
+        );
+    }
+    text += "\n`OPTIONS` on any path is a preflight and needs no credential. The swarm surface (`/api/` and `/swarm/` \
+             but for the\npaths above) admits its callers already and answers 404 until it is built.\n";
+    sources::up_to_date("docs/routes.md", &text);
+}
