@@ -16,10 +16,18 @@
     )
 )]
 
+mod accept;
+pub mod body;
+mod budget;
+mod connection;
+mod encode;
+mod intake;
 pub mod response;
 mod server;
 mod service;
 mod settings;
+mod slot;
+mod table;
 
 pub use response::Response;
 pub use server::Gate;

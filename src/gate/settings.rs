@@ -1,14 +1,17 @@
 //! The gate's bounds and what it counts.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use crate::limits;
+use crate::{limits, sys::clock::SystemClock, wire::clock::Clock};
 
 /// The bounds of one gate. The default is [`crate::limits`]; tests pass smaller ones.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// connections in all; admitted < connections
     pub connections: usize,
@@ -30,6 +33,8 @@ pub struct Settings {
     pub body_budget: usize,
     /// how often the watchdog looks; a deadline is kept this late at most
     pub tick: Duration,
+    /// what deadlines are measured with, and where the Date of an answer comes from
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Settings {
@@ -45,6 +50,7 @@ impl Default for Settings {
             linger_bytes: limits::LINGER_BYTES,
             body_budget: limits::BODY_BUDGET,
             tick: Duration::from_millis(100),
+            clock: Arc::new(SystemClock),
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod process;
 pub mod pty;
 pub mod random;
 pub mod signal;
+pub mod socket;
 pub mod socket_kind;
 pub mod tty;
 

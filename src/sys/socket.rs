@@ -1,0 +1,27 @@
+//! Small facts about sockets and descriptors that std leaves out. Safe code over socket2.
+
+use std::{
+    io,
+    net::{Shutdown, TcpListener, TcpStream},
+    time::Duration,
+};
+
+use socket2::SockRef;
+
+/// Makes the last close of `stream` throw away what the peer has not taken, instead of leaving it
+/// to the kernel for minutes.
+pub fn reset_on_close(stream: &TcpStream) {
+    // Fails only on a socket that is gone, and then there is nothing to throw away.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+/// Ends `listener`: a thread that waits in accept(2) returns with an error, and so does every later
+/// accept. Linux does this for a listening socket; POSIX leaves it open.
+pub fn end_listening(listener: &TcpListener) -> io::Result<()> {
+    SockRef::from(listener).shutdown(Shutdown::Read)
+}
+
+/// Whether `error` says that the process (EMFILE) or the system (ENFILE) is out of descriptors.
+pub fn out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
