@@ -19,6 +19,7 @@
 mod caller;
 mod cors;
 mod credential;
+pub mod peer;
 mod penalties;
 mod policy;
 mod refusal;
@@ -28,6 +29,7 @@ mod world;
 
 pub use caller::{Caller, Who};
 pub use cors::{CorsHeaders, Preflight};
+pub use peer::PeerProbe;
 pub use penalties::Penalties;
 pub use policy::{Cors, PeerAddr, Policy, PolicyError};
 pub use refusal::{Reason, Refusal};

@@ -1,0 +1,180 @@
+//! Who is at the other end: asks the kernel, and decides nothing else (design section 5, step 5).
+//!
+//! The socket's user first, which is one exact look-up; only then, at most
+//! [`limits::PEER_SCANS_PER_SECOND`] times a second, which processes hold it. Whatever is not
+//! positively known is told as unknown. A hurdle and not a boundary: a process of the same user
+//! that wants to be taken for another one can hand its socket to it.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::{Mutex, PoisonError},
+};
+
+use super::{PeerAddr, PeerFacts, Standing, TreeFact};
+use crate::{
+    limits,
+    sys::{
+        diag::{self, SocketFacts},
+        proc::{self, Chain, Holds},
+    },
+};
+
+/// Asks about peers, for one instance.
+pub struct PeerProbe {
+    /// the instance's own process: everything below it belongs to its agents
+    instance: u32,
+    /// the user whose processes may call without a token
+    uid: u32,
+    scans: Mutex<Scans>,
+}
+
+impl PeerProbe {
+    /// For the instance with this pid, run by this user.
+    pub fn new(instance: u32, uid: u32) -> Self {
+        Self { instance, uid, scans: Mutex::default() }
+    }
+
+    /// The facts of the token-less rule. `keepers`: processes in the agents' trees that are ours,
+    /// hold no connection and may not be looked into. `now`: monotonic ms.
+    pub fn facts(&self, at: &PeerAddr, keepers: &dyn Fn() -> Vec<u32>, now: u64) -> PeerFacts {
+        let Ok(socket) = diag::tcp_peer(at.peer, at.local) else { return PeerFacts::UNKNOWN };
+        let facts = |standing, pid| PeerFacts { standing, uid: Some(socket.uid), pid };
+        if socket.uid != self.uid {
+            return facts(Standing::NotOurUser, None);
+        }
+        if !is_held(&socket) || !self.may_scan(now, limits::PEER_SCANS_PER_SECOND) {
+            return facts(Standing::Unknown, None);
+        }
+        match self.holder(socket.inode, &keepers()) {
+            Holder::Outside(pid) => facts(Standing::Ours, Some(pid)),
+            Holder::Inside(pid) => facts(Standing::AgentProcess, Some(pid)),
+            Holder::Unknown => facts(Standing::Unknown, None),
+        }
+    }
+
+    /// Whether the process at the other end belongs to the tree under `keeper`. Takes at most half
+    /// of the scans, so that agents' own calls cannot use them up.
+    pub fn tree(&self, at: &PeerAddr, keeper: u32, now: u64) -> TreeFact {
+        let Ok(socket) = diag::tcp_peer(at.peer, at.local) else { return TreeFact::Unknown };
+        if socket.uid != self.uid
+            || !is_held(&socket)
+            || !self.may_scan(now, limits::PEER_SCANS_PER_SECOND / 2)
+        {
+            return TreeFact::Unknown;
+        }
+        // What an agent's own client is, found without a walk over all processes.
+        let near = below(keeper);
+        if near.iter().any(|pid| proc::any_thread_holds(*pid, socket.inode) == Holds::Yes) {
+            return TreeFact::Inside;
+        }
+        match scan(keeper, true, socket.inode, &[keeper]) {
+            Holder::Outside(_) => TreeFact::Outside,
+            Holder::Inside(_) => TreeFact::Inside,
+            Holder::Unknown => TreeFact::Unknown,
+        }
+    }
+
+    fn holder(&self, inode: u32, keepers: &[u32]) -> Holder {
+        scan(self.instance, false, inode, keepers)
+    }
+
+    fn may_scan(&self, now: u64, most: u32) -> bool {
+        self.scans.lock().unwrap_or_else(PoisonError::into_inner).take(now, most)
+    }
+}
+
+/// A connection that somebody has in hand: an orphaned or half-closed one is nobody's word.
+fn is_held(socket: &SocketFacts) -> bool {
+    socket.inode != 0 && matches!(socket.state, diag::ESTABLISHED | diag::CLOSE_WAIT)
+}
+
+enum Holder {
+    /// found, and nobody below the root holds it too
+    Outside(u32),
+    /// found below the root
+    Inside(u32),
+    Unknown,
+}
+
+/// Looks for the holders of `inode`: all below `root` (with `root` itself where `inclusive`), then
+/// others until one is found. `opaque` are processes below `root` that need not be readable.
+fn scan(root: u32, inclusive: bool, inode: u32, opaque: &[u32]) -> Holder {
+    let Ok(parents) = proc::parents() else { return Holder::Unknown };
+    if !parents.contains_key(&root) {
+        return Holder::Unknown;
+    }
+    let mut tree = proc::descendants(root, &parents);
+    if inclusive {
+        tree.insert(root);
+    }
+    if let Some(found) = search(&tree, inode, opaque) {
+        return found;
+    }
+    // A client was most likely started a moment ago: the highest pids first.
+    let outside = parents.keys().rev().filter(|pid| !tree.contains(pid));
+    let Some(pid) = outside.copied().find(|pid| proc::holds(*pid, inode) == Holds::Yes) else {
+        return Holder::Unknown;
+    };
+    // The table of parents is some milliseconds old by now.
+    let standing = match proc::chain(pid, root) {
+        Chain::Reaches if pid != root || inclusive => Holder::Inside(pid),
+        Chain::Reaches | Chain::Misses => Holder::Outside(pid),
+        Chain::Broken => Holder::Unknown,
+    };
+    let newborn: BTreeSet<u32> = below(root).difference(&tree).copied().collect();
+    search(&newborn, inode, opaque).unwrap_or(standing)
+}
+
+/// `None`: nobody in `tree` holds `inode`.
+fn search(tree: &BTreeSet<u32>, inode: u32, opaque: &[u32]) -> Option<Holder> {
+    let mut doubt = None;
+    for pid in tree {
+        match proc::any_thread_holds(*pid, inode) {
+            Holds::Yes => return Some(Holder::Inside(*pid)),
+            Holds::Unreadable if !opaque.contains(pid) => doubt = Some(Holder::Unknown),
+            Holds::Unreadable | Holds::No | Holds::Gone => {}
+        }
+    }
+    doubt
+}
+
+/// What is below `root` now, as far as the lists of children tell: quick, and not complete while
+/// processes end.
+fn below(root: u32) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![root];
+    // Ends: a pid is opened only when it is new, and there are finitely many.
+    while let Some(pid) = open.pop() {
+        for child in proc::children(pid).unwrap_or_default() {
+            if child != root && found.insert(child) {
+                open.push(child);
+            }
+        }
+    }
+    found
+}
+
+/// When the last scans were made: exact over any second, not by calendar seconds.
+#[derive(Debug, Default)]
+struct Scans {
+    /// at most [`limits::PEER_SCANS_PER_SECOND`] times, oldest first
+    times: VecDeque<u64>,
+}
+
+impl Scans {
+    /// Takes one, if fewer than `most` were taken within the last second.
+    fn take(&mut self, now: u64, most: u32) -> bool {
+        while self.times.front().is_some_and(|at| at.saturating_add(1_000) <= now) {
+            self.times.pop_front();
+        }
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let free = self.times.len() < most;
+        if free {
+            self.times.push_back(now);
+        }
+        free
+    }
+}
+
+#[cfg(test)]
+mod tests;
