@@ -15,6 +15,7 @@ replay! {
     every_head_seed_keeps_its_promise: "head" => crate::wire::head::fuzz;
     every_sanitiser_seed_keeps_its_promise: "sanitiser" => crate::bus::sanitise::fuzz;
     every_display_seed_keeps_its_promise: "display" => crate::cli::display::fuzz;
+    every_framing_seed_keeps_its_promise: "framing" => crate::gate::body::fuzz;
     every_keyfile_seed_keeps_its_promise: "keyfile" => crate::store::keyfile::fuzz;
 }
 
