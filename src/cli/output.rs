@@ -63,9 +63,4 @@ impl Output {
         let _ = self.talk.write_all(format!("{line}\n").as_bytes());
         let _ = self.talk.flush();
     }
-
-    /// Whether stdout is a terminal.
-    pub fn to_a_person(&self) -> bool {
-        self.to_a_person
-    }
 }

@@ -43,6 +43,8 @@ pub struct Client {
     agent: Agent,
     at: SocketAddr,
     credential: Credential,
+    /// of a whole request, beyond what it asks the instance to wait
+    deadline: Duration,
 }
 
 /// One answer, whatever its status.
@@ -121,13 +123,14 @@ impl Client {
     pub fn owner(file: KeyFile) -> Self {
         let (at, pid, inode) = (file.web_endpoint, file.pid, file.listener_inode);
         let agent = agent(Pinned::instance(at, pid, inode));
-        Self { agent, at, credential: Credential::OwnerKey(file.auth_key) }
+        Self { agent, at, credential: Credential::OwnerKey(file.auth_key), deadline: REQUEST }
     }
 
     /// An agent's client: `url` and token as the instance put them into the agent's environment.
     pub fn of_agent(url: &str, token: Secret) -> Result<Self, ClientError> {
         let at = loopback_url(url).ok_or(ClientError::Address)?;
-        Ok(Self { agent: agent(Pinned::same_user(at)), at, credential: Credential::AgentToken(token) })
+        let agent = agent(Pinned::same_user(at));
+        Ok(Self { agent, at, credential: Credential::AgentToken(token), deadline: REQUEST })
     }
 
     /// The instance's address.
@@ -169,7 +172,7 @@ impl Client {
         let (name, value) = self.credential.header()?;
         let request =
             Request::builder().method(method).uri(format!("http://{}{path}", self.at)).header(name, value);
-        let deadline = REQUEST.saturating_add(wait);
+        let deadline = self.deadline.saturating_add(wait);
         let result = match body {
             Some(body) => request
                 .header("content-type", "application/json")
@@ -190,7 +193,8 @@ impl Client {
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
         let status = response.status().as_u16();
-        let limit = limits::CLIENT_ANSWER as u64;
+        // ureq's limit is the first size that is too large
+        let limit = (limits::CLIENT_ANSWER as u64).saturating_add(1);
         let body = response.body_mut().with_config().limit(limit).read_to_vec();
         Ok(Answer { status, headers, body: body.map_err(|error| self.explain(error))? })
     }

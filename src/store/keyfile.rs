@@ -12,10 +12,14 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     store::{
-        Home, facts,
+        Home,
         private::{self, FileError},
     },
-    sys::process,
+    sys::{
+        diag,
+        proc::{self, Holds},
+        process,
+    },
     wire::secret::Secret,
 };
 
@@ -167,7 +171,7 @@ impl KeyFile {
 
     /// Asks the kernel whether the file still tells the truth; see the module's comment.
     pub fn verify(&self) -> Result<(), KeyFileError> {
-        match facts::owner_of(self.pid) {
+        match owner_of(self.pid) {
             None => return Err(KeyFileError::Dead(self.pid)),
             Some(uid) if uid != process::uid() => return Err(KeyFileError::ForeignProcess(self.pid)),
             Some(_) => {}
@@ -186,8 +190,12 @@ impl KeyFile {
 pub fn listener_is(at: SocketAddr, pid: u32, inode: Option<u64>) -> Result<(), KeyFileError> {
     let found = our_listener(at)?;
     let same = match inode {
-        Some(inode) => inode == found,
-        None => holds(pid, found).ok_or(KeyFileError::Unknown(at))?,
+        Some(inode) => inode == u64::from(found),
+        None => match proc::holds(pid, found) {
+            Holds::Yes => true,
+            Holds::No | Holds::Gone => false,
+            Holds::Unreadable => return Err(KeyFileError::Unknown(at)),
+        },
     };
     if same { Ok(()) } else { Err(KeyFileError::ForeignListener(at)) }
 }
@@ -198,13 +206,13 @@ pub fn listener_is_ours(at: SocketAddr) -> Result<(), KeyFileError> {
 }
 
 /// The inode of the listener at `at`, if it is this user's.
-fn our_listener(at: SocketAddr) -> Result<u64, KeyFileError> {
-    let (inode, uid) = match facts::tcp_listener(at) {
-        Ok(Some(found)) => found,
-        Ok(None) => return Err(KeyFileError::NoListener(at)),
-        Err(_) => return Err(KeyFileError::Unknown(at)),
-    };
-    if uid == process::uid() && inode != 0 { Ok(inode) } else { Err(KeyFileError::ForeignListener(at)) }
+fn our_listener(at: SocketAddr) -> Result<u32, KeyFileError> {
+    match diag::tcp_listener(at) {
+        Ok(Some(found)) if found.uid == process::uid() && found.inode != 0 => Ok(found.inode),
+        Ok(Some(_)) => Err(KeyFileError::ForeignListener(at)),
+        Ok(None) => Err(KeyFileError::NoListener(at)),
+        Err(_) => Err(KeyFileError::Unknown(at)),
+    }
 }
 
 /// Writes the key file.
@@ -286,16 +294,11 @@ fn pid(fields: &Map<String, Value>, name: &'static str) -> Result<Option<u32>, K
     }
 }
 
-/// Whether process `pid` has the socket of this inode open; `None` where we may not look.
-fn holds(pid: u32, inode: u64) -> Option<bool> {
-    let wanted = format!("socket:[{inode}]");
-    for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).ok()? {
-        let target = std::fs::read_link(entry.ok()?.path());
-        if target.is_ok_and(|target| target.as_os_str() == wanted.as_str()) {
-            return Some(true);
-        }
-    }
-    Some(false)
+/// The user that a process acts as; `None` when there is no such process.
+fn owner_of(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// What is accepted reads the same again after it was written, its addresses are loopback literals

@@ -17,7 +17,6 @@
     )
 )]
 
-mod facts;
 pub mod home;
 pub mod keyfile;
 pub mod lock;

@@ -1,1 +1,97 @@
+use std::os::unix::fs::{PermissionsExt, symlink};
 
+use super::*;
+use crate::store::testing::{TempHome, is_root, mode_of};
+
+#[test]
+fn a_home_is_made_0700_with_all_that_is_missing_above_it() {
+    let temp = TempHome::new();
+    let path = temp.around().join("a/b/home");
+    Home::create(&path).expect("a home");
+    for made in ["a", "a/b", "a/b/home"] {
+        assert_eq!(mode_of(&temp.around().join(made)), 0o700, "{made}");
+    }
+    Home::create(&path).expect("the same home again");
+}
+
+#[test]
+fn a_home_that_lets_others_in_is_refused_and_not_repaired() {
+    let temp = TempHome::new();
+    for mode in [0o755, 0o750, 0o701, 0o777, 0o1777] {
+        std::fs::set_permissions(temp.path(), PermissionsExt::from_mode(mode)).expect("mode");
+        for result in [Home::open(&temp.path()), Home::create(&temp.path())] {
+            assert!(matches!(result, Err(HomeError::Mode(_, found)) if found == mode), "{mode:o}");
+        }
+        assert_eq!(mode_of(&temp.path()), mode);
+    }
+}
+
+#[test]
+fn a_home_that_is_a_link_or_a_file_is_refused() {
+    let temp = TempHome::new();
+    let link = temp.around().join("link");
+    symlink(temp.path(), &link).expect("a link");
+    let dangling = temp.around().join("dangling");
+    symlink("/no/such/directory", &dangling).expect("a link");
+    for path in [&link, &dangling] {
+        for result in [Home::open(path), Home::create(path)] {
+            assert!(matches!(result, Err(HomeError::Symlink(_))), "{result:?}");
+        }
+    }
+    let file = temp.around().join("file");
+    std::fs::write(&file, "").expect("written");
+    for result in [Home::open(&file), Home::create(&file)] {
+        assert!(matches!(result, Err(HomeError::NotDirectory(_))), "{result:?}");
+    }
+}
+
+#[test]
+fn an_instance_refuses_a_home_with_a_link_in_it() {
+    let temp = TempHome::new();
+    symlink("/etc/passwd", temp.path().join("agents")).expect("a link");
+    assert!(matches!(Home::create(&temp.path()), Err(HomeError::Symlink(path)) if path.ends_with("agents")));
+}
+
+#[test]
+fn a_home_or_an_entry_of_another_user_is_refused() {
+    let temp = TempHome::new();
+    if !is_root() {
+        return;
+    }
+    let entry = temp.path().join("mail");
+    std::fs::create_dir(&entry).expect("a directory");
+    std::os::unix::fs::chown(&entry, Some(65_534), None).expect("chown");
+    assert!(matches!(Home::create(&temp.path()), Err(HomeError::Owner(path, 65_534)) if path == entry));
+    std::os::unix::fs::chown(temp.path(), Some(65_534), None).expect("chown");
+    assert!(matches!(Home::open(&temp.path()), Err(HomeError::Owner(_, 65_534))));
+}
+
+#[test]
+fn a_home_that_is_renamed_under_us_stays_the_one_that_was_checked() {
+    let temp = TempHome::new();
+    let home = temp.home();
+    let moved = temp.around().join("moved");
+    std::fs::rename(temp.path(), &moved).expect("renamed");
+    let trap = temp.around().join("trap");
+    std::fs::create_dir(&trap).expect("a directory");
+    symlink(&trap, temp.path()).expect("a link");
+    private::write_atomic(&home, "authkey", b"key").expect("written");
+    assert!(moved.join("authkey").exists() && !trap.join("authkey").exists());
+}
+
+#[test]
+fn the_home_is_wavedata_then_data_home_then_ours_and_empty_is_unset() {
+    let all = [("AGENTMUX_DATA_HOME", "/a"), ("LOOPGATE_HOME", "/l"), ("HOME", "/h")];
+    let located = |wavedata: Option<&str>, set: &[(&str, &str)]| {
+        Home::locate(wavedata.map(Path::new), |name| {
+            set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).into())
+        })
+        .ok()
+    };
+    assert_eq!(located(Some("/w"), &all), Some("/w".into()));
+    assert_eq!(located(Some(""), &all), Some("/a".into()));
+    assert_eq!(located(None, &all[1..]), Some("/l".into()));
+    assert_eq!(located(None, &[("LOOPGATE_HOME", ""), ("HOME", "/h")]), Some("/h/.loopgate".into()));
+    assert_eq!(located(None, &[("HOME", "")]), None);
+    assert!(located(None, &[("LOOPGATE_HOME", "trial")]).is_some_and(|path| path.is_absolute()));
+}
