@@ -1,70 +1,226 @@
 //! One agent, as the rest of the program sees it.
 
-use std::time::Duration;
+use std::{
+    fs::File,
+    os::fd::AsFd,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
 
-use super::types::{BeyondEnd, Delivery, InputError, Output, Record, ResizeError, State, Submit};
-use crate::wire::id::AgentId;
+use super::{
+    environment,
+    life::{Life, lock},
+    queue::{Full, Queue},
+    ring::Ring,
+    token::TokenHash,
+    types::{BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartSpec, State, Submit},
+};
+use crate::{
+    limits,
+    sys::{
+        poll::Wake,
+        tty::{self, Size},
+    },
+    wire::{clock::Clock, id::AgentId},
+};
 
-/// One agent, running or done.
+/// How long a delivery waits to be able to say "delivered".
+const DELIVERED_WITHIN: Duration = Duration::from_millis(250);
+/// What AgentMux clients are told of a terminal that has ended.
+const NOT_RUNNING: &str = "controller is not running";
+const QUEUE_FULL: &str = "failed to send input: queue full";
+
+/// One agent, running or done. Dropping it does not end it.
 pub struct Agent {
-    name: AgentId,
+    pub(super) spec: StartSpec,
+    pub(super) block_id: String,
+    pub(super) pid: u32,
+    pub(super) keeper_pid: u32,
+    pub(super) started_at: u64,
+    pub(super) token: TokenHash,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) life: Arc<Life>,
+    /// Wakes the terminal thread.
+    pub(super) wake: Arc<Wake>,
+    /// Locked before `screen` where both are.
+    pub(super) queue: Mutex<Queue<mpsc::Sender<Delivery>>>,
+    pub(super) screen: Mutex<Screen>,
+    /// Tells of more output, and of the end.
+    pub(super) changed: Condvar,
+}
+
+/// What the terminal thread and the callers share.
+pub(super) struct Screen {
+    pub ring: Ring,
+    /// When something was last shown or typed, by the monotonic clock.
+    pub active: u64,
+    pub size: Size,
+    /// Our side of the terminal, until the agent is done.
+    pub master: Option<Arc<File>>,
 }
 
 impl Agent {
     /// Its name.
     pub fn name(&self) -> &AgentId {
-        &self.name
+        &self.spec.name
     }
 
     /// Its terminal's id: a UUIDv4 per start.
     pub fn block_id(&self) -> &str {
-        todo!()
+        &self.block_id
     }
 
     /// Whether it was started with `accept_typed_from` naming `who`.
-    pub fn accepts_typed_from(&self, _who: &str) -> bool {
-        todo!()
+    pub fn accepts_typed_from(&self, who: &str) -> bool {
+        self.spec.accept_typed_from.iter().any(|name| name == who)
     }
 
     /// How text is submitted where a delivery does not say.
     pub fn submit(&self) -> Submit {
-        todo!()
+        self.spec.submit
     }
 
-    /// The process that holds its tree.
+    /// The process that holds its tree; gone once the agent is done.
     pub fn keeper_pid(&self) -> u32 {
-        todo!()
+        self.keeper_pid
     }
 
     /// What it is doing.
     pub fn state(&self) -> State {
-        todo!()
+        let now = self.clock.monotonic_ms();
+        lock(&self.screen).state(now)
     }
 
     /// Types `text`, which the caller has sanitised, and submits it; waits at most 250 ms for it
     /// to be written.
-    pub fn deliver(&self, _text: &str, _submit: Submit) -> Delivery {
-        todo!()
+    pub fn deliver(&self, text: &str, submit: Submit) -> Delivery {
+        let (tell, told) = mpsc::channel();
+        {
+            let mut queue = lock(&self.queue);
+            if lock(&self.screen).is_done() {
+                return Delivery::Failed(NOT_RUNNING);
+            }
+            if let Err(Full) = queue.push_text(text, submit, tell) {
+                return Delivery::Failed(QUEUE_FULL);
+            }
+        }
+        self.wake.wake();
+        match told.recv_timeout(DELIVERED_WITHIN) {
+            Ok(outcome) => outcome,
+            Err(RecvTimeoutError::Timeout) => Delivery::Queued,
+            Err(RecvTimeoutError::Disconnected) => Delivery::Failed(NOT_RUNNING),
+        }
     }
 
     /// Types raw keys, after what is queued already.
-    pub fn input(&self, _bytes: &[u8]) -> Result<(), InputError> {
-        todo!()
+    pub fn input(&self, bytes: &[u8]) -> Result<(), InputError> {
+        {
+            let mut queue = lock(&self.queue);
+            if lock(&self.screen).is_done() {
+                return Err(InputError::Done);
+            }
+            queue.push_keys(bytes).map_err(|Full| InputError::QueueFull)?;
+        }
+        self.wake.wake();
+        Ok(())
     }
 
     /// Output from an absolute offset (`None`: the oldest kept). Where there is none yet, waits
     /// for it at most `wait`, and `OUTPUT_WAIT_MS`; at most `max` bytes, and `OUTPUT_CHUNK`.
-    pub fn output(&self, _from: Option<u64>, _wait: Duration, _max: usize) -> Result<Output, BeyondEnd> {
-        todo!()
+    pub fn output(&self, from: Option<u64>, wait: Duration, max: usize) -> Result<Output, BeyondEnd> {
+        let end = Instant::now() + bounded_wait(wait);
+        let max = max.clamp(1, limits::OUTPUT_CHUNK);
+        let mut screen = lock(&self.screen);
+        loop {
+            let piece = screen.ring.read(from, max)?;
+            let left = end.saturating_duration_since(Instant::now());
+            if !piece.bytes.is_empty() || screen.is_done() || left.is_zero() {
+                let next = piece.from.saturating_add(piece.bytes.len() as u64);
+                let done = screen.is_done() && next == screen.ring.end();
+                return Ok(Output { from: piece.from, next, bytes: piece.bytes, gap: piece.gap, done });
+            }
+            screen = self.changed.wait_timeout(screen, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
-    /// Changes the screen's size.
-    pub fn resize(&self, _rows: u16, _cols: u16) -> Result<(), ResizeError> {
-        todo!()
+    /// Changes the screen's size; the programs in it are told (SIGWINCH).
+    pub fn resize(&self, rows: u16, cols: u16) -> Result<(), ResizeError> {
+        environment::check_screen(rows, cols).map_err(ResizeError::OutOfBounds)?;
+        let mut screen = lock(&self.screen);
+        let master = screen.master.as_ref().ok_or(ResizeError::Done)?;
+        let size = Size { rows, cols };
+        tty::set_size(master.as_fd(), size).map_err(|_| ResizeError::Done)?;
+        screen.size = size;
+        Ok(())
     }
 
     /// What is known of it now.
     pub fn record(&self) -> Record {
-        todo!()
+        let now = self.clock.monotonic_ms();
+        let exit = self.life.exit();
+        let screen = lock(&self.screen);
+        Record {
+            name: self.spec.name.clone(),
+            block_id: self.block_id.clone(),
+            state: screen.state(now),
+            pid: self.pid,
+            keeper_pid: self.keeper_pid,
+            started_at: self.started_at,
+            rows: screen.size.rows,
+            cols: screen.size.cols,
+            command: self.spec.command.clone(),
+            cwd: self.spec.cwd.clone(),
+            exit,
+            output_start: screen.ring.start(),
+            output_end: screen.ring.end(),
+            accept_typed_from: self.spec.accept_typed_from.clone(),
+        }
+    }
+
+    /// Waits for the agent to be done, until `end`; whether it is.
+    pub fn wait_done(&self, end: Instant) -> bool {
+        let mut screen = lock(&self.screen);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if screen.is_done() || left.is_zero() {
+                return screen.is_done();
+            }
+            screen = self.changed.wait_timeout(screen, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Screen {
+    /// Whether the agent has ended, and all of its output is here.
+    pub fn is_done(&self) -> bool {
+        self.master.is_none()
+    }
+
+    fn state(&self, now: u64) -> State {
+        if self.is_done() {
+            State::Done
+        } else if now.saturating_sub(self.active) >= limits::QUIET_MS {
+            State::WaitingInput
+        } else {
+            State::Running
+        }
+    }
+}
+
+fn bounded_wait(wait: Duration) -> Duration {
+    wait.min(Duration::from_millis(limits::OUTPUT_WAIT_MS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_wait_over_the_limit_is_cut_to_it() {
+        assert_eq!(bounded_wait(Duration::MAX), Duration::from_millis(limits::OUTPUT_WAIT_MS));
+        assert_eq!(bounded_wait(Duration::from_millis(3)), Duration::from_millis(3));
     }
 }

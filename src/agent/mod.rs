@@ -7,9 +7,20 @@
 
 #![forbid(unsafe_code)]
 
+mod environment;
 mod handle;
 pub mod keeper;
+mod life;
+mod order;
+mod paste;
+mod queue;
+mod redact;
 mod registry;
+mod ring;
+mod spawner;
+mod terminal;
+mod token;
+pub mod tree;
 mod types;
 
 pub use handle::Agent;

@@ -1,15 +1,46 @@
 //! All agents of the instance.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{self, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{ffi::OsStrExt, net::UnixStream},
+    },
+    path::PathBuf,
+    sync::{
+        Arc, Condvar, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{
-    handle::Agent,
-    types::{Record, StartError, StartSpec, StopError},
+    environment::{self, Base},
+    handle::{Agent, Screen},
+    life::{Begin, Life, lock},
+    order::{Order, Report},
+    queue::Queue,
+    ring::Ring,
+    spawner::{Spawner, Start},
+    terminal,
+    token::{self, TokenHash},
+    types::{Record, StartError, StartSpec, State, StopError},
 };
 use crate::{
     limits,
+    sys::{
+        poll::{self, Entry, Wake},
+        process, pty, random,
+        tty::Size,
+    },
     wire::{clock::Clock, id::AgentId},
 };
+
+/// Time for a keeper to start its command.
+const BEGIN: Duration = Duration::from_secs(10);
 
 /// What an [`Agents`] needs to know; tests change parts of it.
 #[derive(Debug, Clone)]
@@ -31,8 +62,31 @@ impl Settings {
     }
 }
 
-/// All agents of the instance.
-pub struct Agents {}
+/// All agents of the instance. Dropped, it ends their trees.
+pub struct Agents {
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    base: Base,
+    spawner: Spawner,
+    slots: Mutex<BTreeMap<AgentId, Slot>>,
+    ends: Arc<Ends>,
+    stopping: AtomicBool,
+}
+
+enum Slot {
+    /// Being started; the done agent that it will replace.
+    Starting(Option<Arc<Agent>>),
+    Here(Arc<Agent>),
+}
+
+type Callback = Arc<dyn Fn(&Agent) + Send + Sync>;
+
+/// What the end of an agent changes.
+#[derive(Default)]
+struct Ends {
+    tokens: Mutex<HashMap<TokenHash, Weak<Agent>>>,
+    callbacks: Mutex<Vec<Callback>>,
+}
 
 impl Agents {
     /// None yet. Starts the thread "spawner". An orphan of a killed keeper reaches the instance
@@ -42,53 +96,257 @@ impl Agents {
     }
 
     /// As [`Agents::new`], with other settings.
-    pub fn with(_clock: Arc<dyn Clock>, _settings: Settings) -> io::Result<Arc<Self>> {
-        todo!()
+    pub fn with(clock: Arc<dyn Clock>, settings: Settings) -> io::Result<Arc<Self>> {
+        // Whatever our own parent left open in us is not for keepers.
+        process::close_on_exec()?;
+        Ok(Arc::new(Self {
+            base: Base::take(&settings.program),
+            spawner: Spawner::start(settings.program.clone())?,
+            settings,
+            clock,
+            slots: Mutex::default(),
+            ends: Arc::default(),
+            stopping: AtomicBool::new(false),
+        }))
     }
 
     /// Starts an agent; returns when its program runs. A done agent of that name is replaced.
-    pub fn start(&self, _spec: StartSpec) -> Result<Arc<Agent>, StartError> {
-        todo!()
+    pub fn start(&self, spec: StartSpec) -> Result<Arc<Agent>, StartError> {
+        environment::check(&spec)?;
+        let name = spec.name.clone();
+        self.reserve(&name)?;
+        let launched = self.launch(spec);
+        let mut slots = lock(&self.slots);
+        let before = slots.remove(&name);
+        match (launched, before) {
+            (Ok(agent), _) => {
+                slots.insert(name, Slot::Here(agent.clone()));
+                drop(slots);
+                if self.stopping.load(Ordering::SeqCst) {
+                    // It came to be after all the others were told.
+                    self.spawner.end(&agent.life);
+                }
+                Ok(agent)
+            }
+            (Err(e), Some(Slot::Starting(Some(done)))) => {
+                slots.insert(name, Slot::Here(done));
+                Err(e)
+            }
+            (Err(e), _) => Err(e),
+        }
     }
 
     /// The agent of that name, running or done.
-    pub fn get(&self, _name: &str) -> Option<Arc<Agent>> {
-        todo!()
+    pub fn get(&self, name: &str) -> Option<Arc<Agent>> {
+        let name = AgentId::parse(name).ok()?;
+        lock(&self.slots).get(&name).and_then(Slot::agent).cloned()
     }
 
     /// The agent with that terminal.
-    pub fn by_block(&self, _block_id: &str) -> Option<Arc<Agent>> {
-        todo!()
+    pub fn by_block(&self, block_id: &str) -> Option<Arc<Agent>> {
+        lock(&self.slots).values().filter_map(Slot::agent).find(|agent| agent.block_id == block_id).cloned()
     }
 
     /// All of them, by name.
     pub fn list(&self) -> Vec<Arc<Agent>> {
-        todo!()
+        lock(&self.slots).values().filter_map(Slot::agent).cloned().collect()
     }
 
     /// Ends the agent's tree, within `STOP_MS`, and forgets the agent.
-    pub fn stop(&self, _name: &AgentId) -> Result<Record, StopError> {
-        todo!()
+    pub fn stop(&self, name: &AgentId) -> Result<Record, StopError> {
+        let agent = self.get(name.as_str()).ok_or(StopError::NotFound)?;
+        self.end(std::slice::from_ref(&agent), Duration::from_millis(limits::STOP_MS));
+        let record = agent.record();
+        if record.state != State::Done {
+            return Err(StopError::StillThere);
+        }
+        let mut slots = lock(&self.slots);
+        if slots.get(name).and_then(Slot::agent).is_some_and(|now| Arc::ptr_eq(now, &agent)) {
+            slots.remove(name);
+        }
+        Ok(record)
     }
 
-    /// Ends every agent's tree; returns when all are gone or the time is over.
-    pub fn stop_all(&self, _within: Duration) {
-        todo!()
+    /// Ends every agent's tree; returns when all are gone or the time is over. None is started
+    /// from now on.
+    pub fn stop_all(&self, within: Duration) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.end(&self.list(), within);
     }
 
     /// Whose token this is; a done agent's token is nobody's.
-    pub fn agent_of_token(&self, _token: &[u8]) -> Option<AgentId> {
-        todo!()
+    pub fn agent_of_token(&self, token: &[u8]) -> Option<AgentId> {
+        let agent = lock(&self.ends.tokens).get(&TokenHash::of(token))?.upgrade()?;
+        (agent.life.end().is_none()).then(|| agent.name().clone())
     }
 
     /// The keepers of all agents that are not done.
     pub fn keeper_pids(&self) -> Vec<u32> {
-        todo!()
+        let agents = self.list();
+        agents.iter().filter(|agent| agent.life.end().is_none()).map(|agent| agent.keeper_pid).collect()
     }
 
-    /// `callback` is called once for each agent that is done from now on, before anybody waiting
-    /// for its end is told.
-    pub fn on_exit(&self, _callback: impl Fn(&Agent) + Send + Sync + 'static) {
-        todo!()
+    /// `callback` is called once for each agent that is done from now on, in its terminal's
+    /// thread, before anybody waiting for its end is told.
+    pub fn on_exit(&self, callback: impl Fn(&Agent) + Send + Sync + 'static) {
+        lock(&self.ends.callbacks).push(Arc::new(callback));
     }
+
+    fn reserve(&self, name: &AgentId) -> Result<(), StartError> {
+        if self.stopping.load(Ordering::SeqCst) {
+            return Err(StartError::Failed("stopping"));
+        }
+        let mut slots = lock(&self.slots);
+        let done = match slots.get(name) {
+            None if slots.len() >= self.settings.most => return Err(StartError::Limit),
+            None => None,
+            Some(Slot::Here(agent)) if agent.state() == State::Done => Some(agent.clone()),
+            Some(Slot::Here(_) | Slot::Starting(_)) => return Err(StartError::Exists),
+        };
+        slots.insert(name.clone(), Slot::Starting(done));
+        Ok(())
+    }
+
+    fn launch(&self, mut spec: StartSpec) -> Result<Arc<Agent>, StartError> {
+        let token = token::fresh().map_err(|_| StartError::Failed("randomness"))?;
+        let block_id = random::uuid().map_err(|_| StartError::Failed("randomness"))?;
+        let size = Size { rows: spec.rows, cols: spec.cols };
+        let pty = pty::open(size).map_err(|_| StartError::Failed("terminal"))?;
+        let wake = Arc::new(Wake::new().map_err(|_| StartError::Failed("descriptors"))?);
+        let life = Arc::new(Life::new(wake.clone()));
+        let order = Order {
+            descriptors: self.settings.descriptors,
+            cwd: spec.cwd.as_os_str().as_bytes().to_vec(),
+            command: spec.command.iter().map(|word| word.as_bytes().to_vec()).collect(),
+            env: self.base.of_agent(&spec, &token, &self.settings.url),
+        };
+        let keeper_pid = self.keeper(order, pty.slave, &life)?;
+        let pid = match life.wait_for_begin(BEGIN) {
+            Begin::Told(Report::Started(pid)) => pid,
+            Begin::Told(Report::NoDirectory(_)) => return Err(StartError::NoSuchDirectory),
+            Begin::Told(Report::NotStarted(errno)) => return Err(not_started(errno)),
+            Begin::Told(Report::Ended(_)) | Begin::Nothing => return Err(StartError::Failed("keeper")),
+            Begin::Late => {
+                self.spawner.kill(&life);
+                return Err(StartError::Failed("keeper"));
+            }
+        };
+        // Their values may be secrets, and are not needed again.
+        spec.env.clear();
+        let master = Arc::new(pty.master);
+        let agent = Arc::new(Agent {
+            spec,
+            block_id,
+            pid,
+            keeper_pid,
+            started_at: self.clock.unix_ms(),
+            token: TokenHash::of(token.expose()),
+            clock: self.clock.clone(),
+            life,
+            wake,
+            queue: Mutex::new(Queue::default()),
+            screen: Mutex::new(Screen {
+                ring: Ring::default(),
+                active: self.clock.monotonic_ms(),
+                size,
+                master: Some(master.clone()),
+            }),
+            changed: Condvar::new(),
+        });
+        lock(&self.ends.tokens).insert(agent.token, Arc::downgrade(&agent));
+        let (ends, own) = (self.ends.clone(), agent.clone());
+        let thread = thread::Builder::new()
+            .name(format!("term-{}", agent.name()))
+            .stack_size(limits::THREAD_STACK)
+            .spawn(move || terminal::run(&own, master, |agent| ends.ended(agent)));
+        if thread.is_err() {
+            self.spawner.end(&agent.life);
+            lock(&self.ends.tokens).remove(&agent.token);
+            return Err(StartError::Failed("threads"));
+        }
+        Ok(agent)
+    }
+
+    /// Starts a keeper and sends it its order.
+    fn keeper(&self, mut order: Order, slave: OwnedFd, life: &Arc<Life>) -> Result<u32, StartError> {
+        let descriptors = |_| StartError::Failed("descriptors");
+        let (ours, theirs) = UnixStream::pair().map_err(descriptors)?;
+        let copy = ours.try_clone().map_err(descriptors)?;
+        let (answer, answered) = mpsc::channel();
+        self.spawner.keeper(Start { ours, theirs, slave, life: life.clone(), answer });
+        let pid = answered.recv().ok().and_then(Result::ok).ok_or(StartError::Failed("keeper"))?;
+        let mut bytes = order.encode();
+        let sent = send(&copy, &bytes);
+        // It holds the agent's token, which nobody needs to find here later.
+        bytes.fill(0);
+        order.env.iter_mut().for_each(|line| line.fill(0));
+        std::hint::black_box((&bytes, &order));
+        if sent.is_err() {
+            self.spawner.kill(life);
+            return Err(StartError::Failed("keeper"));
+        }
+        Ok(pid)
+    }
+
+    /// Ends these agents' trees: tells the keepers, and kills those that do not do as told.
+    fn end(&self, agents: &[Arc<Agent>], within: Duration) {
+        let begin = Instant::now();
+        let limits = [begin + within / 3 * 2, begin + within];
+        agents.iter().for_each(|agent| self.spawner.end(&agent.life));
+        for (last, limit) in [false, true].into_iter().zip(limits) {
+            for agent in agents {
+                if !agent.wait_done(limit) && !last {
+                    self.spawner.kill(&agent.life);
+                }
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn agent(&self) -> Option<&Arc<Agent>> {
+        match self {
+            Self::Here(agent) | Self::Starting(Some(agent)) => Some(agent),
+            Self::Starting(None) => None,
+        }
+    }
+}
+
+impl Ends {
+    fn ended(&self, agent: &Agent) {
+        lock(&self.tokens).remove(&agent.token);
+        // Called without the lock: a callback may ask for anything here.
+        let callbacks = lock(&self.callbacks).clone();
+        callbacks.iter().for_each(|callback| callback(agent));
+    }
+}
+
+/// Why the system did not run the command.
+fn not_started(errno: i32) -> StartError {
+    let error = io::Error::from_raw_os_error(errno);
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => StartError::Failed("processes"),
+        _ => {
+            let text = error.to_string();
+            let reason = text.split(" (os error").next().unwrap_or_default().to_owned();
+            StartError::NoSuchCommand { reason }
+        }
+    }
+}
+
+/// Sends all of it; the socket does not block, and a keeper that reads nothing is given up.
+fn send(mut to: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match to.write(bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                if poll::poll(&mut [Entry::new(to.as_fd(), false, true)], Some(BEGIN))? == 0 {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }

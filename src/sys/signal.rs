@@ -62,10 +62,13 @@ fn block(signals: &[i32]) -> io::Result<libc::sigset_t> {
 /// Gives every signal its default action and blocks none: what a started program expects. Only
 /// async-signal-safe calls, so that it may run between fork and exec.
 pub(super) fn reset_all() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is a valid action for every number; for SIGKILL, SIGSTOP and the two
-        // that libc keeps for itself the call fails and changes nothing.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // The kernel's sigaction, at most 32 bytes: all zero is the default action and no flags.
+    let default = [0u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: the kernel reads a sigaction and a mask of 8 bytes out of `default`, which is large
+        // enough, and writes nothing. Asked directly because libc refuses the two signals that it
+        // keeps for itself; for SIGKILL and SIGSTOP the call fails and changes nothing.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &default, ptr::null_mut::<u64>(), 8) };
     }
     // SAFETY: the set is initialised, and no old set is asked for.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &empty(), ptr::null_mut()) };

@@ -1,0 +1,178 @@
+//! What the instance and a keeper say to each other over their socket pair.
+//!
+//! The instance sends one order, and then nothing: the end of its side means "end the tree",
+//! whether it says so or has died. The keeper sends reports. The order goes over the socket
+//! because arguments and environment of a process are for others to read, and it holds the
+//! agent's token.
+
+use std::io::{self, Read};
+
+use super::types::Exit;
+use crate::limits;
+
+/// An order over this size is none of ours: the bounded request, our own environment beside it.
+const LARGEST: usize = limits::COMMAND_BYTES + 512 * 1024;
+
+/// What a keeper is to start.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    /// The command's soft limit of descriptors.
+    pub descriptors: u64,
+    /// Where it starts.
+    pub cwd: Vec<u8>,
+    /// The program and its arguments.
+    pub command: Vec<Vec<u8>>,
+    /// `NAME=value`.
+    pub env: Vec<Vec<u8>>,
+}
+
+impl Order {
+    /// The order in bytes: its length, the limit, and counted strings; all numbers u32 or u64 in
+    /// little-endian.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut body = self.descriptors.to_le_bytes().to_vec();
+        put(&mut body, &self.cwd);
+        for list in [&self.command, &self.env] {
+            body.extend((list.len() as u32).to_le_bytes());
+            list.iter().for_each(|item| put(&mut body, item));
+        }
+        let mut all = (body.len() as u32).to_le_bytes().to_vec();
+        all.append(&mut body);
+        all
+    }
+
+    /// Reads one order.
+    pub fn read(from: &mut impl Read) -> io::Result<Self> {
+        let mut length = [0; 4];
+        from.read_exact(&mut length)?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > LARGEST {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut body = vec![0; length];
+        from.read_exact(&mut body)?;
+        Self::decode(&body).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    fn decode(mut body: &[u8]) -> Option<Self> {
+        let (descriptors, rest) = body.split_first_chunk()?;
+        body = rest;
+        let cwd = take(&mut body)?;
+        let mut lists = [Vec::new(), Vec::new()];
+        for list in &mut lists {
+            for _ in 0..number(&mut body)? {
+                list.push(take(&mut body)?);
+            }
+        }
+        let [command, env] = lists;
+        let whole = body.is_empty() && !command.is_empty();
+        whole.then_some(Self { descriptors: u64::from_le_bytes(*descriptors), cwd, command, env })
+    }
+}
+
+fn put(into: &mut Vec<u8>, item: &[u8]) {
+    into.extend((item.len() as u32).to_le_bytes());
+    into.extend_from_slice(item);
+}
+
+fn number(from: &mut &[u8]) -> Option<usize> {
+    let (number, rest) = from.split_first_chunk()?;
+    *from = rest;
+    Some(u32::from_le_bytes(*number) as usize)
+}
+
+fn take(from: &mut &[u8]) -> Option<Vec<u8>> {
+    let length = number(from)?;
+    let (item, rest) = from.split_at_checked(length)?;
+    *from = rest;
+    Some(item.to_vec())
+}
+
+/// What a keeper has to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Report {
+    /// The command runs as this process.
+    Started(u32),
+    /// The directory cannot be entered.
+    NoDirectory(i32),
+    /// The command cannot be run, with this error of the system.
+    NotStarted(i32),
+    /// The command has ended.
+    Ended(Exit),
+}
+
+impl Report {
+    /// Bytes of a report: a letter and a number.
+    pub const SIZE: usize = 5;
+
+    /// The report in bytes.
+    pub fn encode(self) -> [u8; Self::SIZE] {
+        let (kind, number) = match self {
+            Self::Started(pid) => (b's', pid),
+            Self::NoDirectory(errno) => (b'd', errno.cast_unsigned()),
+            Self::NotStarted(errno) => (b'n', errno.cast_unsigned()),
+            Self::Ended(Exit::Code(code)) => (b'c', code.cast_unsigned()),
+            Self::Ended(Exit::Signal(signal)) => (b'k', signal.cast_unsigned()),
+        };
+        let [a, b, c, d] = number.to_le_bytes();
+        [kind, a, b, c, d]
+    }
+
+    /// Reads a report.
+    pub fn decode([kind, number @ ..]: [u8; Self::SIZE]) -> Option<Self> {
+        let signed = i32::from_le_bytes(number);
+        match kind {
+            b's' => Some(Self::Started(u32::from_le_bytes(number))),
+            b'd' => Some(Self::NoDirectory(signed)),
+            b'n' => Some(Self::NotStarted(signed)),
+            b'c' => Some(Self::Ended(Exit::Code(signed))),
+            b'k' => Some(Self::Ended(Exit::Signal(signed))),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order() -> Order {
+        Order {
+            descriptors: 1024,
+            cwd: b"/tmp".to_vec(),
+            command: vec![b"sh".to_vec(), b"-c".to_vec(), Vec::new()],
+            env: vec![b"A=\xff".to_vec()],
+        }
+    }
+
+    #[test]
+    fn an_order_arrives_as_it_was_sent() {
+        let bytes = order().encode();
+        assert_eq!(Order::read(&mut &bytes[..]).unwrap(), order());
+    }
+
+    #[test]
+    fn a_cut_or_padded_order_is_refused() {
+        let bytes = order().encode();
+        for cut in 0..bytes.len() {
+            assert!(Order::read(&mut &bytes[..cut]).is_err());
+            assert!(Order::decode(&bytes[4..cut.max(4)]).is_none());
+        }
+        assert!(Order::decode(&[&bytes[4..], b"x"].concat()).is_none());
+        assert!(Order::read(&mut &[0xff; 64][..]).is_err());
+    }
+
+    #[test]
+    fn a_report_arrives_as_it_was_sent() {
+        for report in [
+            Report::Started(70_000),
+            Report::NoDirectory(2),
+            Report::NotStarted(13),
+            Report::Ended(Exit::Code(255)),
+            Report::Ended(Exit::Signal(9)),
+        ] {
+            assert_eq!(Report::decode(report.encode()), Some(report));
+        }
+        assert_eq!(Report::decode([0; 5]), None);
+    }
+}

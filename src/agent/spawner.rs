@@ -1,0 +1,299 @@
+//! The one thread that forks and reaps: starts keepers, hears their reports, sees them end.
+//!
+//! It lives as long as the process, polls and never waits for a single one of them. When a keeper
+//! did not end by itself, the kernel has handed its tree to the instance (if that is subreaper),
+//! and what this thread finds there it kills, until nothing is left but keepers.
+
+use std::{
+    collections::HashSet,
+    io::{self, Read},
+    net::Shutdown,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        mpsc::{self, TryRecvError},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{life::Life, order::Report, tree};
+use crate::{
+    limits,
+    sys::{
+        poll::{self, Entry, Wake},
+        process::{self, PidFd},
+        signal,
+    },
+};
+
+/// Between two looks for orphans while there are some.
+const SWEEP: Duration = Duration::from_millis(5);
+/// How often in a row no orphan must be found: one look can miss who moves at that moment.
+const CLEAN_LOOKS: u32 = 3;
+
+/// What the thread is asked to do.
+enum Ask {
+    Start(Start),
+    /// Tell this agent's keeper to end the tree.
+    End(Arc<Life>),
+    /// Kill this agent's keeper, which did not do as told; the tree falls to us.
+    Kill(Arc<Life>),
+}
+
+/// A keeper to be started.
+pub(super) struct Start {
+    /// Our side of the socket pair; the caller keeps a copy until the order is sent.
+    pub ours: UnixStream,
+    /// The keeper's side.
+    pub theirs: UnixStream,
+    /// The agent's terminal.
+    pub slave: OwnedFd,
+    /// Where its reports go.
+    pub life: Arc<Life>,
+    /// Gets the keeper's pid.
+    pub answer: mpsc::Sender<io::Result<u32>>,
+}
+
+/// The handle of the thread. Dropped, it ends all trees.
+pub(super) struct Spawner {
+    asks: Option<mpsc::Sender<Ask>>,
+    wake: Arc<Wake>,
+}
+
+impl Spawner {
+    /// Starts the thread; `program` is what it starts as keeper.
+    pub fn start(program: PathBuf) -> io::Result<Self> {
+        let (asks, inbox) = mpsc::channel();
+        let wake = Arc::new(Wake::new()?);
+        let thread = Thread {
+            program,
+            inbox,
+            wake: wake.clone(),
+            keepers: Vec::new(),
+            bereaved: Vec::new(),
+            clean: 0,
+        };
+        thread::Builder::new()
+            .name("spawner".to_owned())
+            .stack_size(limits::THREAD_STACK)
+            .spawn(|| thread.run())?;
+        Ok(Self { asks: Some(asks), wake })
+    }
+
+    /// Starts a keeper.
+    pub fn keeper(&self, start: Start) {
+        self.ask(Ask::Start(start));
+    }
+
+    /// Has an agent's keeper end its tree.
+    pub fn end(&self, agent: &Arc<Life>) {
+        self.ask(Ask::End(agent.clone()));
+    }
+
+    /// Kills an agent's keeper.
+    pub fn kill(&self, agent: &Arc<Life>) {
+        self.ask(Ask::Kill(agent.clone()));
+    }
+
+    fn ask(&self, ask: Ask) {
+        if let Some(asks) = &self.asks {
+            // The thread ends only when this sender is gone.
+            let _ = asks.send(ask);
+            self.wake.wake();
+        }
+    }
+}
+
+impl Drop for Spawner {
+    fn drop(&mut self) {
+        self.asks = None;
+        self.wake.wake();
+    }
+}
+
+struct Keeper {
+    child: Child,
+    ended: PidFd,
+    control: UnixStream,
+    /// The keeper's side is closed: nothing more will come.
+    silent: bool,
+    inbox: Vec<u8>,
+    life: Arc<Life>,
+}
+
+struct Thread {
+    program: PathBuf,
+    inbox: mpsc::Receiver<Ask>,
+    wake: Arc<Wake>,
+    keepers: Vec<Keeper>,
+    /// Agents whose keeper did not end by itself, while their tree may still be there.
+    bereaved: Vec<Arc<Life>>,
+    clean: u32,
+}
+
+impl Thread {
+    fn run(mut self) {
+        loop {
+            self.wake.clear();
+            let closing = self.take_asks();
+            if closing && self.keepers.is_empty() && self.bereaved.is_empty() {
+                return;
+            }
+            self.wait();
+            self.sweep();
+        }
+    }
+
+    /// Does what was asked; whether nobody can ask any more.
+    fn take_asks(&mut self) -> bool {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Ask::Start(start)) => self.start(start),
+                Ok(Ask::End(agent)) => self.of(&agent).for_each(Keeper::end),
+                Ok(Ask::Kill(agent)) => self.of(&agent).for_each(|keeper| {
+                    let _ = keeper.ended.signal(signal::SIGKILL);
+                }),
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => {
+                    self.keepers.iter().for_each(Keeper::end);
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn of(&self, agent: &Arc<Life>) -> impl Iterator<Item = &Keeper> {
+        self.keepers.iter().filter(move |keeper| Arc::ptr_eq(&keeper.life, agent))
+    }
+
+    fn start(&mut self, start: Start) {
+        let Start { ours, theirs, slave, life, answer } = start;
+        let started = ours.set_nonblocking(true).and_then(|()| spawn(&self.program, theirs, slave));
+        let told = started.map(|(child, ended)| {
+            let pid = child.id();
+            self.keepers.push(Keeper { child, ended, control: ours, silent: false, inbox: Vec::new(), life });
+            pid
+        });
+        // Nobody waits for the answer only if the thread that asked has panicked.
+        let _ = answer.send(told);
+    }
+
+    /// Waits for something to happen, and hears the reports.
+    fn wait(&mut self) {
+        let mut entries = vec![Entry::new(self.wake.as_fd(), true, false)];
+        for keeper in &self.keepers {
+            entries.push(Entry::new(keeper.ended.as_fd(), true, false));
+            entries.push(Entry::new(keeper.control.as_fd(), !keeper.silent, false));
+        }
+        let timeout = if self.bereaved.is_empty() { None } else { Some(SWEEP) };
+        if poll::poll(&mut entries, timeout).is_err() {
+            // Out of kernel memory, say: try again soon, but do not spin.
+            thread::park_timeout(SWEEP);
+        }
+        let ready: Vec<bool> = entries.iter().skip(1).map(Entry::readable).collect();
+        drop(entries);
+        let mut index = 0;
+        self.keepers.retain_mut(|keeper| {
+            let [ended, spoke] = [index, index + 1].map(|at| ready.get(at).copied().unwrap_or(false));
+            index += 2;
+            if spoke || ended {
+                keeper.hear();
+            }
+            if !ended {
+                return true;
+            }
+            match keeper.child.try_wait() {
+                Ok(None) => true,
+                Ok(Some(status)) => {
+                    keeper.hear();
+                    if status.success() || !process::is_subreaper() {
+                        keeper.life.tree_is_gone();
+                    } else {
+                        self.bereaved.push(keeper.life.clone());
+                        self.clean = 0;
+                    }
+                    false
+                }
+                // Not our child any more, though nobody else in this program reaps.
+                Err(_) => {
+                    self.bereaved.push(keeper.life.clone());
+                    false
+                }
+            }
+        });
+    }
+
+    /// Kills what has come to us from dead keepers.
+    fn sweep(&mut self) {
+        if self.bereaved.is_empty() {
+            return;
+        }
+        let keepers: HashSet<u32> = self.keepers.iter().map(|keeper| keeper.child.id()).collect();
+        let orphans = tree::kill_round(&keepers);
+        self.clean = if orphans.is_empty() { self.clean + 1 } else { 0 };
+        for pid in orphans {
+            let _ = process::reap(Some(pid), false);
+        }
+        if self.clean >= CLEAN_LOOKS {
+            self.bereaved.drain(..).for_each(|life| life.tree_is_gone());
+        }
+    }
+}
+
+impl Keeper {
+    /// The end of our side is all that a keeper needs to be told.
+    fn end(&self) {
+        let _ = self.control.shutdown(Shutdown::Write);
+    }
+
+    fn hear(&mut self) {
+        let mut chunk = [0; 64];
+        loop {
+            match self.control.read(&mut chunk) {
+                Ok(0) => self.silent = true,
+                Ok(count) => {
+                    self.inbox.extend_from_slice(chunk.get(..count).unwrap_or_default());
+                    continue;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => self.silent |= e.kind() != io::ErrorKind::WouldBlock,
+            }
+            break;
+        }
+        while let Some((&report, _)) = self.inbox.split_first_chunk::<{ Report::SIZE }>() {
+            self.inbox.drain(..Report::SIZE);
+            if let Some(report) = Report::decode(report) {
+                self.life.hear(report);
+            }
+        }
+    }
+}
+
+/// Starts a keeper in a process group of its own: what is typed at the terminal of the instance
+/// does not reach it.
+fn spawn(program: &Path, theirs: UnixStream, slave: OwnedFd) -> io::Result<(Child, PidFd)> {
+    let mut child = Command::new(program)
+        .arg0("loopgate")
+        .arg("keeper")
+        .env_clear()
+        .current_dir("/")
+        .process_group(0)
+        .stdin(OwnedFd::from(theirs))
+        .stdout(slave)
+        .stderr(Stdio::null())
+        .spawn()?;
+    match PidFd::open(child.id()) {
+        Ok(ended) => Ok((child, ended)),
+        Err(e) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(e)
+        }
+    }
+}
