@@ -31,7 +31,7 @@ pub use caller::{Caller, Who};
 pub use cors::{CorsHeaders, Preflight};
 pub use peer::PeerProbe;
 pub use penalties::Penalties;
-pub use policy::{Cors, PeerAddr, Policy, PolicyError};
+pub use policy::{Cors, PeerAddr, Policy, PolicyError, check_open};
 pub use refusal::{Reason, Refusal};
 pub use steps::{Admission, Verdict, admit};
 pub use surface::Surface;

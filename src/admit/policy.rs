@@ -56,21 +56,28 @@ impl PolicyError {
     }
 }
 
-impl Policy {
-    /// Refuses what would leave a door open (design sections 5 and 10).
-    pub fn check(&self) -> Result<(), PolicyError> {
-        if self.api_token().is_some() {
-            return Ok(());
-        }
-        if !is_loopback(self.bound.ip()) {
-            return Err(PolicyError::OpenBindWithoutToken);
-        }
-        match self.cors {
-            Cors::Any => Err(PolicyError::AnyOriginWithoutToken),
-            Cors::Loopback | Cors::List(_) => Ok(()),
+impl PolicyError {
+    /// The variable that asked for it.
+    pub fn variable(self) -> &'static str {
+        match self {
+            PolicyError::OpenBindWithoutToken => "GENSWARMS_HTTP_IP",
+            PolicyError::AnyOriginWithoutToken => "GENSWARMS_CORS_ORIGINS",
         }
     }
+}
 
+/// Refuses what would leave a door open (design sections 5 and 10). To be asked before anything
+/// is bound.
+pub fn check_open(bind: IpAddr, cors: &Cors, api_token: bool) -> Result<(), PolicyError> {
+    match cors {
+        _ if api_token => Ok(()),
+        _ if !is_loopback(bind) => Err(PolicyError::OpenBindWithoutToken),
+        Cors::Any => Err(PolicyError::AnyOriginWithoutToken),
+        Cors::Loopback | Cors::List(_) => Ok(()),
+    }
+}
+
+impl Policy {
     /// The API token, where one is configured; an empty one counts as none (spec genswarms C.1).
     pub(super) fn api_token(&self) -> Option<&Secret> {
         self.api_token.as_ref().filter(|token| !token.expose().is_empty())

@@ -11,6 +11,7 @@ compile_error!("loopgate runs on Linux only: what it proves, it asks the Linux k
 pub mod clock;
 pub mod diag;
 pub mod env;
+pub mod inherited;
 pub mod poll;
 pub mod proc;
 pub mod process;

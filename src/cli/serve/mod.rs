@@ -1,9 +1,57 @@
-//! `loopgate serve`: puts an instance together, tells that it is ready, and ends it.
+//! `loopgate serve`: puts an instance together, says that it is ready, and ends it in order.
+//!
+//! The order is the point: secrets leave the environment before any thread exists, the home is
+//! locked before anything in it is written, the key file is written before anybody is let in, and
+//! at the end nobody is let in before the agents are ended. Nothing here decides who may call.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fs::File,
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::MetadataExt, process::parent_id},
+    },
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{
+    admit::{PeerProbe, Policy},
+    agent::Agents,
+    api::{App, AppParts, VERSION},
+    cli::{Exit, Failure, verbs::home_failure},
+    exposure::{Declared, DeclaredFile, Listener},
+    gate::{self, Gate},
+    store::{Home, KeyFile, LockError, keyfile, lock},
+    sys::{
+        clock::SystemClock,
+        env, inherited, process, random,
+        signal::{SIGHUP, SIGINT, SIGTERM, SignalFd},
+    },
+    wire::{clock::Clock, date, secret::Secret},
+};
+
+mod keys;
+mod life;
 mod logger;
-pub mod settings;
+mod settings;
+
+use life::Watch;
+use settings::{Environment, Flags, SettingError, Settings};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How long the connections may take to end; the agents have their own bound.
+const GATE_STOP: Duration = Duration::from_millis(1_000);
+
+/// How long the agents may take to end.
+const AGENTS_STOP: Duration = Duration::from_millis(crate::limits::STOP_MS);
 
 /// The arguments of `serve`.
 #[derive(Debug, Default, Clone)]
@@ -21,7 +69,244 @@ pub struct ServeArgs {
 }
 
 /// Serves until a signal, or until what it was told to watch is gone.
-pub fn run(args: &ServeArgs) -> ExitCode {
-    let _ = (args, logger::start as fn());
-    ExitCode::from(70)
+pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
+    if args
+        .instance
+        .as_deref()
+        .is_some_and(|name| name.len() > 128 || !name.bytes().all(|b| b.is_ascii_graphic()))
+    {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--instance is shown in a line of words: give visible ASCII without spaces",
+        ));
+    }
+    // First of all: no other thread, and no descriptor of ours, may exist yet.
+    let key_file = args.key_fd.map(inherited::take).transpose().map_err(|_| {
+        Failure::new(Exit::BadConfig, "--key-fd names a descriptor that is not open")
+            .next("pass a pipe or file as descriptor 3 or above")
+    })?;
+    let environment = Environment::capture(env::take_secret);
+    harden().map_err(|error| broken("the process cannot be protected", &error))?;
+    let signals = SignalFd::new(&[SIGTERM, SIGINT, SIGHUP])
+        .map_err(|error| broken("signals cannot be read", &error))?;
+    let flags = Flags { wavedata: args.wavedata.clone(), key_from_descriptor: key_file.is_some() };
+    let mut settings = Settings::read(environment, &flags).map_err(bad_setting)?;
+    let from_host = settings.auth_key.as_ref().is_some_and(|(name, _)| name == "AGENTMUX_AUTH_KEY");
+    let Ok(watch) = Watch::new(args.watch_stdin || from_host, args.watch_parent || from_host) else {
+        // Who started us is gone already, so nobody waits for an instance.
+        return Ok(Exit::Ok.into());
+    };
+    let owner_key = owner_key(settings.auth_key.take().map(|(_, key)| key), key_file)?;
+    let home = Home::create(&settings.home).map_err(|error| home_failure(&error))?;
+    let _lock = home.lock().map_err(|error| lock_failure(&home, &error))?;
+    let descriptors =
+        process::raise_descriptor_limit().map_err(|error| broken("limits cannot be read", &error))?;
+    logger::start();
+    let instance = Instance::build(settings, owner_key, &home, descriptors, from_host)?;
+    instance.serve(&home, args, &watch, &signals)
+}
+
+/// Everything that an instance is, before it lets anybody in.
+struct Instance {
+    listener: TcpListener,
+    address: SocketAddr,
+    agents: Arc<Agents>,
+    app: Arc<App>,
+    /// as the key file names it
+    id: String,
+    owner_key: Arc<Secret>,
+    from_host: bool,
+}
+
+impl Instance {
+    fn build(
+        settings: Settings,
+        owner_key: Secret,
+        home: &Home,
+        descriptors: u64,
+        from_host: bool,
+    ) -> Result<Self, Failure> {
+        let listener = bind(settings.bind)?;
+        let address = listener.local_addr().map_err(|error| broken("the listener has no address", &error))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let owner_key = Arc::new(owner_key);
+        let random = |error| broken("the system gives no random bytes", &error);
+        let id = random::uuid().map_err(random)?;
+        let audit_key = random::bytes::<32>().map_err(random)?;
+        let agents = Agents::new(Arc::clone(&clock), format!("http://{}", near(address)), descriptors)
+            .map_err(|error| broken("agents cannot be run", &error))?;
+        let app = App::new(AppParts {
+            policy: Policy {
+                port: address.port(),
+                bound: address,
+                hosts: settings.hosts,
+                cors: settings.cors,
+                host_origin: None,
+                owner_key: Arc::clone(&owner_key),
+                peer_key: keys::mint().map_err(random)?,
+                api_token: settings.api_token,
+                config_token: settings.config_token,
+            },
+            fleet: Arc::clone(&agents) as _,
+            peers: Box::new(PeerProbe::new(std::process::id(), process::uid())),
+            clock,
+            instance: id.clone(),
+            declared: declared(home, address),
+            audit_key: Secret::new(audit_key.to_vec()),
+        });
+        Ok(Self { listener, address, agents, app, id, owner_key, from_host })
+    }
+
+    fn serve(
+        self,
+        home: &Home,
+        args: &ServeArgs,
+        watch: &Watch,
+        signals: &SignalFd,
+    ) -> Result<ExitCode, Failure> {
+        let shown = args.instance.clone().unwrap_or_else(|| self.id.clone());
+        keyfile::write(home, &self.key_file()?).map_err(|error| {
+            Failure::new(Exit::CannotCreate, format!("the key file cannot be written: {error}"))
+                .next(format!("look at {}", home.path().display()))
+        })?;
+        let gate = Gate::start(self.listener, Arc::clone(&self.app), gate::Settings::default())
+            .map_err(|error| broken("no thread can be started", &error))?;
+        self.app.show_counters(gate.counters());
+        say_ready(self.from_host, self.address, &shown);
+        let ending = watch.wait(signals);
+        gate.stop(GATE_STOP);
+        self.agents.stop_all(AGENTS_STOP);
+        // A file that is not ours any more stays; one that cannot be removed is found out by its pid.
+        let _ = keyfile::remove(home, &self.id);
+        ending.map(|_| Exit::Ok.into()).map_err(|error| broken("waiting failed", &error))
+    }
+
+    fn key_file(&self) -> Result<KeyFile, Failure> {
+        let inode =
+            inode(&self.listener).map_err(|error| broken("the listener cannot be identified", &error))?;
+        Ok(KeyFile {
+            auth_key: Secret::new(self.owner_key.expose().to_vec()),
+            web_endpoint: near(self.address),
+            ws_endpoint: near(self.address),
+            ipc_endpoint: None,
+            instance: self.id.clone(),
+            pid: std::process::id(),
+            host_pid: self.from_host.then(parent_id),
+            created_at: date::rfc3339(SystemClock.unix_ms() / 1000),
+            listener_inode: Some(inode),
+        })
+    }
+}
+
+/// Makes this process hard to look into, and the one that its agents' orphans fall to.
+fn harden() -> io::Result<()> {
+    process::harden()?;
+    process::close_on_exec()?;
+    process::become_subreaper()
+}
+
+/// The key that was brought along by one way or the other, or a fresh one.
+fn owner_key(from_environment: Option<Secret>, from_descriptor: Option<File>) -> Result<Secret, Failure> {
+    if let Some(key) = from_environment {
+        return Ok(key);
+    }
+    let Some(file) = from_descriptor else {
+        return keys::mint().map_err(|error| broken("the system gives no random bytes", &error));
+    };
+    let key = keys::read(file).map_err(|error| {
+        Failure::new(Exit::BadConfig, format!("the key cannot be read from --key-fd: {error}"))
+    })?;
+    match keys::fault(key.expose()) {
+        None => Ok(key),
+        Some(fault) => Err(Failure::new(Exit::BadConfig, format!("the key from --key-fd {fault}"))),
+    }
+}
+
+fn bind(at: SocketAddr) -> Result<TcpListener, Failure> {
+    let listen = || -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+        if at.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        // Without it a port that served a moment ago could not be bound again.
+        socket.set_reuse_address(true)?;
+        socket.bind(&at.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    listen().map_err(|error| {
+        let (exit, next) = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                (Exit::TryLater, "choose another LOOPGATE_PORT, or 0 for any free one")
+            }
+            io::ErrorKind::PermissionDenied => {
+                (Exit::NotPermitted, "choose a LOOPGATE_PORT of 1024 or above")
+            }
+            _ => (Exit::CannotCreate, "set GENSWARMS_HTTP_IP to an address of this machine, or unset it"),
+        };
+        Failure::new(exit, format!("{at} cannot be listened on: {error}")).next(next)
+    })
+}
+
+fn inode(listener: &TcpListener) -> io::Result<u64> {
+    Ok(File::from(OwnedFd::from(listener.try_clone()?)).metadata()?.ino())
+}
+
+/// The address by which a client on this machine reaches a listener.
+fn near(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// What the exposure report expects to find open.
+fn declared(home: &Home, address: SocketAddr) -> Declared {
+    let file = |path: PathBuf, purpose: &str, held| DeclaredFile { path, purpose: purpose.to_owned(), held };
+    let reach =
+        if address.ip().is_loopback() { "on, loopback only" } else { "off: GENSWARMS_HTTP_IP set it" };
+    Declared {
+        listeners: vec![Listener {
+            address,
+            purpose: "HTTP: the AgentMux, GenSwarms and loopgate surfaces".to_owned(),
+            auth: "owner key, API token or agent token; `GET /` none".to_owned(),
+            default: reach.to_owned(),
+        }],
+        files: vec![
+            file(home.path().to_owned(), "home", true),
+            file(home.path().join(lock::FILE), "lock of the home", true),
+            file(home.path().join(keyfile::FILE), "owner key for this user's clients", false),
+        ],
+        keepers: Vec::new(),
+        outbound: Vec::new(),
+    }
+}
+
+/// The line that hosts wait for (spec agentmux A.4). Whoever reads it may be gone.
+fn say_ready(from_host: bool, address: SocketAddr, instance: &str) {
+    let prefix = if from_host { "AGENTMUXSRV" } else { "LOOPGATE" };
+    let built = option_env!("LOOPGATE_BUILDTIME").unwrap_or("dev");
+    let line = format!(
+        "{prefix}-ESTART ws:{address} web:{address} version:{VERSION} buildtime:{built} instance:{instance}\n"
+    );
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+fn bad_setting(error: SettingError) -> Failure {
+    Failure::new(Exit::BadConfig, format!("{} {}", error.name, error.what)).next("correct it, or unset it")
+}
+
+fn lock_failure(home: &Home, error: &LockError) -> Failure {
+    let exit = match error {
+        LockError::Held(_) => Exit::TryLater,
+        LockError::File(_) => Exit::NotPermitted,
+    };
+    Failure::new(exit, format!("{}: {error}", home.path().display()))
+        .next("end that instance, or give this one a home of its own with LOOPGATE_HOME")
+}
+
+fn broken(what: &str, error: &io::Error) -> Failure {
+    Failure::new(Exit::CannotCreate, format!("{what}: {error}"))
 }

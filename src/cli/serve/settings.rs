@@ -11,10 +11,12 @@ use std::{
     path::PathBuf,
 };
 
-use crate::wire::secret::Secret;
-
-/// Shortest owner key that may be brought along, in bytes.
-const KEY_LEAST: usize = 16;
+use super::keys;
+use crate::{
+    admit::{Cors, check_open},
+    store::Home,
+    wire::{host::HostEntry, secret::Secret},
+};
 
 /// Variables that hold a secret: our names for them, and the spellings that mean the same.
 const SECRETS: [(&str, &[&str]); 4] = [
@@ -41,17 +43,6 @@ impl SettingError {
     fn new(name: &str, what: impl Into<String>) -> Self {
         Self { name: name.to_owned(), what: what.into() }
     }
-}
-
-/// Where the owner key came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeySource {
-    /// made by this launch
-    Minted,
-    /// the environment: the host that started us minted it
-    Environment,
-    /// a descriptor that the starter passed
-    Descriptor,
 }
 
 /// The environment's variables, with the secrets already taken out of the process.
@@ -153,14 +144,12 @@ pub struct Settings {
     pub home: PathBuf,
     /// the address to bind; port 0 lets the kernel choose
     pub bind: SocketAddr,
-    /// `LOOPGATE_HOSTS`, unparsed entries
-    pub hosts: Vec<String>,
-    /// `GENSWARMS_CORS_ORIGINS`, as given
-    pub cors: Option<String>,
-    /// from `AGENTMUX_AUTH_KEY`
-    pub auth_key: Option<Secret>,
-    /// the name of the variable that the key came from
-    pub auth_key_name: Option<String>,
+    /// `LOOPGATE_HOSTS`
+    pub hosts: Vec<HostEntry>,
+    /// `GENSWARMS_CORS_ORIGINS`
+    pub cors: Cors,
+    /// from the environment, and the variable's name
+    pub auth_key: Option<(String, Secret)>,
     /// the operator's token
     pub api_token: Option<Secret>,
     /// the config token
@@ -172,8 +161,8 @@ impl Settings {
     pub fn read(mut env: Environment, flags: &Flags) -> Result<Self, SettingError> {
         let auth = env.secret(AUTH_KEY, true)?;
         if let Some((name, key)) = &auth {
-            if key.expose().len() < KEY_LEAST {
-                return Err(SettingError::new(name, format!("must have at least {KEY_LEAST} characters")));
+            if let Some(fault) = keys::fault(key.expose()) {
+                return Err(SettingError::new(name, fault));
             }
             if flags.key_from_descriptor {
                 return Err(SettingError::new(name, "is set beside --key-fd: give the key once"));
@@ -182,55 +171,14 @@ impl Settings {
         let api_token = env.secret(API_TOKEN, false)?.map(|(_, token)| token);
         let config_token = env.secret(CONFIG_TOKEN, false)?.map(|(_, token)| token);
         let bind = SocketAddr::new(address(&env)?, port(&env)?);
-        if !bind.ip().is_loopback() && api_token.is_none() {
-            return Err(SettingError::new(
-                "GENSWARMS_HTTP_IP",
-                format!("{} is not a loopback address: set GENSWARMS_API_TOKEN too, or unset it", bind.ip()),
-            ));
-        }
-        let cors = env.text(&["GENSWARMS_CORS_ORIGINS", "LOOPGATE_CORS_ORIGINS"])?.map(|(_, value)| value);
-        if cors.as_deref() == Some("*") && api_token.is_none() {
-            return Err(SettingError::new(
-                "GENSWARMS_CORS_ORIGINS",
-                "`*` needs GENSWARMS_API_TOKEN to be set",
-            ));
-        }
-        let hosts = env.text(&["LOOPGATE_HOSTS"])?.map_or_else(Vec::new, |(_, value)| {
-            value.split(',').map(|entry| entry.trim().to_owned()).collect()
-        });
-        let (auth_key_name, auth_key) = auth.unzip();
-        Ok(Self {
-            home: home(&env, flags)?,
-            bind,
-            hosts,
-            cors,
-            auth_key,
-            auth_key_name,
-            api_token,
-            config_token,
-        })
+        let cors = cors(&env)?;
+        check_open(bind.ip(), &cors, api_token.is_some())
+            .map_err(|error| SettingError::new(error.variable(), error.sentence()))?;
+        let hosts = hosts(&env)?;
+        let home = Home::locate(flags.wavedata.as_deref(), |name| env.plain.get(name).cloned())
+            .map_err(|error| SettingError::new("LOOPGATE_HOME", error.to_string()))?;
+        Ok(Self { home, bind, hosts, cors, auth_key: auth, api_token, config_token })
     }
-}
-
-/// The home of an instance or of a client verb: `--wavedata`, `AGENTMUX_DATA_HOME`,
-/// `LOOPGATE_HOME`, `~/.loopgate`, in this order.
-fn home(env: &Environment, flags: &Flags) -> Result<PathBuf, SettingError> {
-    if let Some(path) = flags.wavedata.as_ref().filter(|path| !path.as_os_str().is_empty()) {
-        return absolute("--wavedata", path.clone());
-    }
-    for name in ["AGENTMUX_DATA_HOME", "LOOPGATE_HOME"] {
-        if let Some((name, value)) = env.text(&[name])? {
-            return absolute(&name, PathBuf::from(value));
-        }
-    }
-    match env.text(&["HOME"])? {
-        Some((_, value)) => absolute("HOME", PathBuf::from(value).join(".loopgate")),
-        None => Err(SettingError::new("LOOPGATE_HOME", "is not set and neither is HOME: set one of them")),
-    }
-}
-
-fn absolute(name: &str, path: PathBuf) -> Result<PathBuf, SettingError> {
-    std::path::absolute(&path).map_err(|_| SettingError::new(name, "cannot be made an absolute path"))
 }
 
 fn address(env: &Environment) -> Result<IpAddr, SettingError> {
@@ -249,6 +197,24 @@ fn port(env: &Environment) -> Result<u16, SettingError> {
             value.parse().map_err(|_| SettingError::new(&name, "is not a port number from 0 to 65535"))
         }
     }
+}
+
+fn cors(env: &Environment) -> Result<Cors, SettingError> {
+    let setting = env.text(&["GENSWARMS_CORS_ORIGINS", "LOOPGATE_CORS_ORIGINS"])?;
+    let (name, value) = setting.unwrap_or_default();
+    Cors::parse(Some(&value)).map_err(|entry| {
+        SettingError::new(&name, format!("has an entry that no browser sends as an Origin: {entry:?}"))
+    })
+}
+
+fn hosts(env: &Environment) -> Result<Vec<HostEntry>, SettingError> {
+    let Some((name, value)) = env.text(&["LOOPGATE_HOSTS"])? else { return Ok(Vec::new()) };
+    let entry = |text: &str| {
+        HostEntry::parse(text.trim()).map_err(|_| {
+            SettingError::new(&name, format!("has an entry that is not `name` or `name:port`: {text:?}"))
+        })
+    };
+    value.split(',').map(entry).collect()
 }
 
 #[cfg(test)]
@@ -291,18 +257,18 @@ mod tests {
 
     #[test]
     fn beyond_loopback_an_api_token_is_required() {
-        assert!(error(&[("GENSWARMS_HTTP_IP", "0.0.0.0")]).contains("set GENSWARMS_API_TOKEN too"));
+        assert!(error(&[("GENSWARMS_HTTP_IP", "0.0.0.0")]).contains("set GENSWARMS_API_TOKEN"));
         assert!(
             error(&[("GENSWARMS_HTTP_IP", "0.0.0.0"), ("GENSWARMS_API_TOKEN", "")]).contains("API_TOKEN")
         );
-        assert!(error(&[("GENSWARMS_CORS_ORIGINS", "*")]).contains("needs GENSWARMS_API_TOKEN"));
+        assert!(error(&[("GENSWARMS_CORS_ORIGINS", "*")]).contains("set GENSWARMS_API_TOKEN"));
     }
 
     /// Spec agentmux L.16, the part that still fails the start.
     #[test]
     fn case_l16_an_empty_or_short_auth_key_fails_the_start_and_names_the_variable() {
         assert_eq!(error(&[("AGENTMUX_AUTH_KEY", "")]), "AGENTMUX_AUTH_KEY must not be empty");
-        assert!(error(&[("AGENTMUX_AUTH_KEY", "0123456789abcde")]).contains("at least 16"));
+        assert!(error(&[("AGENTMUX_AUTH_KEY", "0123456789abcde")]).contains("must have 16 to"));
         assert!(error(&[("AGENTMUX_AUTH_KEY", "0123456789 abcdef")]).contains("visible ASCII"));
         assert!(read(&[("AGENTMUX_AUTH_KEY", "0123456789abcdef")]).is_ok_and(|s| s.auth_key.is_some()));
     }

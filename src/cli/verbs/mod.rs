@@ -103,7 +103,8 @@ fn not_running(path: &Path, why: &str) -> Failure {
         .next("start one with `loopgate serve`, or set LOOPGATE_HOME to the home of one that runs")
 }
 
-fn home_failure(error: &HomeError) -> Failure {
+/// What an unusable home means for the command.
+pub fn home_failure(error: &HomeError) -> Failure {
     let exit = match error {
         HomeError::Unknown => Exit::BadConfig,
         HomeError::Missing(_) => Exit::NotRunning,

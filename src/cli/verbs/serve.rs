@@ -15,13 +15,13 @@ use crate::{
 /// `loopgate serve`.
 pub fn serve(arguments: &Arguments, _: &mut Output) -> Result<ExitCode, Failure> {
     let key_fd = arguments.number("--key-fd", 0..=i64::from(i32::MAX))?;
-    Ok(serve::run(&ServeArgs {
+    serve::run(&ServeArgs {
         watch_stdin: arguments.has("--watch-stdin"),
         watch_parent: arguments.has("--watch-parent"),
         key_fd: key_fd.and_then(|fd| i32::try_from(fd).ok()),
         wavedata: arguments.path("--wavedata"),
         instance: arguments.text("--instance")?.map(str::to_owned),
-    }))
+    })
 }
 
 /// `loopgate keeper`.
