@@ -90,7 +90,8 @@ fn agentmux(policy: &Policy, head: &Head) -> Result<Who, Denied> {
     if is(&policy.owner_key, key) {
         return Ok(Who::Owner);
     }
-    if is_peer_path(head.path()) && is(&policy.peer_key, key) {
+    // On the whole surface: what is not a peer's is then 403 by the route table (step 6).
+    if is(&policy.peer_key, key) {
         return Ok(Who::Peer);
     }
     Err(Reason::CredentialWrong.into())
@@ -198,12 +199,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 /// Constant-time equality; an empty text is nobody's.
 fn is(secret: &Secret, sent: &[u8]) -> bool {
     !sent.is_empty() && secret.matches(sent)
-}
-
-/// Where the peer key is good: inject and the look-up of one agent, under both of their names.
-fn is_peer_path(path: &str) -> bool {
-    let rest = path.strip_prefix("/agentmux/").or_else(|| path.strip_prefix("/wave/"));
-    matches!(rest, Some("reactive/inject" | "reactive/agent"))
 }
 
 /// The two routes of the config token (spec genswarms C.3).

@@ -238,7 +238,7 @@ pub(super) fn not_found() -> Fault {
 
 impl App {
     /// Makes a started agent reachable by its name, as spec agentmux E.3 does at spawn.
-    fn registered(&self, record: &Record) {
+    pub(super) fn registered(&self, record: &Record) {
         let now = self.clock.unix_ms();
         // Room was there when the agent was started; where another took it meanwhile, the agent
         // runs and only inject by name does not reach it.

@@ -30,6 +30,8 @@ pub struct Conn {
     at: PeerAddr,
     /// looked up when first needed, because it costs
     facts: OnceCell<PeerFacts>,
+    /// the same, for the agent whose token came first
+    tree: OnceCell<(AgentId, TreeFact)>,
 }
 
 /// A head that was let in.
@@ -49,7 +51,7 @@ impl Service for App {
     type Ticket = Ticket;
 
     fn open(&self, peer: SocketAddr, local: SocketAddr) -> Conn {
-        Conn { at: PeerAddr { peer, local }, facts: OnceCell::new() }
+        Conn { at: PeerAddr { peer, local }, facts: OnceCell::new(), tree: OnceCell::new() }
     }
 
     fn decide(&self, conn: &mut Conn, head: &Head) -> Decision<Ticket> {
@@ -201,10 +203,14 @@ impl World for AtPeer<'_> {
     }
 
     fn agent_tree(&self, agent: &AgentId) -> TreeFact {
-        let app = self.app;
-        app.fleet.record(agent.as_str()).map_or(TreeFact::Unknown, |record| {
-            app.peers.tree(&self.conn.at, record.keeper_pid, app.clock.monotonic_ms())
-        })
+        let look = || {
+            let Some(record) = self.app.fleet.record(agent.as_str()) else { return TreeFact::Unknown };
+            self.app.peers.tree(&self.conn.at, record.keeper_pid, self.app.clock.monotonic_ms())
+        };
+        match self.conn.tree.get_or_init(|| (agent.clone(), look())) {
+            (known, fact) if known == agent => *fact,
+            _ => look(), // another agent's token on the same connection
+        }
     }
 }
 

@@ -1,1 +1,343 @@
+//! Requests from raw heads through the service, without a socket: what a caller of the running
+//! program would see, the gate's own part excepted.
 
+mod agents;
+mod bodies;
+mod own;
+mod reactive;
+mod status;
+mod walk;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{App, AppParts, Conn, Fleet, Peers};
+use crate::{
+    admit::{Cors, PeerAddr, PeerFacts, Policy, Standing, TreeFact},
+    agent::{
+        BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartError, StartSpec, State,
+        StopError, Submit,
+    },
+    bus::{Terminal, Terminals},
+    exposure::Declared,
+    gate::{Decision, Reply, Response, Service},
+    wire::{clock::ManualClock, head::Head, id::AgentId, secret::Secret},
+};
+
+const OWNER: &str = "X-AuthKey: 11111111-1111-4111-8111-111111111111\r\n";
+const PEER: &str = "X-AuthKey: 22222222-2222-4222-8222-222222222222\r\n";
+const API: &str = "Authorization: Bearer api-token-of-the-tests\r\n";
+const CONFIG: &str = "Authorization: Bearer config-token-of-the-tests\r\n";
+const JSON: &str = "Content-Type: application/json\r\n";
+
+/// The credential of the agent `name`, as [`Table`] knows it.
+fn token(name: &str) -> String {
+    format!("Authorization: Bearer lga_{name}\r\n")
+}
+
+/// An instance of tests.
+struct Instance {
+    app: Arc<App>,
+    table: Arc<Table>,
+    clock: Arc<ManualClock>,
+}
+
+impl Instance {
+    fn new() -> Self {
+        let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+        let table = Arc::new(Table::default());
+        let clock = ManualClock::at(1_000_000);
+        let policy = Policy {
+            port: 4000,
+            bound: address(4000),
+            hosts: Vec::new(),
+            cors: Cors::Loopback,
+            host_origin: None,
+            owner_key: Arc::new(secret("11111111-1111-4111-8111-111111111111")),
+            peer_key: secret("22222222-2222-4222-8222-222222222222"),
+            api_token: Some(secret("api-token-of-the-tests")),
+            config_token: Some(secret("config-token-of-the-tests")),
+        };
+        let app = App::new(AppParts {
+            policy,
+            fleet: Arc::clone(&table) as Arc<dyn Fleet>,
+            peers: Box::new(Kernel(Arc::clone(&table))),
+            clock: Arc::clone(&clock) as _,
+            instance: "instance-of-the-tests".to_owned(),
+            declared: Declared::default(),
+            audit_key: secret("k"),
+        });
+        Self { app, table, clock }
+    }
+
+    /// An agent that runs and is registered, as if it had been started.
+    fn with_agent(self, name: &str, accept_typed_from: &[&str]) -> Self {
+        let body =
+            json!({"name": name, "command": ["sh"], "cwd": "/", "accept_typed_from": accept_typed_from});
+        let answer = self.post("/api/v1/agents", OWNER, &body);
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        self
+    }
+
+    fn get(&self, target: &str, headers: &str) -> Answer {
+        self.ask("GET", target, headers, b"")
+    }
+
+    fn post(&self, target: &str, headers: &str, body: &Value) -> Answer {
+        self.ask("POST", target, &format!("{headers}{JSON}"), body.to_string().as_bytes())
+    }
+
+    fn conn(&self) -> Conn {
+        self.app.open(address(50_000), address(4000))
+    }
+
+    /// One request on a connection of its own.
+    fn ask(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
+        self.ask_on(&mut self.conn(), method, target, headers, body)
+    }
+
+    /// One request as the gate would pass it through, its body limit included.
+    fn ask_on(&self, conn: &mut Conn, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
+        let length =
+            if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let text = format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:4000\r\n{headers}{length}\r\n");
+        let head = match Head::parse(text.as_bytes()) {
+            Ok(head) => head,
+            Err(error) => return Answer::of(&self.app.malformed(error)),
+        };
+        let (ticket, body_limit) = match self.app.decide(conn, &head) {
+            Decision::Refuse(response) => return Answer::of(&response),
+            Decision::Admit { ticket, body_limit, .. } => (ticket, body_limit),
+        };
+        if body.len() > body_limit {
+            return Answer::of(&self.app.refused(413, Some(&ticket)));
+        }
+        match self.app.handle(conn, &ticket, &head, body) {
+            Reply::Response(response) => Answer::of(&response),
+            Reply::Upgrade(_) => panic!("no route upgrades"),
+        }
+    }
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// What came back. `body` is JSON or null.
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    bytes: Vec<u8>,
+    body: Value,
+}
+
+impl Answer {
+    fn of(response: &Response) -> Self {
+        let headers = response.headers().iter().map(|(n, v)| ((*n).to_owned(), v.to_string())).collect();
+        let bytes = response.body().to_vec();
+        let body = match response.content_type() {
+            "application/json" => serde_json::from_slice(&bytes).expect("JSON as declared"),
+            _ => Value::Null,
+        };
+        Self { status: response.status(), headers, bytes, body }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let first = found.next().map(|(_, value)| value.as_str());
+        assert!(found.next().is_none(), "{name} stands twice");
+        first
+    }
+
+    fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    fn error(&self) -> &str {
+        self.body["error"].as_str().unwrap_or_default()
+    }
+}
+
+/// The kernel of the tests: every peer is ours, and in the tree of the agent whose token it shows.
+struct Kernel(Arc<Table>);
+
+impl Peers for Kernel {
+    fn facts(&self, _: &PeerAddr, _: &dyn Fn() -> Vec<u32>, _: u64) -> PeerFacts {
+        PeerFacts { standing: Standing::Ours, uid: Some(1000), pid: Some(4321) }
+    }
+
+    fn tree(&self, _: &PeerAddr, keeper: u32, _: u64) -> TreeFact {
+        let mut asked = self.0.trees_asked.lock().expect("no panic");
+        asked.push(keeper);
+        let elsewhere = *self.0.elsewhere.lock().expect("no panic");
+        if elsewhere == Some(keeper) { TreeFact::Outside } else { TreeFact::Inside }
+    }
+}
+
+/// Agents as rows of a table.
+#[derive(Default)]
+struct Table {
+    rows: Mutex<BTreeMap<String, Row>>,
+    on_exit: Mutex<Vec<Callback>>,
+    /// what the next start answers instead
+    start_fails: Mutex<Option<StartError>>,
+    /// the keeper whose tree no peer is in
+    elsewhere: Mutex<Option<u32>>,
+    trees_asked: Mutex<Vec<u32>>,
+}
+
+type Callback = Box<dyn Fn(&str) + Send + Sync>;
+
+struct Row {
+    record: Record,
+    typed: Vec<(String, Option<Submit>)>,
+    keys: Vec<u8>,
+    delivery: Delivery,
+    input: Result<(), InputError>,
+    output: Vec<u8>,
+    waits: Vec<Duration>,
+}
+
+impl Table {
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Row) -> T) -> Option<T> {
+        self.rows.lock().expect("no panic").get_mut(name).map(act)
+    }
+
+    fn typed(&self, name: &str) -> Vec<String> {
+        self.with(name, |row| row.typed.iter().map(|(text, _)| text.clone()).collect()).unwrap_or_default()
+    }
+
+    fn ends(&self, name: &str) {
+        let block_id = self.with(name, |row| {
+            row.record.state = State::Done;
+            row.delivery = Delivery::Failed("controller is not running");
+            row.record.block_id.clone()
+        });
+        for callback in self.on_exit.lock().expect("no panic").iter() {
+            callback(block_id.as_deref().expect("there is one"));
+        }
+    }
+}
+
+impl Terminals for Table {
+    fn deliver(&self, block_id: &str, text: &str, submit: Option<Submit>) -> Option<Delivery> {
+        let mut rows = self.rows.lock().expect("no panic");
+        let row = rows.values_mut().find(|row| row.record.block_id == block_id)?;
+        if !matches!(row.delivery, Delivery::Failed(_)) {
+            row.typed.push((text.to_owned(), submit));
+        }
+        Some(row.delivery)
+    }
+
+    fn terminal(&self, agent: &AgentId) -> Option<Terminal> {
+        self.record(agent.as_str())
+            .filter(|record| record.state != State::Done)
+            .map(|record| Terminal { block_id: record.block_id, accept_typed_from: record.accept_typed_from })
+    }
+}
+
+impl Fleet for Table {
+    fn start(&self, spec: StartSpec) -> Result<Record, StartError> {
+        if let Some(error) = self.start_fails.lock().expect("no panic").take() {
+            return Err(error);
+        }
+        let mut rows = self.rows.lock().expect("no panic");
+        let pid = 1_000 + u32::try_from(rows.len()).expect("few rows");
+        let record = Record {
+            block_id: format!("block-of-{}", spec.name),
+            name: spec.name,
+            state: State::Running,
+            pid,
+            keeper_pid: pid + 5_000,
+            started_at: 7,
+            rows: spec.rows,
+            cols: spec.cols,
+            command: spec.command,
+            cwd: spec.cwd,
+            exit: None,
+            output_start: 0,
+            output_end: 0,
+            accept_typed_from: spec.accept_typed_from,
+        };
+        let row = Row {
+            record: record.clone(),
+            typed: Vec::new(),
+            keys: Vec::new(),
+            delivery: Delivery::Delivered,
+            input: Ok(()),
+            output: Vec::new(),
+            waits: Vec::new(),
+        };
+        rows.insert(record.name.as_str().to_owned(), row);
+        Ok(record)
+    }
+
+    fn record(&self, name: &str) -> Option<Record> {
+        self.with(name, |row| row.record.clone())
+    }
+
+    fn records(&self) -> Vec<Record> {
+        self.rows.lock().expect("no panic").values().map(|row| row.record.clone()).collect()
+    }
+
+    fn stop(&self, name: &AgentId) -> Result<Record, StopError> {
+        let row = self.rows.lock().expect("no panic").remove(name.as_str());
+        row.map(|row| row.record).ok_or(StopError::NotFound)
+    }
+
+    fn input(&self, name: &str, bytes: &[u8]) -> Option<Result<(), InputError>> {
+        self.with(name, |row| {
+            row.keys.extend_from_slice(bytes);
+            row.input
+        })
+    }
+
+    fn output(
+        &self,
+        name: &str,
+        from: Option<u64>,
+        wait: Duration,
+        most: usize,
+    ) -> Option<Result<Output, BeyondEnd>> {
+        self.with(name, |row| {
+            row.waits.push(wait);
+            let end = u64::try_from(row.output.len()).expect("short");
+            let from = from.unwrap_or(0);
+            if from > end {
+                return Err(BeyondEnd { end });
+            }
+            let rest = &row.output[usize::try_from(from).expect("short")..];
+            let bytes = rest[..rest.len().min(most)].to_vec();
+            let next = from + u64::try_from(bytes.len()).expect("short");
+            let done = row.record.state == State::Done && next == end;
+            Ok(Output { from, next, bytes, gap: false, done })
+        })
+    }
+
+    fn resize(&self, name: &str, rows: u16, cols: u16) -> Option<Result<(), ResizeError>> {
+        self.with(name, |row| {
+            row.record.rows = rows;
+            row.record.cols = cols;
+            if row.record.state == State::Done { Err(ResizeError::Done) } else { Ok(()) }
+        })
+    }
+
+    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId> {
+        let name = std::str::from_utf8(token).ok()?.strip_prefix("lga_")?;
+        self.record(name).map(|record| record.name)
+    }
+
+    fn keeper_pids(&self) -> Vec<u32> {
+        self.records().iter().map(|record| record.keeper_pid).collect()
+    }
+
+    fn on_exit(&self, callback: Callback) {
+        self.on_exit.lock().expect("no panic").push(callback);
+    }
+}

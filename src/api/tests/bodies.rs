@@ -1,0 +1,83 @@
+//! Bodies over their route's limit, and what is said of them.
+
+use serde_json::json;
+
+use super::*;
+use crate::{api::table::ROUTES, limits};
+
+#[test]
+fn a_body_of_exactly_its_routes_limit_is_taken_and_one_byte_more_is_413() {
+    let instance = Instance::new();
+    let headers = format!("{OWNER}{JSON}");
+    for (bytes, status) in [(limits::BODY_SMALL, 422), (limits::BODY_SMALL + 1, 413)] {
+        let mut body = json!({}).to_string().into_bytes();
+        body.resize(bytes, b' ');
+        let answer = instance.ask("POST", "/agentmux/reactive/inject", &headers, &body);
+        assert_eq!(answer.status, status);
+    }
+    assert_eq!(instance.ask("GET", "/agentmux/reactive/agents", &headers, b"{}").status, 413, "takes none");
+}
+
+#[test]
+fn every_route_that_changes_something_takes_at_most_64_kib() {
+    for route in ROUTES {
+        assert!(route.body_limit == 0 || route.body_limit == limits::BODY_SMALL, "{}", route.path);
+    }
+}
+
+#[test]
+fn no_shape_of_json_makes_a_handler_panic() {
+    let shapes = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1e300),
+        json!(""),
+        json!("a"),
+        json!([]),
+        json!([[]]),
+        json!({}),
+        json!({"a": {}}),
+        json!(u64::MAX),
+        json!("\u{0}"),
+    ];
+    let names = [
+        "target_agent",
+        "message",
+        "source_agent",
+        "request_id",
+        "submit",
+        "wait_for_idle",
+        "agent_id",
+        "block_id",
+        "tab_id",
+        "name",
+        "command",
+        "cwd",
+        "env",
+        "rows",
+        "cols",
+        "accept_typed_from",
+        "data64",
+        "text",
+        "id",
+        "to",
+    ];
+    let instance = Instance::new().with_agent("coder", &["owner"]);
+    for route in ROUTES.iter().filter(|route| route.body_limit > 0) {
+        let target = route.path.replace(":id", "coder");
+        let headers =
+            if route.scopes.len() == 1 && target.contains("/self/") { token("coder") } else { OWNER.into() };
+        for shape in &shapes {
+            instance.post(&target, &headers, shape);
+            for name in names {
+                instance.clock.advance(100);
+                let mut body = json!({"target_agent": "a", "message": "m", "agent_id": "a", "block_id": "b", "name": "n",
+                    "command": ["c"], "cwd": "/", "rows": 24, "cols": 80, "text": "t", "to": "coder"});
+                body[name] = shape.clone();
+                let answer = instance.post(&target, &headers, &body);
+                assert!([200, 201, 400, 422].contains(&answer.status), "{target} {body}: {}", answer.status);
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What the instance says about itself: status, refusals, exposure.
+
+use serde_json::json;
+
+use super::*;
+use crate::{gate::Counters, limits};
+
+#[test]
+fn status_counts_agents_connections_and_refusals() {
+    let instance = Instance::new().with_agent("a", &[]).with_agent("b", &[]).with_agent("c", &[]);
+    instance.table.with("b", |row| row.record.state = State::WaitingInput);
+    instance.table.ends("c");
+    instance.get("/api/v1/status", "");
+    instance.get("/api/v1/status", "");
+    instance.get("/nope", OWNER);
+    instance.app.malformed(crate::wire::head::HeadError::TooLarge);
+    instance.app.refused(408, None);
+    instance.clock.advance(1_500);
+    let before = instance.get("/api/v1/status", OWNER).body;
+    assert_eq!(before["connections"], json!(null), "no gate yet");
+    instance.app.show_counters(Arc::new(Counters::default()));
+    let status = instance.get("/api/v1/status", OWNER).body;
+    assert_eq!(status["agents"], json!({"running": 1, "waiting_input": 1, "done": 1}));
+    assert_eq!(
+        status["refusals"],
+        json!({"credential_missing": 2, "not_found": 1, "head_too_large": 1, "deadline": 1})
+    );
+    assert_eq!((&status["uptime_ms"], &status["address"]), (&json!(1_500), &json!("127.0.0.1:4000")));
+    assert_eq!(status["pid"], std::process::id());
+    assert_eq!(
+        (&status["instance"], &status["messages_waiting"]),
+        (&json!("instance-of-the-tests"), &json!(0))
+    );
+    assert_eq!(status["connections"]["evicted"], 0);
+}
+
+#[test]
+fn refusals_are_written_with_the_reason_and_the_peer_and_without_the_query() {
+    let instance = Instance::new();
+    instance.get("/api/v1/agents?authkey=hush", "X-AuthKey: hush\r\n");
+    instance.get("/agentmux/reactive/agents", PEER);
+    let audit = instance.get("/api/v1/audit", OWNER);
+    let refusals = &audit.body["refusals"];
+    assert_eq!(
+        refusals[1],
+        json!({"timestamp": 1_000_000, "status": 401, "code": "credential_wrong", "request": "GET /api/v1/agents",
+               "peer": "127.0.0.1:50000", "pid": 4321, "uid": 1000, "unwritten_before": 0})
+    );
+    assert_eq!((&refusals[0]["status"], &refusals[0]["code"]), (&json!(403), &json!("forbidden")));
+    assert!(!audit.body.to_string().contains("hush"));
+    assert_eq!(audit.body["entries"], json!([]));
+}
+
+#[test]
+fn a_flood_of_refusals_is_counted_in_full_and_written_at_a_bounded_rate() {
+    let instance = Instance::new();
+    for _ in 0..500 {
+        instance.get("/api/v1/agents", "");
+    }
+    let audit = instance.get("/api/v1/audit?limit=1000", OWNER);
+    let written = audit.body["refusals"].as_array().map(Vec::len);
+    assert_eq!(written, usize::try_from(limits::AUDIT_REFUSALS_PER_SECOND).ok());
+    let status = instance.get("/api/v1/status", OWNER);
+    assert_eq!(status.body["refusals"]["credential_missing"], 500);
+}
+
+#[test]
+fn guessing_is_slowed_down_and_the_owner_is_not() {
+    let instance = Instance::new();
+    let mut statuses = BTreeMap::new();
+    for _ in 0..limits::WRONG_CREDENTIALS_BURST + 50 {
+        let answer = instance.get("/agentmux/reactive/agents", "X-AuthKey: guess\r\n");
+        *statuses.entry(answer.status).or_insert(0) += 1;
+        if answer.status == 429 {
+            assert!(answer.header("Retry-After").is_some());
+        }
+    }
+    assert_eq!(statuses, BTreeMap::from([(401, limits::WRONG_CREDENTIALS_BURST), (429, 50)]));
+    assert_eq!(instance.get("/agentmux/reactive/agents", OWNER).status, 200);
+    assert_eq!(instance.get("/agentmux/reactive/agents", "").status, 401, "a missing one costs nothing");
+}
+
+#[test]
+fn exposure_shows_what_is_open_now() {
+    let instance = Instance::new();
+    let answer = instance.get("/api/v1/exposure", OWNER);
+    assert_eq!(answer.status, 200);
+    assert!(answer.body["rows"].is_array() && answer.body["differences"].is_number());
+}

@@ -1,0 +1,233 @@
+//! Every row of the route table, with every kind of caller.
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    admit::Surface,
+    api::table::{ROUTES, Route, Scope},
+    wire::head::Method,
+};
+
+/// Every credential there is, the surfaces that know it, and its scope.
+fn credentials() -> [(String, Scope, &'static [Surface]); 5] {
+    [
+        (OWNER.to_owned(), Scope::Owner, &[Surface::AgentMux, Surface::Ours]),
+        (PEER.to_owned(), Scope::Peer, &[Surface::AgentMux]),
+        (API.to_owned(), Scope::Api, &[Surface::Ours, Surface::Swarm]),
+        (token("coder"), Scope::Agent, &[Surface::Ours]),
+        (CONFIG.to_owned(), Scope::Config, &[Surface::Swarm]),
+    ]
+}
+
+fn targets(route: &'static Route) -> impl Iterator<Item = String> {
+    [Some(route.path), route.alias].into_iter().flatten().map(|path| path.replace(":id", "coder"))
+}
+
+fn ask(instance: &Instance, route: &Route, target: &str, headers: &str) -> Answer {
+    let body: &[u8] = if route.body_limit > 0 { b"{}" } else { b"" };
+    let json = if body.is_empty() { "" } else { JSON };
+    instance.ask(route.method.as_str(), target, &format!("{headers}{json}"), body)
+}
+
+#[test]
+fn every_route_needs_a_right_credential_but_health() {
+    for route in ROUTES {
+        for target in targets(route) {
+            let instance = Instance::new().with_agent("coder", &[]);
+            let open = route.path == "/";
+            let wrong = [
+                "",
+                "X-AuthKey: wrong\r\n",
+                "X-AuthKey: \r\n",
+                "Authorization: Bearer wrong\r\n",
+                "Authorization: Bearer lga_nobody\r\n",
+                "Authorization: bearer api-token-of-the-tests\r\n",
+                "Authorization: Bearer 11111111-1111-4111-8111-111111111111\r\n",
+            ];
+            for headers in wrong {
+                let answer = ask(&instance, route, &target, headers);
+                assert_eq!(answer.status, if open { 200 } else { 401 }, "{target} {headers}");
+                if !open {
+                    assert_eq!(answer.error(), "unauthorized");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_route_opens_to_its_scopes_and_to_nobody_else() {
+    for route in ROUTES {
+        for target in targets(route) {
+            for (headers, scope, surfaces) in credentials() {
+                let instance = Instance::new().with_agent("coder", &[]);
+                let answer = ask(&instance, route, &target, &headers);
+                let label = format!("{} {target} {scope:?}: {}", route.method.as_str(), answer.status);
+                if route.scopes.contains(&scope) || route.scopes.contains(&Scope::Anyone) {
+                    assert!(![401, 403, 404, 405, 415].contains(&answer.status), "{label}");
+                } else if surfaces.contains(&route.surface) {
+                    assert_eq!((answer.status, answer.code()), (403, "forbidden"), "{label}");
+                } else {
+                    assert_eq!(answer.status, 401, "{label}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limited_caller_learns_nothing_of_what_is_not_his() {
+    let instance = Instance::new().with_agent("coder", &[]);
+    for (headers, path, status) in [
+        (token("coder"), "/api/v1/agents", 403),
+        (token("coder"), "/api/v1/nope", 403),
+        (token("coder"), "/api/v1/self/nope", 403),
+        (token("coder"), "/api/v1/self/send", 405),
+        (PEER.to_owned(), "/agentmux/reactive/agents", 403),
+        (PEER.to_owned(), "/agentmux/nope", 403),
+        (PEER.to_owned(), "/nope", 403),
+        (PEER.to_owned(), "/agentmux/reactive/inject", 405),
+        (CONFIG.to_owned(), "/api/swarms/s/overlay", 403),
+        (CONFIG.to_owned(), "/api/swarms", 401), // spec genswarms C.2
+        (OWNER.to_owned(), "/api/v1/self/whoami", 403),
+        (OWNER.to_owned(), "/api/v1/nope", 404),
+        (API.to_owned(), "/api/v1/self/whoami", 403),
+        (API.to_owned(), "/api/v1/nope", 404),
+    ] {
+        let answer = instance.get(path, &headers);
+        assert_eq!(answer.status, status, "{path} {headers}");
+    }
+}
+
+#[test]
+fn the_swarm_surface_is_empty_for_whom_it_admits() {
+    let instance = Instance::new();
+    for (method, path) in
+        [("GET", "/api/swarms"), ("POST", "/api/swarms"), ("GET", "/swarm/websocket"), ("GET", "/api/v1")]
+    {
+        let answer = instance.ask(method, path, API, b"");
+        assert_eq!((answer.status, answer.body), (404, json!({"errors": {"detail": "Not Found"}})), "{path}");
+        assert_eq!(instance.ask(method, path, OWNER, b"").status, 401, "never by the owner key");
+        assert_eq!(instance.ask(method, path, "", b"").status, 401);
+    }
+}
+
+#[test]
+fn case_l1_health_needs_no_key() {
+    let answer = Instance::new().get("/", "");
+    assert_eq!((answer.status, &answer.body["status"]), (200, &json!("ok")));
+    assert_eq!(answer.body["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(Instance::new().ask("HEAD", "/", "", b"").status, 200);
+}
+
+#[test]
+fn case_l7_case_l8_the_list_of_agents_needs_a_key() {
+    let instance = Instance::new();
+    assert_eq!(instance.get("/agentmux/reactive/agents", "").status, 401);
+    let answer = instance.get("/agentmux/reactive/agents", OWNER);
+    assert_eq!((answer.status, answer.body), (200, json!([])));
+}
+
+#[test]
+fn case_l9_case_l10_a_preflight_is_answered_on_any_path_without_a_key() {
+    let instance = Instance::new();
+    let ask = |target: &str, origin: &str| {
+        let headers = format!("Origin: {origin}\r\nAccess-Control-Request-Method: GET\r\n");
+        instance.ask("OPTIONS", target, &headers, b"")
+    };
+    for target in ["/", "/agentmux/reactive/inject", "/nope", "/api/v1/agents"] {
+        let answer = ask(target, "http://localhost:5173");
+        assert_eq!((answer.status, answer.bytes.len()), (200, 0));
+        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("http://localhost:5173"));
+        assert!(answer.header("Access-Control-Allow-Methods").is_some());
+        let answer = ask(target, "https://attacker.example");
+        assert_eq!((answer.status, answer.header("Access-Control-Allow-Origin")), (200, None));
+    }
+}
+
+/// Each status that an answer can have, from admission to the gate's own.
+#[test]
+fn every_answer_says_what_browsers_must_know_about_origins() {
+    let instance = Instance::new().with_agent("coder", &[]);
+    let origin = "Origin: http://localhost:5173\r\n";
+    let owner = format!("{OWNER}{origin}");
+    let answers = [
+        instance.get("/", origin),
+        instance.get("/agentmux/reactive/agents", &owner),
+        instance.post("/agentmux/reactive/register", &owner, &json!({"agent_id": "a b", "block_id": ""})),
+        instance.get("/agentmux/reactive/agents", origin),
+        instance.get("/api/v1/self/whoami", &owner),
+        instance.get("/nope", &owner),
+        instance.get("/agentmux/reactive/inject", &owner),
+        instance.ask("POST", "/agentmux/reactive/inject", &owner, &[b' '; 70_000]),
+        instance.post("/agentmux/reactive/inject", &owner, &json!(" ".repeat(70_000))),
+        instance.post("/agentmux/reactive/inject", &owner, &json!({})),
+        instance.ask("OPTIONS", "/", origin, b""),
+    ];
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [200, 200, 400, 401, 403, 404, 405, 415, 413, 422, 200]);
+    for answer in &answers {
+        assert_eq!(answer.header("Vary"), Some("Origin"), "{}", answer.status);
+        assert_eq!(
+            answer.header("Access-Control-Allow-Origin"),
+            Some("http://localhost:5173"),
+            "{}",
+            answer.status
+        );
+        assert_eq!(answer.header("Access-Control-Allow-Credentials"), None);
+    }
+    let foreign =
+        instance.get("/agentmux/reactive/agents", &format!("{OWNER}Origin: https://evil.example\r\n"));
+    assert_eq!((foreign.status, foreign.error()), (403, "origin not allowed"), "with a right key too");
+    assert_eq!(
+        (foreign.header("Vary"), foreign.header("Access-Control-Allow-Origin")),
+        (Some("Origin"), None)
+    );
+}
+
+#[test]
+fn a_body_that_is_not_declared_json_is_415_on_every_route_that_takes_one() {
+    let instance = Instance::new().with_agent("coder", &[]);
+    for route in ROUTES.iter().filter(|route| route.body_limit > 0) {
+        let headers = if route.scopes == [Scope::Agent] { token("coder") } else { OWNER.to_owned() };
+        for target in targets(route) {
+            for kind in
+                ["", "Content-Type: text/plain\r\n", "Content-Type: application/x-www-form-urlencoded\r\n"]
+            {
+                let answer = instance.ask("POST", &target, &format!("{headers}{kind}"), b"{}");
+                assert_eq!((answer.status, answer.code()), (415, "not_json"), "{target} {kind}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_method_but_a_routes_own_is_405() {
+    let instance = Instance::new().with_agent("coder", &[]);
+    for route in ROUTES.iter().filter(|route| route.scopes.contains(&Scope::Owner)) {
+        for target in targets(route) {
+            for method in [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete] {
+                let taken = ROUTES.iter().any(|r| r.method == method && targets(r).any(|t| t == target));
+                if !taken {
+                    let answer = instance.ask(method.as_str(), &target, OWNER, b"");
+                    let allow = answer.header("Allow").unwrap_or_default().to_owned();
+                    assert_eq!(answer.status, 405, "{} {target}", method.as_str());
+                    assert!(allow.split(", ").any(|name| name == route.method.as_str()), "{target}: {allow}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_method_override_changes_nothing() {
+    let instance = Instance::new().with_agent("coder", &[]);
+    for (target, headers) in [
+        ("/api/v1/agents/coder?_method=DELETE", OWNER.to_owned()),
+        ("/api/v1/agents/coder", format!("{OWNER}X-HTTP-Method-Override: DELETE\r\n")),
+    ] {
+        assert_eq!(instance.get(target, &headers).status, 200);
+        assert!(instance.table.record("coder").is_some());
+    }
+}
