@@ -19,6 +19,8 @@
 mod caller;
 mod cors;
 mod credential;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 pub mod peer;
 mod penalties;
 mod policy;
@@ -29,6 +31,8 @@ mod world;
 
 pub use caller::{Caller, Who};
 pub use cors::{CorsHeaders, Preflight};
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz;
 pub use peer::PeerProbe;
 pub use penalties::Penalties;
 pub use policy::{Cors, PeerAddr, Policy, PolicyError, check_open};
@@ -36,3 +40,8 @@ pub use refusal::{Reason, Refusal};
 pub use steps::{Admission, Verdict, admit};
 pub use surface::Surface;
 pub use world::{PeerFacts, Standing, TreeFact, World};
+
+#[cfg(test)]
+use crate::limits;
+#[cfg(test)]
+mod tests;
