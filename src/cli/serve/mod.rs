@@ -85,6 +85,8 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
         Failure::new(Exit::BadConfig, "--key-fd names a descriptor that is not open")
             .next("pass a pipe or file as descriptor 3 or above")
     })?;
+    inherited::close_others(key_file.as_ref())
+        .map_err(|error| broken("descriptors cannot be closed", &error))?;
     let environment = Environment::capture(env::take_secret);
     harden().map_err(|error| broken("the process cannot be protected", &error))?;
     let signals = SignalFd::new(&[SIGTERM, SIGINT, SIGHUP])
@@ -201,7 +203,6 @@ impl Instance {
 /// Makes this process hard to look into, and the one that its agents' orphans fall to.
 fn harden() -> io::Result<()> {
     process::harden()?;
-    process::close_on_exec()?;
     process::become_subreaper()
 }
 
