@@ -2,7 +2,17 @@
 //!
 //! Time is a clock that the tests move; what they wait for, they ask for again and again.
 
+#[path = "gate/bounds.rs"]
+mod bounds;
+#[path = "gate/crowds.rs"]
+mod crowds;
+#[path = "gate/deadlines.rs"]
+mod deadlines;
+#[path = "gate/descriptors.rs"]
+mod descriptors;
 #[path = "gate/requests.rs"]
 mod requests;
 #[path = "gate/rig.rs"]
 mod rig;
+#[path = "gate/strict.rs"]
+mod strict;

@@ -23,40 +23,48 @@ use super::{
 };
 use crate::{limits, sys::socket, wire::date};
 
+/// A descriptor that is good for nothing but being given up.
+pub(super) fn reserve() -> io::Result<File> {
+    File::open("/dev/null")
+}
+
 /// Accepts until the server ends.
-pub(super) fn run<S: Service>(listener: &TcpListener, shared: &Arc<Shared<S>>) {
+pub(super) fn run<S: Service>(listener: &TcpListener, shared: &Arc<Shared<S>>, reserved: File) {
     let ids = Ids::default();
-    let mut reserve = spare();
+    let mut reserved = Some(reserved);
     let mut trouble = Trouble::default();
     while !shared.table.is_closed() {
-        let now = shared.settings.clock.monotonic_ms();
         let (stream, peer) = match listener.accept() {
             Ok(accepted) => accepted,
             Err(_) if shared.table.is_closed() => return,
             Err(error) => {
                 Counters::add(&shared.counters.accept_errors);
-                trouble.say(now, &error);
-                // With the reserve given up, the next call takes a connection, or waits for one.
+                trouble.say(shared, &error);
                 let goes_on = match error.kind() {
                     ErrorKind::ConnectionAborted | ErrorKind::Interrupted => true,
-                    _ => socket::out_of_descriptors(&error) && reserve.take().is_some(),
+                    // Without the reserve, the next call takes a connection, or waits for one. Where
+                    // it was lost to somebody else, a connection must go to get it back.
+                    _ if socket::out_of_descriptors(&error) => {
+                        reserved.take().is_some() || shared.table.free_a_descriptor()
+                    }
+                    _ => false,
                 };
                 if !goes_on {
                     trouble.pause();
-                    reserve = reserve.or_else(spare);
                 }
                 continue;
             }
         };
         Counters::add(&shared.counters.accepted);
-        if reserve.is_none() {
+        reserved = reserved.or_else(|| reserve().ok());
+        if reserved.is_none() {
             shared.table.free_a_descriptor();
-            reserve = spare();
+            reserved = reserve().ok();
         }
-        if reserve.is_none() {
+        if reserved.is_none() {
             // All are in use elsewhere. The descriptor of this connection is the next reserve.
             drop(stream);
-            reserve = spare();
+            reserved = reserve().ok();
             trouble.pause();
             continue;
         }
@@ -64,7 +72,7 @@ pub(super) fn run<S: Service>(listener: &TcpListener, shared: &Arc<Shared<S>>) {
         let slot = Slot::new(ids.next(), stream, shared.settings.clock.monotonic_ms());
         if let Err(error) = welcome(shared, slot, peer) {
             Counters::add(&shared.counters.accept_errors);
-            trouble.say(now, &error);
+            trouble.say(shared, &error);
         }
     }
 }
@@ -133,15 +141,11 @@ impl Trouble {
         self.pause = Duration::ZERO;
     }
 
-    fn say(&mut self, now: u64, error: &io::Error) {
+    fn say<S: Service>(&mut self, shared: &Shared<S>, error: &io::Error) {
+        let now = shared.settings.clock.monotonic_ms();
         if self.said.is_none_or(|said| now.saturating_sub(said) >= Self::SILENCE_MS) {
             self.said = Some(now);
             log::warn!("a connection could not be accepted: {error}");
         }
     }
-}
-
-/// A descriptor that is good for nothing but being given up.
-fn spare() -> Option<File> {
-    File::open("/dev/null").ok()
 }

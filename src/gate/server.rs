@@ -34,6 +34,7 @@ impl<S: Service> Gate<S> {
     /// Serves `listener` from now on. Starts the threads `accept` and `watchdog`, and one `conn`
     /// for each connection.
     pub fn start(listener: TcpListener, service: Arc<S>, settings: Settings) -> io::Result<Gate<S>> {
+        let reserved = accept::reserve()?;
         let counters = Arc::new(Counters::default());
         let shared = Arc::new(Shared {
             table: Table::new(&settings, Arc::clone(&counters)),
@@ -51,7 +52,7 @@ impl<S: Service> Gate<S> {
         };
         gate.spawn("watchdog", move || while shared.table.watch(&shared.settings) {})?;
         let (listener, shared) = (Arc::clone(&gate.listener), Arc::clone(&gate.shared));
-        gate.spawn("accept", move || accept::run(&listener, &shared))?;
+        gate.spawn("accept", move || accept::run(&listener, &shared, reserved))?;
         Ok(gate)
     }
 

@@ -14,7 +14,7 @@ use loopgate::{
     gate::{Decision, Gate, Reply, Response, Service, Settings, Upgrade},
     limits,
     wire::{
-        clock::ManualClock,
+        clock::{Clock, ManualClock},
         head::{Head, HeadError, Name},
     },
 };
@@ -37,6 +37,8 @@ pub fn until(what: &str, mut asked: impl FnMut() -> bool) {
 pub struct Echo {
     /// method, path and body of what reached a handler
     pub handled: Mutex<Vec<(String, Vec<u8>)>>,
+    /// connections that got a place
+    pub opened: AtomicU64,
     /// heads that were decided on
     pub decided: AtomicU64,
     /// handlers inside `/wait`
@@ -69,6 +71,7 @@ impl Service for Echo {
     type Ticket = String;
 
     fn open(&self, _peer: SocketAddr, _local: SocketAddr) -> u32 {
+        self.opened.fetch_add(1, Ordering::SeqCst);
         0
     }
 
@@ -189,15 +192,25 @@ impl Rig {
 
     /// A connection that is in the table.
     pub fn seated(&self) -> Peer {
-        let before = self.count(|counters| &counters.accepted);
+        let before = self.opened();
         let peer = self.connect();
-        until("a place", || self.count(|counters| &counters.accepted) > before);
+        until("a place", || self.opened() > before);
         peer
+    }
+
+    /// Connections that ever got a place.
+    fn opened(&self) -> u64 {
+        self.service.opened.load(Ordering::SeqCst)
     }
 
     /// One of the gate's counters.
     pub fn count(&self, which: impl Fn(&loopgate::gate::Counters) -> &AtomicU64) -> u64 {
         which(&self.gate.counters()).load(Ordering::SeqCst)
+    }
+
+    /// What the clock shows.
+    pub fn clock_ms(&self) -> u64 {
+        self.clock.monotonic_ms()
     }
 
     /// Connections open now.
