@@ -12,7 +12,12 @@ use super::{
 use crate::{
     admit::{Caller, Who},
     agent::Submit,
-    bus::{Inject, directory::RegisterError, rate::Sender},
+    bus::{
+        Inject,
+        audit::Entry,
+        directory::{RegisterError, Registration},
+        rate::Sender,
+    },
     limits,
     wire::{id::AgentId, json::Fields},
 };
@@ -84,16 +89,17 @@ pub(super) fn agent(app: &App, _: &Caller, request: &Request<'_>) -> Result {
 
 /// `GET reactive/agents`: a bare array.
 pub(super) fn agents(app: &App, _: &Caller, _: &Request<'_>) -> Result {
-    let list = app.bus.state().directory.list().into_iter().map(|r| r.to_json()).collect();
-    ok(&Value::Array(list))
+    let list: Vec<Registration> = app.bus.state().directory.list().into_iter().cloned().collect();
+    ok(&Value::Array(list.iter().map(Registration::to_json).collect()))
 }
 
 /// `GET reactive/audit?limit=`: a bare array, newest first.
 pub(super) fn audit(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let limit = request.whole_param("limit")?.unwrap_or(100);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let list = app.bus.state().audit.newest(limit).map(|entry| entry.to_json()).collect();
-    ok(&Value::Array(list))
+    // Copied under the lock, made JSON outside of it: nobody's inject waits for that.
+    let entries: Vec<Entry> = app.bus.state().audit.newest(limit).cloned().collect();
+    ok(&Value::Array(entries.iter().map(Entry::to_json).collect()))
 }
 
 /// `POST reactive/register`.

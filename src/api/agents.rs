@@ -13,7 +13,7 @@ use crate::{
     admit::{Caller, Who},
     agent::{Exit, InputError, Record, ResizeError, StartError, StartSpec, State, StopError, Submit},
     bus::{
-        InjectError, Send, SendError,
+        InjectError, Outgoing, SendError,
         rate::{Reached, Sender},
     },
     gate::{Reply, Response},
@@ -83,11 +83,28 @@ fn start_fault(error: StartError, name: &AgentId) -> Fault {
         StartError::NoSuchDirectory => {
             Fault::field(422, "no_such_directory", "cwd", "the directory cannot be entered")
         }
-        StartError::OutOfBounds(field) => {
-            Fault::field(400, "out_of_bounds", field, format!("field '{field}' is out of its bounds"))
-        }
+        StartError::OutOfBounds(field) => out_of_bounds(field),
         StartError::Failed(code) => Fault::new(500, code, "the agent could not be started"),
     }
+}
+
+/// What a field may be beyond its type.
+fn out_of_bounds(field: &'static str) -> Fault {
+    let bounds = match field {
+        "command" => format!(
+            "1 to {} words without NUL, of at most {} bytes together",
+            limits::COMMAND_WORDS,
+            limits::COMMAND_BYTES
+        ),
+        "env" => format!(
+            "variables without NUL, of at most {} bytes together with the command, none of which begins with \
+             LOOPGATE_, AGENTMUX_ or GENSWARMS_",
+            limits::COMMAND_BYTES
+        ),
+        "accept_typed_from" => "at most 64 names of 1 to 129 visible ASCII characters".to_owned(),
+        _ => "within its bounds".to_owned(),
+    };
+    Fault::field(400, "out_of_bounds", field, format!("field '{field}' must be {bounds}"))
 }
 
 /// `GET /api/v1/agents`.
@@ -177,9 +194,7 @@ pub(super) fn resize(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     match result.ok_or_else(not_found)? {
         Ok(()) => ok(&json!({ "rows": rows, "cols": cols })),
         Err(ResizeError::Done) => Err(done()),
-        Err(ResizeError::OutOfBounds(field)) => {
-            Err(Fault::field(400, "out_of_bounds", field, format!("field '{field}' is out of its bounds")))
-        }
+        Err(ResizeError::OutOfBounds(field)) => Err(out_of_bounds(field)),
     }
 }
 
@@ -205,7 +220,7 @@ pub(super) fn deliver(app: &App, sender: Sender<'_>, to: &AgentId, fields: Field
             return Err(Error::wrong("id", format!("1 to {} bytes long", limits::MESSAGE_ID)).into());
         }
     };
-    match app.bus.send(sender, Send { to, text, id: &id }, &*app.fleet) {
+    match app.bus.send(sender, Outgoing { to, text, id: &id }, &*app.fleet) {
         Ok(outcome) => ok(&json!({ "id": id, "to": to.as_str(), "outcome": outcome.as_str() })),
         Err(SendError::Full(full)) => {
             let (code, sentence) = full.answer();

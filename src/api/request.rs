@@ -111,7 +111,7 @@ impl Fault {
             map.insert("field".to_owned(), json!(field));
         }
         let response = Response::json(status, &body);
-        if status == 429 { response.with("Retry-After", "1") } else { response }
+        if code == "rate_limited" { response.with("Retry-After", "1") } else { response }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     App, VERSION,
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     admit::Caller,
     agent::State,
+    bus::audit::{Entry, Refused},
     exposure::{self, Keeper},
 };
 
@@ -67,11 +68,12 @@ pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
 pub(super) fn audit(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let limit = request.whole_param("limit")?.unwrap_or(100);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let state = app.bus.state();
-    let entries: Vec<Value> = state.audit.newest(limit).map(|entry| entry.to_json()).collect();
-    let refusals: Vec<Value> = state.audit.newest_refusals(limit).map(|entry| entry.to_json()).collect();
-    let mut out = Map::new();
-    out.insert("entries".to_owned(), json!(entries));
-    out.insert("refusals".to_owned(), json!(refusals));
-    ok(&Value::Object(out))
+    let (entries, refusals): (Vec<Entry>, Vec<Refused>) = {
+        let state = app.bus.state();
+        let audit = &state.audit;
+        (audit.newest(limit).cloned().collect(), audit.newest_refusals(limit).cloned().collect())
+    };
+    let entries: Vec<Value> = entries.iter().map(Entry::to_json).collect();
+    let refusals: Vec<Value> = refusals.iter().map(Refused::to_json).collect();
+    ok(&json!({ "entries": entries, "refusals": refusals }))
 }

@@ -6,7 +6,7 @@
 use super::{App, agentmux, agents, own, request::Request, request::Result, status};
 use crate::{
     admit::{Caller, Surface, Who},
-    limits::BODY_SMALL,
+    limits::{BODY_LARGEST, BODY_SMALL},
     wire::head::Method,
 };
 
@@ -118,7 +118,9 @@ pub static ROUTES: &[Route] = &[
     )
     .doc("forget an agent"),
     ours(Method::Get, "/api/v1/agents", agents::list).doc("all agents that this instance runs"),
-    ours(Method::Post, "/api/v1/agents", agents::start).doc("start an agent in a terminal"),
+    // A command and its environment may have 128 KiB, and JSON may escape every byte.
+    Route { body_limit: BODY_LARGEST, ..ours(Method::Post, "/api/v1/agents", agents::start) }
+        .doc("start an agent in a terminal"),
     ours(Method::Get, "/api/v1/agents/:id", agents::show).doc("one agent"),
     ours(Method::Delete, "/api/v1/agents/:id", agents::stop).doc("end an agent and all of its processes"),
     ours(Method::Get, "/api/v1/agents/:id/output", agents::output)

@@ -94,7 +94,7 @@ impl InjectAnswer {
 
 /// A message, as its sender asked for it.
 #[derive(Debug, Clone, Copy)]
-pub struct Send<'a> {
+pub struct Outgoing<'a> {
     /// to whom
     pub to: &'a AgentId,
     /// not cleaned yet
@@ -175,7 +175,10 @@ impl Bus {
             let block_id = answer.block_id.insert(block_id.ok_or(InjectError::NotFound)?);
             let queued = match terminals.deliver(block_id, &typed.text, ask.submit) {
                 None => return Err(InjectError::NoController),
-                Some(Delivery::Failed(reason)) => return Err(InjectError::Failed(reason)),
+                Some(Delivery::Failed(reason)) => {
+                    self.forget_ended(&target, block_id, terminals);
+                    return Err(InjectError::Failed(reason));
+                }
                 Some(Delivery::Queued) => true,
                 Some(Delivery::Delivered) => false,
             };
@@ -204,7 +207,7 @@ impl Bus {
     pub fn send(
         &self,
         sender: Sender<'_>,
-        ask: Send<'_>,
+        ask: Outgoing<'_>,
         terminals: &dyn Terminals,
     ) -> Result<SendOutcome, SendError> {
         let terminal =
@@ -228,7 +231,7 @@ impl Bus {
     fn type_message(
         &self,
         sender: Sender<'_>,
-        ask: Send<'_>,
+        ask: Outgoing<'_>,
         block_id: &str,
         terminals: &dyn Terminals,
     ) -> Option<Result<SendOutcome, SendError>> {
@@ -259,6 +262,14 @@ impl Bus {
             },
         );
         Some(result.map_err(SendError::NotTyped))
+    }
+
+    /// Forgets a registration whose agent has ended: one that ended in the moment it was registered
+    /// was not there yet when its end was told.
+    fn forget_ended(&self, target: &AgentId, block_id: &str, terminals: &dyn Terminals) {
+        if terminals.terminal(target).is_none_or(|terminal| terminal.block_id != block_id) {
+            self.state().directory.unregister_block(block_id);
+        }
     }
 
     /// Writes an entry, with the text's hash. What a rate refused is written at a bounded rate

@@ -21,10 +21,14 @@ pub struct Message {
 }
 
 impl Message {
+    /// What it takes in memory, about.
     fn bytes(&self) -> usize {
-        self.id.len() + self.from.len() + self.text.len()
+        OVERHEAD + self.id.len() + self.from.len() + self.text.len()
     }
 }
+
+/// Of a message beside its texts, allocations included: so that many small ones are bounded too.
+const OVERHEAD: usize = 200;
 
 /// Which bound refuses a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,10 +142,12 @@ mod tests {
     #[test]
     fn undelivered_bytes_are_bounded() {
         assert_eq!(Mail::default().most_bytes, limits::MAIL_BYTES);
-        let mut mail = Mail { most_bytes: 10, ..Mail::default() };
+        let mut mail = Mail { most_bytes: 2 * OVERHEAD + 12, ..Mail::default() };
         assert_eq!(mail.put(&id("a"), message("1", "12345678")), Ok(()));
-        assert_eq!(mail.put(&id("b"), message("2", "")), Err(Full::Bytes));
-        assert_eq!(mail.waiting_in_all(), 1);
+        assert_eq!(mail.put(&id("b"), message("2", "1")), Err(Full::Bytes));
+        assert_eq!(mail.put(&id("b"), message("2", "")), Ok(()));
+        assert_eq!(mail.put(&id("c"), message("3", "")), Err(Full::Bytes), "an empty one takes room too");
+        assert_eq!(mail.waiting_in_all(), 2);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub mod sanitise;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use deliver::{Inject, InjectAnswer, InjectError, Send, SendError, SendOutcome};
+pub use deliver::{Inject, InjectAnswer, InjectError, Outgoing, SendError, SendOutcome};
 
 use self::{audit::Audit, directory::Directory, mail::Mail, rate::Rates};
 use crate::{

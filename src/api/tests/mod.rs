@@ -50,6 +50,10 @@ struct Instance {
 
 impl Instance {
     fn new() -> Self {
+        Self::with_api_token(Some("api-token-of-the-tests"))
+    }
+
+    fn with_api_token(api_token: Option<&str>) -> Self {
         let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
         let table = Arc::new(Table::default());
         let clock = ManualClock::at(1_000_000);
@@ -61,8 +65,8 @@ impl Instance {
             host_origin: None,
             owner_key: Arc::new(secret("11111111-1111-4111-8111-111111111111")),
             peer_key: secret("22222222-2222-4222-8222-222222222222"),
-            api_token: Some(secret("api-token-of-the-tests")),
-            config_token: Some(secret("config-token-of-the-tests")),
+            api_token: api_token.map(secret),
+            config_token: api_token.map(|_| secret("config-token-of-the-tests")),
         };
         let app = App::new(AppParts {
             policy,

@@ -332,6 +332,16 @@ fn an_agent_that_ended_is_not_found_any_more() {
 }
 
 #[test]
+fn a_registration_that_came_after_the_agents_end_does_not_stay() {
+    let instance = Instance::new().with_agent("coder", &[]);
+    instance.table.ends("coder");
+    instance.post(REGISTER, OWNER, &json!({"agent_id": "coder", "block_id": "block-of-coder"}));
+    let inject = || instance.post(INJECT, OWNER, &json!({"target_agent": "coder", "message": "x"}));
+    assert_eq!(inject().error(), "controller is not running");
+    assert_eq!(inject().error(), "agent not found: coder");
+}
+
+#[test]
 fn a_peer_has_a_limit_of_its_own() {
     let instance = Instance::new();
     for _ in 0..10 {

@@ -114,6 +114,16 @@ fn the_swarm_surface_is_empty_for_whom_it_admits() {
 }
 
 #[test]
+fn without_an_api_token_a_program_of_ours_reaches_the_swarm_surface_and_no_other() {
+    let instance = Instance::with_api_token(None);
+    let answer = instance.get("/api/swarms", "");
+    assert_eq!((answer.status, answer.body), (404, json!({"errors": {"detail": "Not Found"}})));
+    for path in ["/api/v1/agents", "/agentmux/reactive/agents", "/nope"] {
+        assert_eq!(instance.get(path, "").status, 401, "{path}");
+    }
+}
+
+#[test]
 fn case_l1_health_needs_no_key() {
     let answer = Instance::new().get("/", "");
     assert_eq!((answer.status, &answer.body["status"]), (200, &json!("ok")));
