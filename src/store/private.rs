@@ -12,7 +12,11 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt},
 };
 
-use crate::{limits, store::home::Home, sys::process};
+use crate::{
+    limits,
+    store::home::Home,
+    sys::{process, random},
+};
 
 /// The end of a temporary file's name; such leftovers of a killed process are swept by the next one.
 pub(super) const TEMPORARY: &str = ".tmp";
@@ -142,8 +146,7 @@ fn check(file: &File) -> Result<(), FileError> {
 }
 
 fn temporary_name(name: &str) -> Result<OsString, FileError> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| FileError::Io(error.into()))?;
+    let random = random::bytes()?;
     Ok(format!(".{name}.{:016x}{TEMPORARY}", u64::from_ne_bytes(random)).into())
 }
 

@@ -4,18 +4,24 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{agents::table, expect_success, own::shown, owner};
+use super::{agents::table, expect_success, owner};
 use crate::{
+    api::table::{ROUTES, Route},
     cli::{
+        display,
         outcome::{Exit, Failure},
         output::Output,
         parse::Arguments,
     },
+    exposure::{self, Report},
     limits,
 };
 
 /// `loopgate exposure`.
 pub fn exposure(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
+    if arguments.has("--routes") {
+        return show_routes(arguments.has("--json"), output);
+    }
     if arguments.has("--limits") {
         return show_limits(arguments.has("--json"), output);
     }
@@ -40,22 +46,45 @@ pub fn differences(report: &Value) -> u64 {
     report.get("differences").and_then(Value::as_u64).unwrap_or(1)
 }
 
-/// The report as a table, lines that differ marked with `!`.
+/// The report as a table, each line filtered; a report that cannot be read is shown as it came.
 pub fn lines(report: &Value) -> Vec<String> {
-    let names = ["", "KIND", "PROCESS", "ADDRESS", "PURPOSE", "AUTH", "DEFAULT"];
-    let mut rows = vec![names.map(str::to_owned).to_vec()];
-    for row in report.get("rows").and_then(Value::as_array).into_iter().flatten() {
-        let difference = row.get("difference").filter(|value| !value.is_null());
-        let mut cells = vec![if difference.is_some() { "!" } else { "" }.to_owned()];
-        cells.extend(
-            ["kind", "process", "address", "purpose", "auth", "default"].map(|name| shown(row.get(name))),
-        );
-        if difference.is_some() {
-            cells.push(shown(difference));
-        }
-        rows.push(cells);
+    match Report::from_json(report) {
+        Some(report) => exposure::table(&report).lines().map(display::line).collect(),
+        None => display::json(report).lines().map(str::to_owned).collect(),
     }
-    table(&rows)
+}
+
+fn show_routes(as_json: bool, output: &mut Output) -> Result<ExitCode, Failure> {
+    let scopes = |route: &Route| route.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>();
+    if as_json {
+        let rows: Vec<Value> = ROUTES
+            .iter()
+            .map(|route| {
+                json!({ "method": route.method.as_str(), "path": route.path, "alias": route.alias,
+                        "body_limit": route.body_limit, "callers": scopes(route), "doc": route.doc })
+            })
+            .collect();
+        output.json(&json!({ "routes": rows }))?;
+        return Ok(Exit::Ok.into());
+    }
+    let mut rows = vec![["METHOD", "PATH", "BODY", "CALLERS", "WHAT IT DOES"].map(str::to_owned).to_vec()];
+    for route in ROUTES {
+        let row = |path: &str, doc: String| {
+            vec![
+                route.method.as_str().to_owned(),
+                path.to_owned(),
+                route.body_limit.to_string(),
+                scopes(route).join(", "),
+                doc,
+            ]
+        };
+        rows.push(row(route.path, route.doc.to_owned()));
+        rows.extend(route.alias.map(|alias| row(alias, format!("the same as {}", route.path))));
+    }
+    for line in table(&rows) {
+        output.data(&line)?;
+    }
+    Ok(Exit::Ok.into())
 }
 
 fn show_limits(as_json: bool, output: &mut Output) -> Result<ExitCode, Failure> {
