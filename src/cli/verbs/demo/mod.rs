@@ -41,7 +41,7 @@ pub fn demo(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
         stage.keep();
         let (directory, home) = (stage.directory().display(), stage.home());
         output.data(&format!(
-            "\nIt goes on running. To look around:\n  export LOOPGATE_HOME={}\n  loopgate agents\n  loopgate attach second\nTo stop it and remove all of it:\n  kill {}; rm -r {directory}",
+            "\nIt goes on running. To look around:\n  export LOOPGATE_HOME={}\n  loopgate agents\n  loopgate attach second\nTo stop it and remove all of it:\n  kill {}; rm -rf {directory}",
             home.display(),
             played.instance
         ))?;
