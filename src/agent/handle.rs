@@ -4,7 +4,7 @@ use std::{
     fs::File,
     os::fd::AsFd,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, OnceLock, PoisonError,
         mpsc::{self, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -37,7 +37,8 @@ const QUEUE_FULL: &str = "failed to send input: queue full";
 pub struct Agent {
     pub(super) spec: StartSpec,
     pub(super) block_id: String,
-    pub(super) pid: u32,
+    /// set before anybody else is given the agent
+    pub(super) pid: OnceLock<u32>,
     pub(super) keeper_pid: u32,
     pub(super) started_at: u64,
     pub(super) token: TokenHash,
@@ -166,7 +167,7 @@ impl Agent {
             name: self.spec.name.clone(),
             block_id: self.block_id.clone(),
             state: screen.state(now),
-            pid: self.pid,
+            pid: self.pid.get().copied().unwrap_or_default(),
             keeper_pid: self.keeper_pid,
             started_at: self.started_at,
             rows: screen.size.rows,

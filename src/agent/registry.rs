@@ -9,7 +9,7 @@ use std::{
     },
     path::PathBuf,
     sync::{
-        Arc, Condvar, Mutex, Weak,
+        Arc, Condvar, Mutex, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -220,24 +220,14 @@ impl Agents {
             command: spec.command.iter().map(|word| word.as_bytes().to_vec()).collect(),
             env: self.base.of_agent(&spec, &token, &self.settings.url),
         };
-        let keeper_pid = self.keeper(order, pty.slave, &life)?;
-        let pid = match life.wait_for_begin(BEGIN) {
-            Begin::Told(Report::Started(pid)) => pid,
-            Begin::Told(Report::NoDirectory(_)) => return Err(StartError::NoSuchDirectory),
-            Begin::Told(Report::NotStarted(errno)) => return Err(not_started(errno)),
-            Begin::Told(Report::Ended(_)) | Begin::Nothing => return Err(StartError::Failed("keeper")),
-            Begin::Late => {
-                self.spawner.kill(&life);
-                return Err(StartError::Failed("keeper"));
-            }
-        };
+        let (keeper_pid, to_keeper) = self.keeper(pty.slave, &life)?;
         // Their values may be secrets, and are not needed again.
         spec.env.clear();
         let master = Arc::new(pty.master);
         let agent = Arc::new(Agent {
             spec,
             block_id,
-            pid,
+            pid: OnceLock::new(),
             keeper_pid,
             started_at: self.clock.unix_ms(),
             token: TokenHash::of(token.expose()),
@@ -253,7 +243,12 @@ impl Agents {
             }),
             changed: Condvar::new(),
         });
+        // The token holds before the program runs: its first act may be to use it.
         lock(&self.ends.tokens).insert(agent.token, Arc::downgrade(&agent));
+        if let Err(error) = self.begin(&agent, order, &to_keeper) {
+            lock(&self.ends.tokens).remove(&agent.token);
+            return Err(error);
+        }
         let (ends, own) = (self.ends.clone(), agent.clone());
         let thread = thread::Builder::new()
             .name(format!("term-{}", agent.name()))
@@ -267,25 +262,43 @@ impl Agents {
         Ok(agent)
     }
 
-    /// Starts a keeper and sends it its order.
-    fn keeper(&self, mut order: Order, slave: OwnedFd, life: &Arc<Life>) -> Result<u32, StartError> {
+    /// Starts a keeper; its number, and where to send it its order.
+    fn keeper(&self, slave: OwnedFd, life: &Arc<Life>) -> Result<(u32, UnixStream), StartError> {
         let descriptors = |_| StartError::Failed("descriptors");
         let (ours, theirs) = UnixStream::pair().map_err(descriptors)?;
         let copy = ours.try_clone().map_err(descriptors)?;
         let (answer, answered) = mpsc::channel();
         self.spawner.keeper(Start { ours, theirs, slave, life: life.clone(), answer });
         let pid = answered.recv().ok().and_then(Result::ok).ok_or(StartError::Failed("keeper"))?;
+        Ok((pid, copy))
+    }
+
+    /// Lets the keeper start the agent's program, and waits until it runs.
+    fn begin(&self, agent: &Agent, mut order: Order, to_keeper: &UnixStream) -> Result<(), StartError> {
         let mut bytes = order.encode();
-        let sent = send(&copy, &bytes);
+        let sent = send(to_keeper, &bytes);
         // It holds the agent's token, which nobody needs to find here later.
         bytes.fill(0);
         order.env.iter_mut().for_each(|line| line.fill(0));
         std::hint::black_box((&bytes, &order));
         if sent.is_err() {
-            self.spawner.kill(life);
+            self.spawner.kill(&agent.life);
             return Err(StartError::Failed("keeper"));
         }
-        Ok(pid)
+        match agent.life.wait_for_begin(BEGIN) {
+            Begin::Told(Report::Started(pid)) => {
+                // Set once: a keeper starts one program.
+                let _ = agent.pid.set(pid);
+                Ok(())
+            }
+            Begin::Told(Report::NoDirectory(_)) => Err(StartError::NoSuchDirectory),
+            Begin::Told(Report::NotStarted(errno)) => Err(not_started(errno)),
+            Begin::Told(Report::Ended(_)) | Begin::Nothing => Err(StartError::Failed("keeper")),
+            Begin::Late => {
+                self.spawner.kill(&agent.life);
+                Err(StartError::Failed("keeper"))
+            }
+        }
     }
 
     /// Ends these agents' trees: tells the keepers, and kills those that do not do as told.
