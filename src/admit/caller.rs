@@ -26,7 +26,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Only for the one function that has checked a credential, and for tests.
+    /// Only for the one function that has checked a credential.
     pub(super) fn admitted(who: Who) -> Self {
         Self { who }
     }
@@ -34,11 +34,5 @@ impl Caller {
     /// Who it is.
     pub fn who(&self) -> &Who {
         &self.who
-    }
-
-    /// A caller that nobody checked, for tests of handlers.
-    #[cfg(test)]
-    pub(crate) fn unchecked_for_tests(who: Who) -> Self {
-        Self { who }
     }
 }

@@ -118,7 +118,7 @@ fn judge(
     let key = keys.first().copied().or_else(|| of("authkey").first().copied().filter(|_| path == "/ws"));
     match caller.who() {
         Who::Owner => assert!(!swarm && key == Some(OWNER)),
-        Who::Peer => assert!(key == Some(PEER) && path.contains("/reactive/")),
+        Who::Peer => assert!(!swarm && !ours && key == Some(PEER)),
         Who::Api => assert!((swarm || ours) && api.is_some() && token.as_deref() == api),
         Who::Config => {
             assert!(swarm && config.is_some() && token.as_deref() == config);

@@ -342,28 +342,17 @@ fn penalties_remember_a_bounded_number_of_peers() {
 
 #[test]
 fn an_open_door_is_refused_at_the_start() {
-    let mut setting = Setting::new(None, None);
-    assert_eq!(setting.policy.check(), Ok(()));
-    for (bound, checked) in [
-        ("127.5.9.11:1", Ok(())),
-        ("[::1]:1", Ok(())),
-        ("0.0.0.0:1", Err(PolicyError::OpenBindWithoutToken)),
-        ("[::]:1", Err(PolicyError::OpenBindWithoutToken)),
-        ("192.168.1.5:1", Err(PolicyError::OpenBindWithoutToken)),
-    ] {
-        setting.policy.bound = bound.parse().unwrap();
-        assert_eq!(setting.policy.check(), checked, "{bound}");
+    let check = |bind: &str, cors: &Cors, token| check_open(bind.parse().unwrap(), cors, token);
+    for bind in ["127.0.0.1", "127.5.9.11", "::1"] {
+        assert_eq!(check(bind, &Cors::Loopback, false), Ok(()), "{bind}");
+        assert_eq!(check(bind, &Cors::Any, false), Err(PolicyError::AnyOriginWithoutToken), "{bind}");
     }
-    setting.policy.bound = "127.0.0.1:1".parse().unwrap();
-    setting.policy.cors = Cors::Any;
-    assert_eq!(setting.policy.check(), Err(PolicyError::AnyOriginWithoutToken));
-    // A config token asks nobody for anything on the other routes; an empty token is none.
-    setting.policy.config_token = Some(Secret::new(b"x".to_vec()));
-    setting.policy.api_token = Some(Secret::new(Vec::new()));
-    assert_eq!(setting.policy.check(), Err(PolicyError::AnyOriginWithoutToken));
-    setting.policy.api_token = Some(Secret::new(b"x".to_vec()));
-    setting.policy.bound = "0.0.0.0:1".parse().unwrap();
-    assert_eq!(setting.policy.check(), Ok(()));
+    for bind in ["0.0.0.0", "::", "192.168.1.5", "::ffff:10.0.0.5"] {
+        for cors in [Cors::Loopback, Cors::List(Vec::new()), Cors::Any] {
+            assert_eq!(check(bind, &cors, false), Err(PolicyError::OpenBindWithoutToken), "{bind}");
+            assert_eq!(check(bind, &cors, true), Ok(()), "{bind}");
+        }
+    }
 }
 
 #[test]
