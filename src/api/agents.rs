@@ -73,9 +73,11 @@ fn start_fault(error: StartError, name: &AgentId) -> Fault {
         StartError::Reserved => {
             Fault::field(400, "reserved_name", "name", format!("the name {name} stands for another caller"))
         }
-        StartError::Limit => {
-            Fault::new(503, "agent_limit", format!("{} agents are there already", limits::AGENTS))
-        }
+        StartError::Limit => Fault::new(
+            503,
+            "agent_limit",
+            format!("{} agents are there already, ended ones included: remove some", limits::AGENTS),
+        ),
         StartError::NoSuchCommand { reason } => {
             let sentence = format!("the command cannot be run: {reason}");
             Fault::field(422, "command_not_found", "command", sentence)

@@ -5,6 +5,10 @@
 //! may not be typed waits ([`mail`]). Who the caller is was decided before (admit/).
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 pub mod audit;
 mod deliver;

@@ -131,6 +131,18 @@ fn case_l1_health_needs_no_key() {
     assert_eq!(Instance::new().ask("HEAD", "/", "", b"").status, 200);
 }
 
+/// The service route comes with a later issue; who may ask is decided before that matters.
+#[test]
+fn case_l2_case_l3_case_l4_case_l6_the_service_needs_a_right_key_in_the_header() {
+    let instance = Instance::new();
+    let service = "/agentmux/service";
+    assert_eq!(instance.post(service, "X-AuthKey: wrong\r\n", &json!({})).status, 401);
+    assert_eq!(instance.post(service, "", &json!({})).status, 401);
+    assert_eq!(instance.get(service, "").status, 401);
+    let query = format!("{service}?authkey=11111111-1111-4111-8111-111111111111");
+    assert_eq!(instance.post(&query, "", &json!({})).status, 401);
+}
+
 #[test]
 fn case_l7_case_l8_the_list_of_agents_needs_a_key() {
     let instance = Instance::new();
