@@ -139,10 +139,10 @@ fn memory(binary: &Path, size: &Size, report: &mut Report) -> io::Result<()> {
     let ours = Instance::start(binary, &[])?;
     let address = ours.server.address;
     let request = http::get(address, "/agentmux/reactive/agents", &ours.key);
+    report.figure("loopgate: threads, idle", child::threads(ours.server.pid())? as f64, "", Goal::None);
     let (idle, each) = child::memory(ours.server.pid(), address, &request, size.idle)?;
     report.figure("loopgate: resident, idle", idle as f64 / 1e6, "MB", Goal::Below(4.0));
     report.figure("loopgate: resident, each idle connection", each / 1024.0, "KiB", Goal::Below(24.0));
-    report.figure("loopgate: threads, idle", child::threads(ours.server.pid())? as f64, "", Goal::None);
     for name in ["axum", "tiny_http"] {
         let peer = Server::peer(name)?;
         let request = http::get(peer.address, "/", "");
