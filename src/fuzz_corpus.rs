@@ -8,6 +8,9 @@ use std::{fs, path::Path};
 macro_rules! replay {
     ($( $promise:ident: $target:literal => $entry:path; )*) => {
         $( #[test] fn $promise() { replay($target, $entry); } )*
+
+        /// The targets that are replayed.
+        const TARGETS: &[&str] = &[$( $target ),*];
     };
 }
 
@@ -31,4 +34,14 @@ fn replay(target: &str, entry: fn(&[u8])) {
         seeds += 1;
     }
     assert!(seeds > 0, "{target} has no seed");
+}
+
+#[test]
+fn every_fuzz_target_is_replayed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
+    for file in fs::read_dir(folder).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let target = name.strip_suffix(".rs").unwrap();
+        assert!(TARGETS.contains(&target), "{target} is not replayed");
+    }
 }
