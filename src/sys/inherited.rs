@@ -1,10 +1,6 @@
-//! Descriptors that the process which started us left open in us.
+//! A descriptor that the process which started us passes on purpose.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::{AsRawFd, FromRawFd},
-};
+use std::{fs::File, io, os::fd::FromRawFd};
 
 /// Takes ownership of inherited descriptor `number` (3 or above).
 ///
@@ -18,24 +14,4 @@ pub fn take(number: i32) -> io::Result<File> {
     super::checked(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
     // SAFETY: the descriptor is open, and nothing in this process can own it yet (see above).
     Ok(unsafe { File::from_raw_fd(number) })
-}
-
-/// Closes every inherited descriptor but the standard three and `keep`, so that nothing is open
-/// that we did not open. The same condition as for [`take`].
-pub fn close_others(keep: Option<&File>) -> io::Result<()> {
-    let close = |first: u32, last: u32| {
-        if first > last {
-            return Ok(());
-        }
-        // SAFETY: takes no pointers; nothing in this process owns a descriptor of this range yet.
-        let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-        super::checked(done as libc::c_int)
-    };
-    match keep.and_then(|file| u32::try_from(file.as_raw_fd()).ok()) {
-        None => close(3, u32::MAX),
-        Some(kept) => {
-            close(3, kept.saturating_sub(1))?;
-            close(kept.saturating_add(1), u32::MAX)
-        }
-    }
 }

@@ -85,7 +85,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
         Failure::new(Exit::BadConfig, "--key-fd names a descriptor that is not open")
             .next("pass a pipe or file as descriptor 3 or above")
     })?;
-    inherited::close_others(key_file.as_ref())
+    process::close_inherited(args.key_fd.and_then(|fd| u32::try_from(fd).ok()))
         .map_err(|error| broken("descriptors cannot be closed", &error))?;
     let environment = Environment::capture(env::take_secret);
     harden().map_err(|error| broken("the process cannot be protected", &error))?;

@@ -10,14 +10,11 @@ use crate::{
         parse::Arguments,
         serve::{self, ServeArgs},
     },
-    sys::process,
 };
 
 /// `loopgate serve`.
 pub fn serve(arguments: &Arguments, _: &mut Output) -> Result<ExitCode, Failure> {
     let key_fd = arguments.number("--key-fd", 0..=i64::from(i32::MAX))?.and_then(|fd| i32::try_from(fd).ok());
-    // nothing is open yet but what our parent left; where that cannot be closed, exposure shows it
-    let _ = process::close_inherited(key_fd.and_then(|fd| u32::try_from(fd).ok()));
     serve::run(&ServeArgs {
         watch_stdin: arguments.has("--watch-stdin"),
         watch_parent: arguments.has("--watch-parent"),
