@@ -400,7 +400,9 @@ fn host() {
                 agents.stop_all(Duration::from_millis(limits::STOP_MS));
                 agents.keeper_pids().len().to_string()
             }
-            ("children", ..) => loopgate::agent::tree::children(std::process::id()).len().to_string(),
+            ("children", ..) => {
+                sys::proc::children(std::process::id()).map_or(0, |all| all.len()).to_string()
+            }
             _ => format!("not understood: {line}"),
         };
         say(&answer);

@@ -59,7 +59,9 @@ pub(super) struct Screen {
     /// When something was last shown or typed, by the monotonic clock.
     pub active: u64,
     pub size: Size,
-    /// Our side of the terminal, until the agent is done.
+    /// The tree is gone and all output is here; those who asked to be told are told now.
+    pub ended: bool,
+    /// Our side of the terminal, until whoever waits for the end may go on.
     pub master: Option<Arc<File>>,
 }
 
@@ -195,13 +197,13 @@ impl Agent {
 }
 
 impl Screen {
-    /// Whether the agent has ended, and all of its output is here.
+    /// Whether the agent has ended, and everybody who had to be told of it has been.
     pub fn is_done(&self) -> bool {
         self.master.is_none()
     }
 
     fn state(&self, now: u64) -> State {
-        if self.is_done() {
+        if self.ended {
             State::Done
         } else if now.saturating_sub(self.active) >= limits::QUIET_MS {
             State::WaitingInput

@@ -175,7 +175,8 @@ impl Keeper {
     fn kill_all(&mut self) {
         let nobody = HashSet::new();
         while self.reap().0 == Left::Some {
-            tree::kill_round(&nobody);
+            // What could not be seen now is killed in a later round: only ECHILD ends them.
+            let _ = tree::kill_round(&nobody);
             let mut entries = [Entry::new(self.signals.as_fd(), true, false)];
             let _ = poll::poll(&mut entries, Some(ROUND));
             self.take_signals();

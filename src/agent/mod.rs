@@ -20,7 +20,7 @@ mod ring;
 mod spawner;
 mod terminal;
 mod token;
-pub mod tree;
+mod tree;
 mod types;
 
 pub use handle::Agent;

@@ -187,7 +187,7 @@ impl Agents {
     }
 
     /// `callback` is called once for each agent that is done from now on, in its terminal's
-    /// thread, before anybody waiting for its end is told.
+    /// thread: after its state has become done, before anybody waiting for its end goes on.
     pub fn on_exit(&self, callback: impl Fn(&Agent) + Send + Sync + 'static) {
         lock(&self.ends.callbacks).push(Arc::new(callback));
     }
@@ -239,6 +239,7 @@ impl Agents {
                 ring: Ring::default(),
                 active: self.clock.monotonic_ms(),
                 size,
+                ended: false,
                 master: Some(master.clone()),
             }),
             changed: Condvar::new(),

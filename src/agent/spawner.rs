@@ -235,11 +235,17 @@ impl Thread {
             return;
         }
         let keepers: HashSet<u32> = self.keepers.iter().map(|keeper| keeper.child.id()).collect();
-        let orphans = tree::kill_round(&keepers);
-        self.clean = if orphans.is_empty() { self.clean + 1 } else { 0 };
-        for pid in orphans {
-            let _ = process::reap(Some(pid), false);
-        }
+        self.clean = match tree::kill_round(&keepers) {
+            Ok(orphans) if orphans.is_empty() => self.clean + 1,
+            Ok(orphans) => {
+                for pid in orphans {
+                    let _ = process::reap(Some(pid), false);
+                }
+                0
+            }
+            // Out of descriptors, say: who could not look has not seen that nothing is there.
+            Err(_) => 0,
+        };
         if self.clean >= CLEAN_LOOKS {
             self.bereaved.drain(..).for_each(|life| life.tree_is_gone());
         }

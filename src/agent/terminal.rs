@@ -24,8 +24,9 @@ const TURN: usize = 32;
 /// What a terminal took nothing of for `TERMINAL_WRITE_MS`.
 const STUCK: &str = "failed to send input: the terminal takes nothing";
 
-/// Runs until the agent's tree is gone and its last output is read. `ended` is called then, before
-/// the agent counts as done.
+/// Runs until the agent's tree is gone and its last output is read. `ended` is called then: after
+/// the agent's state has become done, so that whoever registers an agent and then sees it running
+/// is told, and before anybody who waits for the end goes on.
 pub(super) fn run(agent: &Agent, master: Arc<File>, ended: impl FnOnce(&Agent)) {
     let mut terminal =
         Terminal { agent, master, paste: Tracker::default(), redactor: Redactor::default(), open: true };
@@ -41,6 +42,7 @@ pub(super) fn run(agent: &Agent, master: Arc<File>, ended: impl FnOnce(&Agent)) 
         }
     }
     terminal.flush();
+    lock(&agent.screen).ended = true;
     ended(agent);
     drop(terminal);
     lock(&agent.screen).master = None;

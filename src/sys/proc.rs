@@ -117,12 +117,15 @@ pub fn chain(pid: u32, to: u32) -> Chain {
 pub fn children(pid: u32) -> io::Result<Vec<u32>> {
     let mut found = Vec::new();
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        match fs::read_to_string(task?.path().join("children")) {
+        let task = task?.path();
+        match fs::read_to_string(task.join("children")) {
             Ok(list) => found.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok())),
-            // A kernel without CONFIG_PROC_CHILDREN, or a thread that has ended meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // A kernel without CONFIG_PROC_CHILDREN.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && task.exists() => {
                 return Ok(parents()?.into_iter().filter(|(_, up)| *up == pid).map(|(pid, _)| pid).collect());
             }
+            // The thread has ended meanwhile: another one has its children now.
+            Err(_) if !task.exists() => {}
             Err(error) => return Err(error),
         }
     }
