@@ -34,7 +34,7 @@ fn run_case(case: &str, dir: &Path) -> Value {
     let private = |name: &str| {
         File::options().create(true).truncate(true).write(true).mode(0o600).open(home.join(name)).unwrap()
     };
-    let _lock = private("lock");
+    let _held = (File::open(&home).unwrap(), private("lock"));
     drop(private("authkey"));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();

@@ -28,6 +28,8 @@ pub use observe::{Child, Descriptor, DiskFile, Observed, Process, What, observe}
 pub use report::{Kind, Report, Row, report};
 pub use table::table;
 
+use crate::store::{keyfile, lock};
+
 /// What the program says it has open.
 #[derive(Debug, Clone, Default)]
 pub struct Declared {
@@ -90,22 +92,19 @@ impl Declared {
     pub fn instance(listener: SocketAddr, home: &Path) -> Self {
         // The kernel names an open file by its path without links.
         let home = std::fs::canonicalize(home).unwrap_or_else(|_| home.into());
-        let default = if listener.ip().is_loopback() { "on" } else { "off; bound on request" };
+        let default = if listener.ip().is_loopback() { "on" } else { "off: set" };
+        let file = |path: PathBuf, purpose: &str, held| DeclaredFile { path, purpose: purpose.into(), held };
         Self {
             listeners: vec![Listener {
                 address: listener,
-                purpose: "AgentMux surface, swarm surface and /api/v1".into(),
+                purpose: "HTTP: AgentMux, GenSwarms, /api/v1".into(),
                 auth: "owner key, API token or agent token; GET / none".into(),
                 default: default.into(),
             }],
             files: vec![
-                DeclaredFile { path: home.clone(), purpose: "home of the instance".into(), held: false },
-                DeclaredFile { path: home.join("lock"), purpose: "one instance per home".into(), held: true },
-                DeclaredFile {
-                    path: home.join("authkey"),
-                    purpose: "owner key for this user's programs".into(),
-                    held: false,
-                },
+                file(home.clone(), "home", true),
+                file(home.join(lock::FILE), "lock of the home", true),
+                file(home.join(keyfile::FILE), "owner key for clients", false),
             ],
             keepers: Vec::new(),
             outbound: Vec::new(),

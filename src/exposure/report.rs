@@ -1,6 +1,10 @@
 //! Declared laid over observed: one row for each thing, differences marked.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::Path,
+};
 
 use super::{
     Child, Declared, DeclaredFile, DiskFile, Keeper, Observed,
@@ -160,8 +164,15 @@ fn listeners(rows: &mut Rows, declared: &Declared, observed: &Observed) {
 }
 
 fn descriptors(rows: &mut Rows, declared: &Declared, observed: &Observed) {
+    let mut connections = BTreeSet::new();
     for descriptor in &observed.descriptors {
         let standard = descriptor.fd <= 2;
+        // Several descriptors may be of one connection: it counts once.
+        if let What::Tcp { local, remote } | What::Udp { local, remote } = &descriptor.what
+            && !connections.insert((local, remote))
+        {
+            continue;
+        }
         match &descriptor.what {
             What::TcpListener(at) => {
                 if !declared.listeners.iter().any(|listener| listener.address == *at) {
@@ -170,7 +181,7 @@ fn descriptors(rows: &mut Rows, declared: &Declared, observed: &Observed) {
             }
             What::Tcp { local, remote } => tcp(rows, declared, *local, *remote),
             What::TcpUnconnected => {
-                rows.known(Kind::Socket, "no address", "TCP connection that its peer has reset", NONE, NONE);
+                rows.known(Kind::Socket, "no address", "reset TCP connection", NONE, NONE);
             }
             What::Udp { local, remote } if remote.port() == 0 => {
                 rows.stray(Kind::Socket, local.to_string(), "UDP socket");
@@ -186,26 +197,14 @@ fn descriptors(rows: &mut Rows, declared: &Declared, observed: &Observed) {
                 rows.stray(Kind::Socket, clean(path), "unix socket")
             }
             What::UnixPair => {
-                rows.known(
-                    Kind::Socket,
-                    "socketpair",
-                    "between our own processes and threads",
-                    "inherited only",
-                    NONE,
-                );
+                rows.known(Kind::Socket, "socketpair", "between own processes", "inherited", NONE);
             }
             What::UnixTo { pid } => {
                 let to = pid.map_or("another process".into(), |pid| format!("process {pid}"));
                 rows.stray(Kind::Outbound, format!("unix socket of {to}"), "unix connection");
             }
             What::SocketDiagnosis => {
-                rows.known(
-                    Kind::Socket,
-                    "netlink",
-                    "asks the kernel whose a connection is",
-                    "the kernel",
-                    "on",
-                );
+                rows.known(Kind::Socket, "netlink", "socket diagnosis", "the kernel", "on");
             }
             What::OtherSocket(kind) => rows.stray(Kind::Socket, kind.clone(), "socket"),
             What::File(path) => file(rows, declared, descriptor.fd, path),
@@ -221,13 +220,13 @@ fn tcp(rows: &mut Rows, declared: &Declared, local: SocketAddr, remote: SocketAd
         let at = listener.address;
         at == local || (at.ip().is_unspecified() && at.port() == local.port())
     });
-    if let Some(listener) = accepted_on {
+    if accepted_on.is_some() {
         rows.known(
             Kind::Socket,
             format!("{local} from {}", remote.ip()),
             "accepted connections",
-            &listener.auth,
-            "on request",
+            "as the listener",
+            NONE,
         );
     } else if let Some(outbound) = declared.outbound.iter().find(|outbound| outbound.address == remote) {
         rows.known(Kind::Outbound, remote.to_string(), &outbound.purpose, NONE, &outbound.default);
@@ -242,7 +241,7 @@ fn standard_stream(rows: &mut Rows, fd: u32, to: &str) {
         1 => "stdout",
         _ => "stderr",
     };
-    rows.known(Kind::File, format!("{name}: {to}"), "standard stream, from who started it", NONE, "on");
+    rows.known(Kind::File, format!("{name}: {to}"), "standard stream", NONE, "on");
 }
 
 fn file(rows: &mut Rows, declared: &Declared, fd: u32, path: &Path) {
@@ -250,7 +249,7 @@ fn file(rows: &mut Rows, declared: &Declared, fd: u32, path: &Path) {
     if fd <= 2 {
         standard_stream(rows, fd, &shown);
     } else if path.starts_with("/proc/") {
-        rows.known(Kind::File, "/proc", "facts about processes and sockets", "read only", "on request");
+        rows.known(Kind::File, "/proc", "facts of the kernel", "read only", NONE);
     } else if !declared.files.iter().any(|file| file.path == path) {
         rows.stray(Kind::File, shown, "open file");
     }
@@ -262,12 +261,12 @@ fn device(rows: &mut Rows, fd: u32, path: &Path) {
         return standard_stream(rows, fd, &shown);
     }
     match shown.as_str() {
-        "/dev/null" => rows.known(Kind::File, shown, "in reserve for when descriptors run out", NONE, "on"),
+        "/dev/null" => rows.known(Kind::File, shown, "descriptor in reserve", NONE, "on"),
         "/dev/ptmx" | "/dev/pts/ptmx" => {
-            rows.known(Kind::File, shown, "terminals of agents, our side", NONE, "per agent")
+            rows.known(Kind::File, shown, "terminal of an agent", NONE, "per agent")
         }
         terminal if terminal.starts_with("/dev/pts/") => {
-            rows.known(Kind::File, "/dev/pts", "terminal on its way to a new agent", NONE, "per agent");
+            rows.known(Kind::File, "/dev/pts", "terminal of a new agent", NONE, "per agent");
         }
         _ => rows.stray(Kind::File, shown, "open device"),
     }
@@ -347,8 +346,8 @@ fn keeper_row(keeper: &Keeper, there: bool) -> Row {
         kind: Kind::Child,
         process: "loopgate keeper".into(),
         address: format!("pid {}", keeper.pid),
-        purpose: format!("holds and ends what {} runs", clean(&keeper.agent)),
-        auth: "inherited socketpair".into(),
+        purpose: format!("ends what {} runs", clean(&keeper.agent)),
+        auth: "socketpair".into(),
         default: "per agent".into(),
         count: 1,
         declared: true,

@@ -20,9 +20,11 @@ fn plain() -> Observed {
             (1, What::Pipe),
             (2, What::UnixTo { pid: Some(7) }),
             (3, What::File(lock)),
+            (13, What::File("/home/u/.loopgate".into())),
             (4, What::TcpListener(at)),
             (5, What::Tcp { local: at, remote: "127.0.0.1:50000".parse().unwrap() }),
             (6, What::Tcp { local: at, remote: "127.0.0.1:50001".parse().unwrap() }),
+            (12, What::Tcp { local: at, remote: "127.0.0.1:50001".parse().unwrap() }),
             (7, What::UnixPair),
             (8, What::Kernel("eventfd".into())),
             (9, What::Kernel("pidfd".into())),
@@ -119,6 +121,7 @@ fn a_declared_thing_that_is_not_there_is_marked() {
         [
             (Kind::Socket, "declared, not observed"),
             (Kind::File, "exists, but is not held open"),
+            (Kind::File, "exists, but is not held open"),
             (Kind::File, "declared, not observed"),
             (Kind::Child, "declared, not observed"),
         ]
@@ -147,6 +150,7 @@ fn a_wildcard_listener_knows_its_connections() {
     let mut observed = plain();
     observed.descriptors = vec![
         Descriptor { fd: 3, what: What::File("/home/u/.loopgate/lock".into()) },
+        Descriptor { fd: 6, what: What::File("/home/u/.loopgate".into()) },
         Descriptor { fd: 4, what: What::TcpListener("0.0.0.0:4711".parse().unwrap()) },
         Descriptor {
             fd: 5,

@@ -1,5 +1,7 @@
 //! The project's own files, for tests that hold documents against code.
 
+#![allow(dead_code)] // each test file uses its own part
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -12,7 +14,6 @@ pub fn root() -> &'static Path {
 }
 
 /// A text file of the project.
-#[allow(dead_code)]
 pub fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -38,7 +39,6 @@ pub fn tests() -> BTreeSet<String> {
 }
 
 /// The names of all functions of one file, methods too.
-#[allow(dead_code)]
 pub fn functions(path: &str) -> BTreeSet<String> {
     read(path).lines().filter_map(|line| function(line.trim())).map(str::to_owned).collect()
 }
@@ -74,7 +74,6 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The rows of all tables of a Markdown text, cells trimmed, without heads and rulers.
-#[allow(dead_code)]
 pub fn table_rows(text: &str) -> Vec<Vec<String>> {
     let lines: Vec<&str> = text.lines().collect();
     let ruler = |line: &&str| line.starts_with("|-") || line.starts_with("| -");
@@ -92,7 +91,6 @@ pub fn table_rows(text: &str) -> Vec<Vec<String>> {
 }
 
 /// Holds a generated document against its file; with `UPDATE_DOCS` set, writes the file instead.
-#[allow(dead_code)]
 pub fn up_to_date(path: &str, wanted: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(root().join(path), wanted).unwrap();

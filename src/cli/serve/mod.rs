@@ -25,9 +25,9 @@ use crate::{
     agent::Agents,
     api::{App, AppParts, VERSION},
     cli::{Exit, Failure, verbs::home_failure},
-    exposure::{Declared, DeclaredFile, Listener},
+    exposure::Declared,
     gate::{self, Gate},
-    store::{Home, KeyFile, LockError, keyfile, lock},
+    store::{Home, KeyFile, LockError, keyfile},
     sys::{
         clock::SystemClock,
         env, inherited, process, random,
@@ -153,7 +153,7 @@ impl Instance {
             peers: Box::new(PeerProbe::new(std::process::id(), process::uid())),
             clock,
             instance: id.clone(),
-            declared: declared(home, address),
+            declared: Declared::instance(address, home.path()),
             audit_key: Secret::new(audit_key.to_vec()),
         });
         Ok(Self { listener, address, agents, app, id, owner_key, from_host })
@@ -261,28 +261,6 @@ fn near(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
-}
-
-/// What the exposure report expects to find open.
-fn declared(home: &Home, address: SocketAddr) -> Declared {
-    let file = |path: PathBuf, purpose: &str, held| DeclaredFile { path, purpose: purpose.to_owned(), held };
-    let reach =
-        if address.ip().is_loopback() { "on, loopback only" } else { "off: GENSWARMS_HTTP_IP set it" };
-    Declared {
-        listeners: vec![Listener {
-            address,
-            purpose: "HTTP: the AgentMux, GenSwarms and loopgate surfaces".to_owned(),
-            auth: "owner key, API token or agent token; `GET /` none".to_owned(),
-            default: reach.to_owned(),
-        }],
-        files: vec![
-            file(home.path().to_owned(), "home", true),
-            file(home.path().join(lock::FILE), "lock of the home", true),
-            file(home.path().join(keyfile::FILE), "owner key for this user's clients", false),
-        ],
-        keepers: Vec::new(),
-        outbound: Vec::new(),
-    }
 }
 
 /// The line that hosts wait for (spec agentmux A.4). Whoever reads it may be gone.
