@@ -11,7 +11,6 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use loopgate::exposure::{self, Declared, Keeper, Kind, Report};
@@ -64,20 +63,11 @@ fn run_case(case: &str, dir: &Path) -> Value {
     let declared = Declared::instance(at, &home);
     loopgate::sys::process::harden().unwrap();
     let report = exposure::live(&declared, &|| keepers.clone()).unwrap();
-    // The best of ten: what it costs, not how busy the machine is.
-    let look = || {
-        let begun = Instant::now();
-        exposure::live(&declared, &|| keepers.clone()).unwrap();
-        begun.elapsed()
-    };
-    let took = (0..10).map(|_| look()).min().unwrap();
     for mut child in children {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    let mut value = report.to_json();
-    value["took_us"] = u64::try_from(took.as_micros()).unwrap().into();
-    value
+    report.to_json()
 }
 
 fn sleeper() -> Child {
@@ -121,12 +111,11 @@ fn helper(program: &Path, case: &str, dir: &Dir) -> Command {
     command
 }
 
-fn answer(mut command: Command, dir: &Dir) -> (Report, Duration) {
+fn answer(mut command: Command, dir: &Dir) -> Report {
     assert!(command.status().unwrap().success());
     let text = fs::read_to_string(dir.0.join("answer")).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
-    let took = Duration::from_micros(value["took_us"].as_u64().unwrap());
-    (Report::from_json(&value).unwrap(), took)
+    Report::from_json(&value).unwrap()
 }
 
 fn marked(report: &Report) -> Vec<(Kind, &str)> {
@@ -143,7 +132,7 @@ fn run(case: &str) -> Report {
     let theirs = UnixListener::bind(dir.0.join("theirs")).unwrap();
     let remote = TcpListener::bind("127.0.0.1:0").unwrap();
     fs::write(dir.0.join("port"), remote.local_addr().unwrap().port().to_string()).unwrap();
-    let (report, _) = answer(helper(&std::env::current_exe().unwrap(), case, &dir), &dir);
+    let report = answer(helper(&std::env::current_exe().unwrap(), case, &dir), &dir);
     drop((theirs, remote));
     report
 }
@@ -188,7 +177,7 @@ fn an_undeclared_outbound_connection_is_marked_in_a_live_process() {
 
 /// The helper makes itself non-dumpable in every case; root could read everything all the same.
 #[test]
-fn an_ordinary_user_without_dumpable_memory_can_report_in_20_ms() {
+fn an_ordinary_user_without_dumpable_memory_can_report() {
     let dir = Dir::new("user");
     let program = if is_root() {
         // A copy, since the build directory may be closed to others.
@@ -206,10 +195,9 @@ fn an_ordinary_user_without_dumpable_memory_can_report_in_20_ms() {
     if is_root() {
         command.uid(65534).gid(65534);
     }
-    let (report, took) = answer(command, &dir);
+    let report = answer(command, &dir);
     assert_eq!(marked(&report), [], "{}", exposure::table(&report));
     assert!(report.rows.iter().any(|row| row.process == "loopgate keeper" && row.observed));
-    assert!(took < Duration::from_millis(20), "{took:?}");
 }
 
 fn is_root() -> bool {
