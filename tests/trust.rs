@@ -136,8 +136,8 @@ fn a_key_file_that_is_not_a_private_file_of_ours_is_refused() {
         skipped("mkfifo");
     }
     fs::rename(&elsewhere, &file).expect("renamed");
-    if std::os::unix::fs::chown(&file, Some(65_534), None).is_ok() {
-        refused("another user's", 77, "belongs to uid 65534");
+    if std::os::unix::fs::chown(&file, Some(65_533), None).is_ok() {
+        refused("another user's", 77, "belongs to uid 65533");
         std::os::unix::fs::chown(&file, Some(0), None).expect("chown");
     } else {
         skipped("root");

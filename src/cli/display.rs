@@ -68,10 +68,15 @@ impl Filter {
         }
     }
 
-    /// What brings the terminal back to its usual state, after whatever was let through.
-    pub fn leave(&mut self) -> Vec<u8> {
+    /// Bytes are missing before the next ones: what had begun will not be continued.
+    pub fn skip(&mut self) {
         self.state = State::Ground;
         self.character.clear();
+    }
+
+    /// What brings the terminal back to its usual state, after whatever was let through.
+    pub fn leave(&mut self) -> Vec<u8> {
+        self.skip();
         std::mem::take(&mut self.modes).undo()
     }
 

@@ -17,7 +17,9 @@ pub fn overview() -> String {
     }
     text.push_str(
         "\n`loopgate help COMMAND` explains one. First steps: `loopgate demo`, or `loopgate serve` in one\n\
-         terminal and `loopgate run --name coder -- COMMAND` in another.\n",
+         terminal and `loopgate run --name coder -- COMMAND` in another.\n\n\
+         exit codes: 0 done, 1 refused or negative, 2 usage, 65 bad data, 69 no instance runs, 70 a bug,\n\
+         73 cannot create, 75 try later, 77 not permitted, 78 bad configuration\n",
     );
     text
 }

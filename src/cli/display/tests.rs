@@ -260,6 +260,16 @@ fn leaving_undoes_what_the_agent_turned_on_and_nothing_else() {
 }
 
 #[test]
+fn behind_missing_bytes_nothing_is_swallowed_and_modes_are_remembered() {
+    let (mut filter, mut out) = (Filter::new(), Vec::new());
+    filter.feed(b"\x1b[?25l\x1b]0;half a title", &mut out);
+    filter.skip();
+    filter.feed(b"shown", &mut out);
+    assert_eq!(out, b"\x1b[?25lshown");
+    assert_eq!(filter.leave(), b"\x1b[?25h");
+}
+
+#[test]
 fn a_line_holds_no_control_at_all() {
     assert_eq!(line("a\rb\nc\td\x1b[1me\x07"), "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}[1me\u{fffd}");
     assert_eq!(line("name-1_x äß漢"), "name-1_x äß漢");

@@ -141,6 +141,7 @@ impl Session {
                 return Err(Failure::new(Exit::Bug, "the instance's answer does not say which output it is"));
             };
             if answer.header("x-loopgate-gap") == Some("true") {
+                self.screen().filter.skip();
                 let lost = begin.saturating_sub(from.unwrap_or(0));
                 self.write(format!("\r\n[loopgate: gap, {lost} bytes were not shown]\r\n").as_bytes())?;
             }

@@ -108,6 +108,7 @@ pub fn home_failure(error: &HomeError) -> Failure {
     let exit = match error {
         HomeError::Unknown => Exit::BadConfig,
         HomeError::Missing(_) => Exit::NotRunning,
+        HomeError::Io(_, error) if error.kind() == std::io::ErrorKind::PermissionDenied => Exit::NotPermitted,
         HomeError::Io(..) => Exit::CannotCreate,
         HomeError::Symlink(_) | HomeError::NotDirectory(_) | HomeError::Owner(..) | HomeError::Mode(..) => {
             Exit::NotPermitted

@@ -5,7 +5,7 @@
 
 mod stage;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use serde_json::{Value, json};
 
@@ -39,10 +39,9 @@ pub fn demo(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
     let played = play(&mut stage, keep, output)?;
     if keep {
         stage.keep();
-        let (directory, home) = (stage.directory().display(), stage.home());
+        let (directory, home) = (quoted(stage.directory()), quoted(&stage.home()));
         output.data(&format!(
-            "\nIt goes on running. To look around:\n  export LOOPGATE_HOME={}\n  loopgate agents\n  loopgate attach second\nTo stop it and remove all of it:\n  kill {}; rm -rf {directory}",
-            home.display(),
+            "\nIt goes on running. To look around:\n  export LOOPGATE_HOME={home}\n  loopgate agents\n  loopgate attach second\nTo stop it and remove all of it:\n  kill {}; rm -rf {directory}",
             played.instance
         ))?;
     } else {
@@ -52,6 +51,13 @@ pub fn demo(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
         0 => Ok(Exit::Ok.into()),
         many => Err(Failure::new(Exit::Negative, format!("{many} rows of the exposure table differ"))),
     }
+}
+
+/// A path as one word of a shell's command line.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
+    if text.bytes().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// What the steps leave for the end.
@@ -186,4 +192,17 @@ fn end(stage: &mut Stage, played: &Played, output: &mut Output) -> Result<(), Fa
 /// When a process started, in the kernel's ticks; 0 when there is none.
 fn started(pid: u32) -> u64 {
     proc::stat(pid).map_or(0, |stat| stat.started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It is told to be pasted behind `rm -rf`.
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        assert_eq!(quoted(Path::new("/tmp/loopgate-demo-1")), "/tmp/loopgate-demo-1");
+        assert_eq!(quoted(Path::new("/my tmp/a")), "'/my tmp/a'");
+        assert_eq!(quoted(Path::new("/it's; x")), "'/it'\\''s; x'");
+    }
 }
