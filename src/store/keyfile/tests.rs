@@ -99,13 +99,22 @@ fn a_listener_that_the_named_process_does_not_hold_is_not_the_instance() {
 
 #[test]
 fn the_process_of_another_user_is_not_the_instance() {
-    if process::uid() == 0 {
-        println!("skipped: an unprivileged user missing");
-        return;
-    }
+    use std::os::unix::process::CommandExt;
+
     let (listener, at) = listener();
-    let error = file(at, 1, Some(inode(&listener))).verify().expect_err("refused");
-    assert!(matches!(error, KeyFileError::ForeignProcess(1)), "{error}");
+    // Process 1 is root's; root itself starts one of nobody's.
+    let mut child = (process::uid() == 0).then(|| {
+        let mut command = std::process::Command::new("cat");
+        command.stdin(std::process::Stdio::piped()).uid(65_534).gid(65_534);
+        command.spawn().expect("a process that waits")
+    });
+    let pid = child.as_ref().map_or(1, std::process::Child::id);
+    let error = file(at, pid, Some(inode(&listener))).verify().expect_err("refused");
+    if let Some(child) = &mut child {
+        drop(child.stdin.take());
+        child.wait().expect("it ends");
+    }
+    assert!(matches!(error, KeyFileError::ForeignProcess(other) if other == pid), "{error}");
 }
 
 #[test]
