@@ -16,12 +16,12 @@ use std::{
 use super::{
     Counters, Service,
     connection::Connection,
-    encode::{self, Manner},
+    encode::{self, Date, Manner},
     server::Shared,
     slot::Slot,
     table::{Ids, Seat},
 };
-use crate::{limits, sys::socket, wire::date};
+use crate::{limits, sys::socket};
 
 /// A descriptor that is good for nothing but being given up.
 pub(super) fn reserve() -> io::Result<File> {
@@ -108,9 +108,9 @@ fn serve<S: Service>(shared: &Shared<S>, seat: &Seat, peer: SocketAddr) {
 /// Says 503, as far as the socket takes it without waiting.
 fn turn_away<S: Service>(shared: &Shared<S>, mut stream: &TcpStream) {
     let response = shared.service.refused(503, None);
-    let seconds = shared.settings.clock.unix_ms().checked_div(1_000).unwrap_or(0);
+    let date = Date::default().at(0, &*shared.settings.clock);
     let mut answer = Vec::new();
-    encode::head(&response, &Manner { close: true, date: date::imf_fixdate(seconds) }, &mut answer);
+    encode::head(&response, &Manner { close: true, date }, &mut answer);
     answer.extend_from_slice(response.body());
     if stream.set_nonblocking(true).is_ok() {
         let _ = stream.write(&answer);

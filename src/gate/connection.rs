@@ -16,16 +16,12 @@ use std::{
 use super::{
     Counters, Decision, Reply, Response, Service, Upgrade, Upgraded,
     body::Body,
-    encode::{self, Manner},
+    encode::{self, Date, Manner},
     intake::Intake,
     server::Shared,
     slot::{Phase, Shut, Slot},
 };
-use crate::wire::{
-    clock::Clock,
-    date,
-    head::{Head, HeadError, Method},
-};
+use crate::wire::head::{Head, HeadError, Method};
 
 /// An answer's buffer above this many bytes is not kept between answers.
 const KEPT: usize = 4 * 1024;
@@ -264,25 +260,6 @@ impl<'a, S: Service> Connection<'a, S> {
 
     fn now(&self) -> u64 {
         self.shared.settings.clock.monotonic_ms()
-    }
-}
-
-/// The Date of answers, put together once a second.
-#[derive(Default)]
-struct Date {
-    /// of the monotonic clock
-    second: Option<u64>,
-    text: [u8; date::LENGTH],
-}
-
-impl Date {
-    fn at(&mut self, now: u64, clock: &dyn Clock) -> [u8; date::LENGTH] {
-        let second = now.checked_div(1_000);
-        if self.second != second {
-            self.second = second;
-            self.text = date::imf_fixdate(clock.unix_ms().checked_div(1_000).unwrap_or(0));
-        }
-        self.text
     }
 }
 

@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use super::Response;
-use crate::wire::date;
+use crate::wire::{clock::Clock, date};
 
 /// What an answer's head depends on besides the answer.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,26 @@ pub(super) struct Manner {
     pub(super) close: bool,
     /// the Date
     pub(super) date: [u8; date::LENGTH],
+}
+
+/// The Date of answers, put together once a second.
+#[derive(Default)]
+pub(super) struct Date {
+    /// of the monotonic clock
+    second: Option<u64>,
+    text: [u8; date::LENGTH],
+}
+
+impl Date {
+    /// The Date when the monotonic clock shows `now`, at most a second old.
+    pub(super) fn at(&mut self, now: u64, clock: &dyn Clock) -> [u8; date::LENGTH] {
+        let second = now.checked_div(1_000);
+        if self.second != second {
+            self.second = second;
+            self.text = date::imf_fixdate(clock.unix_ms().checked_div(1_000).unwrap_or(0));
+        }
+        self.text
+    }
 }
 
 /// Appends the head of `response`.
