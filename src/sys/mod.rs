@@ -1,7 +1,7 @@
 //! The only `unsafe` code of the program: what std does not offer of Linux.
 //!
-//! Every block has a SAFETY comment, and the whole folder stays under 600 lines of code. What is
-//! safe to write elsewhere is not written here.
+//! Every block has a SAFETY comment, and the files that hold any stay under 600 lines of code
+//! together; what only reads the kernel's answers (diag, proc) forbids it.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
