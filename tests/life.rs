@@ -330,3 +330,36 @@ fn after_kill_9_the_next_instance_starts_and_clients_are_not_fooled() {
     signal(next.id(), libc::SIGTERM);
     until("it ends", || next.try_wait().expect("a child"));
 }
+
+/// In a network namespace of its own, on an address that is not loopback, and on the wildcard.
+#[test]
+fn clients_reach_an_instance_on_whatever_address_it_was_told_to_bind() {
+    let have = Command::new("unshare").args(["-rn", "ip", "link"]).output();
+    if !have.is_ok_and(|output| output.status.success()) {
+        return skipped("unshare -rn and ip (util-linux, iproute2)");
+    }
+    for (bind, url) in [("198.51.100.7", "198.51.100.7"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")] {
+        let home = TempDir::new();
+        let script = "ip link set lo up && ip addr add 198.51.100.7/32 dev lo; \
+            \"$0\" serve 2>\"$LOOPGATE_HOME.log\" & pid=$!; \
+            for i in $(seq 400); do [ -e \"$LOOPGATE_HOME/authkey\" ] && break; sleep 0.05; done; \
+            \"$0\" status && \"$0\" run --name a -- sh -c 'echo $LOOPGATE_URL; loopgate whoami; echo code $?; read x' && \
+            for i in $(seq 400); do out=$(\"$0\" api GET /api/v1/agents/a/output); case \"$out\" in *'code '*) break;; esac; sleep 0.05; done; \
+            echo \"$out\"; kill $pid; wait $pid; echo ended $?; cat \"$LOOPGATE_HOME.log\"; rm \"$LOOPGATE_HOME.log\"";
+        let output = Command::new("unshare")
+            .args(["-rn", "sh", "-c", script])
+            .arg(binary())
+            .env_clear()
+            .env("PATH", path())
+            .env("LOOPGATE_HOME", home.path())
+            .env("GENSWARMS_HTTP_IP", bind)
+            .env("GENSWARMS_API_TOKEN", "token-token-token")
+            .stdin(Stdio::null())
+            .output()
+            .expect("unshare runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(&format!("http://{url}:")), "{bind}: {said}{errors}");
+        assert!(said.contains("code 0") && said.contains("ended 0"), "{bind}: {said}{errors}");
+    }
+}

@@ -18,7 +18,7 @@ use ureq::{
 
 use crate::{
     limits,
-    store::{KeyFile, KeyFileError},
+    store::{KeyFile, KeyFileError, keyfile},
     wire::secret::Secret,
 };
 use pinned::{Pinned, Unproven};
@@ -86,7 +86,7 @@ pub enum ClientError {
     TimedOut(String),
     /// the answer is larger than [`limits::CLIENT_ANSWER`]
     TooLarge,
-    /// the address is not a loopback literal with a port
+    /// the address is not a literal with a port
     Address,
     /// the credential cannot be sent: not visible ASCII
     Credential,
@@ -106,7 +106,7 @@ impl fmt::Display for ClientError {
                 write!(f, "the answer is larger than {} bytes and was dropped", limits::CLIENT_ANSWER)
             }
             Self::Address => {
-                f.write_str("the instance's address is not `http://` and a loopback address with its port")
+                f.write_str("the instance's address is not `http://` and an IP address with its port")
             }
             Self::Credential => f.write_str("the key or token is not visible ASCII"),
             Self::Request => f.write_str("the method or the path cannot be sent as HTTP"),
@@ -128,7 +128,7 @@ impl Client {
 
     /// An agent's client: `url` and token as the instance put them into the agent's environment.
     pub fn of_agent(url: &str, token: Secret) -> Result<Self, ClientError> {
-        let at = loopback_url(url).ok_or(ClientError::Address)?;
+        let at = literal_url(url).ok_or(ClientError::Address)?;
         let agent = agent(Pinned::same_user(at));
         Ok(Self { agent, at, credential: Credential::AgentToken(token), deadline: REQUEST })
     }
@@ -249,13 +249,12 @@ fn agent(pinned: Pinned) -> Agent {
     Agent::with_parts(config, pinned.clone(), pinned)
 }
 
-/// `http://` with a loopback literal and a port, and nothing behind it but a slash.
-fn loopback_url(url: &str) -> Option<SocketAddr> {
+/// `http://` with a literal address and a port, and nothing behind it but a slash.
+fn literal_url(url: &str) -> Option<SocketAddr> {
     let text = url.strip_prefix("http://")?;
     let text = text.strip_suffix('/').unwrap_or(text);
     let at: SocketAddr = text.parse().ok()?;
-    let plain = !matches!(at, SocketAddr::V6(v6) if v6.scope_id() != 0);
-    (at.ip().is_loopback() && at.port() != 0 && plain).then_some(at)
+    keyfile::is_endpoint(at).then_some(at)
 }
 
 #[cfg(test)]

@@ -74,8 +74,9 @@ impl Connector for Pinned {
         let proven = match self.proof {
             Proof::Instance { pid, inode } => keyfile::listener_is(self.at, pid, inode),
             Proof::SameUser => match keyfile::listener_is_ours(self.at) {
-                // inside a sandbox the kernel may not tell
-                Err(KeyFileError::Unknown(_)) | Ok(()) => Ok(()),
+                Ok(()) => Ok(()),
+                // inside a sandbox the kernel may not tell; on loopback nobody else's machine answers
+                Err(KeyFileError::Unknown(_)) if self.at.ip().is_loopback() => Ok(()),
                 Err(error) => Err(error),
             },
         };

@@ -138,9 +138,11 @@ fn a_silent_server_ends_in_a_time_out() {
 }
 
 #[test]
-fn an_agents_url_is_http_and_a_loopback_literal_or_nothing() {
+fn an_agents_url_is_http_and_a_literal_or_nothing() {
     let token = || Secret::new(b"lga_1".to_vec());
-    for good in ["http://127.0.0.1:4000", "http://127.0.0.1:4000/", "http://[::1]:4000"] {
+    for good in
+        ["http://127.0.0.1:4000", "http://127.0.0.1:4000/", "http://[::1]:4000", "http://10.0.0.1:4000"]
+    {
         assert!(Client::of_agent(good, token()).is_ok(), "{good}");
     }
     for bad in [
@@ -150,7 +152,7 @@ fn an_agents_url_is_http_and_a_loopback_literal_or_nothing() {
         "https://127.0.0.1:4000",
         "http://localhost:4000",
         "http://127.0.0.1",
-        "http://10.0.0.1:4000",
+        "http://0.0.0.0:4000",
         "http://127.0.0.1:0",
         "http://127.0.0.1:4000/x",
         "http://127.0.0.1:4000@evil.example",

@@ -1,8 +1,8 @@
 //! The key file: how client verbs find a running instance, and its owner key (design section 7).
 //!
 //! Whoever reads it sends the key to the address in it, so a file is taken only if it is private
-//! ([`super::private`]), says one thing only (no field twice, no address but a loopback literal
-//! with its port), and the kernel confirms it: the process lives, and the listener at the address
+//! ([`super::private`]), says one thing only (no field twice, no address but a literal with its
+//! port), and the kernel confirms it: the process lives, and the listener at the address
 //! is the very socket that the instance wrote down, owned by this user. The socket's inode is in
 //! the file because the instance is not dumpable: its `/proc/<pid>/fd` is closed to its own user.
 
@@ -33,7 +33,8 @@ const VERSION: u64 = 1;
 pub struct KeyFile {
     /// the owner key: 1 to 4096 visible ASCII characters
     pub auth_key: Secret,
-    /// a loopback address with a port that is not 0
+    /// an address of this machine with a port that is not 0; one that is not loopback comes with the
+    /// listener's inode
     pub web_endpoint: SocketAddr,
     /// the same rule; the same address today
     pub ws_endpoint: SocketAddr,
@@ -136,19 +137,24 @@ impl KeyFile {
         if !instance.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(malformed("instance"));
         }
+        let listener_inode = match fields.get("listener_inode") {
+            None | Some(Value::Null) => None,
+            Some(value) => Some(value.as_u64().filter(|n| *n != 0).ok_or(malformed("listener_inode"))?),
+        };
+        let web_endpoint = endpoint(&fields, "web_endpoint")?;
+        if !web_endpoint.ip().is_loopback() && listener_inode.is_none() {
+            return Err(malformed("listener_inode"));
+        }
         Ok(Self {
             auth_key: Secret::new(key.as_bytes().to_vec()),
-            web_endpoint: endpoint(&fields, "web_endpoint")?,
+            web_endpoint,
             ws_endpoint: endpoint(&fields, "ws_endpoint")?,
             ipc_endpoint,
             instance: instance.to_owned(),
             pid: pid(&fields, "pid")?.ok_or(malformed("pid"))?,
             host_pid: pid(&fields, "host_pid")?,
             created_at: text(&fields, "created_at", 64)?.to_owned(),
-            listener_inode: match fields.get("listener_inode") {
-                None | Some(Value::Null) => None,
-                Some(value) => Some(value.as_u64().filter(|n| *n != 0).ok_or(malformed("listener_inode"))?),
-            },
+            listener_inode,
         })
     }
 
@@ -271,15 +277,27 @@ fn text<'a>(
         .ok_or(KeyFileError::Malformed(name))
 }
 
-/// A loopback literal with a port, written the one way that std writes it: no name to resolve, no
-/// scope, no IPv4 in IPv6's clothes.
+/// One field's address, by the rule of [`is_endpoint`] and written the one way that std writes it.
 fn endpoint(fields: &Map<String, Value>, name: &'static str) -> Result<SocketAddr, KeyFileError> {
     let text = text(fields, name, 64)?;
     text.parse::<SocketAddr>()
         .ok()
-        .filter(|at| at.ip().is_loopback() && at.port() != 0 && at.to_string() == text)
-        .filter(|at| !matches!(at, SocketAddr::V6(v6) if v6.scope_id() != 0))
+        .filter(|at| is_endpoint(*at) && at.to_string() == text)
         .ok_or(KeyFileError::Malformed(name))
+}
+
+/// Whether an instance can be reached there: one host's address and a port, no scope, no IPv4 in
+/// IPv6's clothes. That it is this machine's own the kernel must confirm.
+pub fn is_endpoint(at: SocketAddr) -> bool {
+    let host = match at {
+        SocketAddr::V4(at) => !at.ip().is_unspecified() && !at.ip().is_multicast() && !at.ip().is_broadcast(),
+        SocketAddr::V6(at) => {
+            let ip = at.ip();
+            let mapped = ip.to_ipv4_mapped().is_some();
+            !ip.is_unspecified() && !ip.is_multicast() && !mapped && at.scope_id() == 0 && at.flowinfo() == 0
+        }
+    };
+    host && at.port() != 0
 }
 
 fn pid(fields: &Map<String, Value>, name: &'static str) -> Result<Option<u32>, KeyFileError> {
@@ -301,14 +319,16 @@ fn owner_of(pid: u32) -> Option<u32> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// What is accepted reads the same again after it was written, its addresses are loopback literals
-/// with a port, and it holds every field once.
+/// What is accepted reads the same again after it was written, its addresses are literals of one
+/// host with a port, loopback unless a listener's inode stands beside it, and it holds every field
+/// once.
 #[cfg(any(fuzzing, test))]
 pub fn fuzz(bytes: &[u8]) {
     let Ok(file) = KeyFile::parse(bytes) else { return };
     for at in [Some(file.web_endpoint), Some(file.ws_endpoint), file.ipc_endpoint].into_iter().flatten() {
-        assert!(at.ip().is_loopback() && at.port() != 0);
+        assert!(!at.ip().is_unspecified() && !at.ip().is_multicast() && at.port() != 0);
     }
+    assert!(file.web_endpoint.ip().is_loopback() || file.listener_inode.is_some());
     let written = file.to_bytes();
     let Ok(again) = KeyFile::parse(&written) else { panic!("its own writing is refused") };
     assert_eq!(written, again.to_bytes());

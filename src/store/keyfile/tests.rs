@@ -118,11 +118,11 @@ fn the_process_of_another_user_is_not_the_instance() {
 }
 
 #[test]
-fn only_a_loopback_literal_with_a_port_is_an_endpoint() {
+fn only_a_literal_with_a_port_is_an_endpoint() {
     let at = "127.0.0.1:4000".parse().expect("an address");
     let good = String::from_utf8(file(at, 1, Some(7)).to_bytes()).expect("text");
     assert!(KeyFile::parse(good.as_bytes()).is_ok());
-    for endpoint in ["127.0.0.2:1", "[::1]:65535"] {
+    for endpoint in ["127.0.0.2:1", "[::1]:65535", "10.0.0.1:4000", "[2001:db8::1]:4000"] {
         let text = good.replace("127.0.0.1:4000", endpoint);
         assert!(KeyFile::parse(text.as_bytes()).is_ok(), "{endpoint}");
     }
@@ -135,7 +135,10 @@ fn only_a_loopback_literal_with_a_port_is_an_endpoint() {
         "0x7f000001:4000",
         "2130706433:4000",
         "0.0.0.0:4000",
-        "10.0.0.1:4000",
+        "224.0.0.1:4000",
+        "255.255.255.255:4000",
+        "[ff02::1]:4000",
+        "[fe80::1%2]:4000",
         "[::]:4000",
         "[::ffff:127.0.0.1]:4000",
         "[::1%1]:4000",
@@ -155,6 +158,19 @@ fn only_a_loopback_literal_with_a_port_is_an_endpoint() {
         let text = good.replace("127.0.0.1:4000", endpoint);
         assert!(KeyFile::parse(text.as_bytes()).is_err(), "{endpoint}");
     }
+}
+
+/// What is not loopback could be another machine: only the kernel's word about the very socket makes
+/// it ours.
+#[test]
+fn an_address_beyond_loopback_needs_the_listeners_inode() {
+    let at = "10.0.0.1:4000".parse().expect("an address");
+    let with = file(at, 1, Some(7)).to_bytes();
+    assert!(KeyFile::parse(&with).is_ok());
+    let without = file(at, 1, None).to_bytes();
+    assert!(matches!(KeyFile::parse(&without), Err(KeyFileError::Malformed("listener_inode"))));
+    let error = file(at, std::process::id(), Some(7)).verify().expect_err("refused");
+    assert!(matches!(error, KeyFileError::NoListener(_)), "{error}");
 }
 
 #[test]
