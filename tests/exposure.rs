@@ -14,7 +14,9 @@ use std::{
 };
 
 use loopgate::exposure::{self, Declared, Keeper, Kind, Report};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+mod support;
 
 const CASE: &str = "LOOPGATE_TEST_EXPOSURE_CASE";
 const DIR: &str = "LOOPGATE_TEST_EXPOSURE_DIR";
@@ -198,6 +200,33 @@ fn an_ordinary_user_without_dumpable_memory_can_report() {
     let report = answer(command, &dir);
     assert_eq!(marked(&report), [], "{}", exposure::table(&report));
     assert!(report.rows.iter().any(|row| row.process == "loopgate keeper" && row.observed));
+}
+
+/// Keepers are forked before the instance can list them, and end before it has forgotten them.
+#[test]
+fn agents_that_start_and_end_meanwhile_make_no_difference() {
+    let instance = support::Instance::start();
+    let look = || {
+        let report = instance.call("GET", "/api/v1/exposure", &Value::Null).json();
+        Report::from_json(&report).unwrap()
+    };
+    std::thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            for round in 0..8 {
+                let name = format!("a{round}");
+                let start =
+                    json!({ "name": name, "command": ["/bin/sh", "-c", "sleep 60 & cat"], "cwd": "/" });
+                assert_eq!(instance.call("POST", "/api/v1/agents", &start).status, 201);
+                let path = format!("/api/v1/agents/{name}");
+                assert_eq!(instance.call("DELETE", &path, &Value::Null).status, 200);
+            }
+        });
+        while !busy.is_finished() {
+            let report = look();
+            assert_eq!(report.differences, 0, "{}", exposure::table(&report));
+        }
+    });
+    assert!(look().rows.iter().all(|row| row.kind != Kind::Child));
 }
 
 fn is_root() -> bool {

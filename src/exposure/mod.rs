@@ -113,8 +113,8 @@ impl Declared {
 }
 
 /// Looks at the running process, in a few milliseconds. `keepers` is asked before and after each
-/// look, since agents start and end meanwhile; a difference is told only if the third look still
-/// has one.
+/// look, since agents start and end meanwhile; a difference is told only if later looks have it
+/// too.
 pub fn live(declared: &Declared, keepers: &dyn Fn() -> Vec<Keeper>) -> io::Result<Report> {
     let look = || -> io::Result<Report> {
         let before = keepers();
@@ -128,16 +128,19 @@ pub fn live(declared: &Declared, keepers: &dyn Fn() -> Vec<Keeper>) -> io::Resul
         Ok(report(&declared, &observed))
     };
     let mut found = look()?;
-    for _ in 0..2 {
+    for wait in AGAIN_AFTER_MS {
         if found.differences == 0 {
             break;
         }
         // Something may be between two states: a process just forked, a file being renamed.
-        std::thread::sleep(Duration::from_millis(3));
-        found = look()?;
+        std::thread::sleep(Duration::from_millis(wait));
+        found = look()?.lasting_since(&found);
     }
     Ok(found)
 }
+
+/// Waits before another look, where there was a difference, in milliseconds.
+const AGAIN_AFTER_MS: [u64; 4] = [2, 5, 15, 40];
 
 #[cfg(test)]
 mod tests;

@@ -73,6 +73,22 @@ pub struct Report {
     pub differences: u64,
 }
 
+impl Report {
+    fn of(rows: Vec<Row>) -> Self {
+        let differences = rows.iter().filter(|row| row.difference.is_some()).count();
+        Self { rows, differences: u64::try_from(differences).unwrap_or(u64::MAX) }
+    }
+
+    /// This report without the differences that an earlier look did not have: what was between two
+    /// states then or is now.
+    pub(super) fn lasting_since(mut self, earlier: &Report) -> Self {
+        let same =
+            |a: &Row, b: &Row| a.kind == b.kind && a.address == b.address && a.difference == b.difference;
+        self.rows.retain(|row| row.difference.is_none() || earlier.rows.iter().any(|old| same(row, old)));
+        Self::of(self.rows)
+    }
+}
+
 /// Lays `declared` over `observed`.
 pub fn report(declared: &Declared, observed: &Observed) -> Report {
     let mut rows = Rows { rows: Vec::new(), seen: BTreeMap::new() };
@@ -140,8 +156,7 @@ impl Rows {
 
     fn finish(mut self) -> Report {
         self.rows.sort_by_key(|row| row.kind);
-        let differences = self.rows.iter().filter(|row| row.difference.is_some()).count();
-        Report { rows: self.rows, differences: u64::try_from(differences).unwrap_or(u64::MAX) }
+        Report::of(self.rows)
     }
 }
 

@@ -102,6 +102,18 @@ fn every_undeclared_thing_is_marked() {
 }
 
 #[test]
+fn a_difference_that_does_not_last_is_not_told() {
+    let with = |pid| {
+        let mut observed = plain();
+        let process = Process { pid, name: "sh".into() };
+        observed.children.push(Child { process, descendants: Vec::new() });
+        report(&declared(), &observed)
+    };
+    assert_eq!(with(61).lasting_since(&with(60)), report(&declared(), &plain()));
+    assert_eq!(with(60).lasting_since(&with(60)), with(60));
+}
+
+#[test]
 fn an_undeclared_child_is_marked() {
     let mut observed = plain();
     let process = Process { pid: 60, name: "nc\n".into() };
