@@ -122,7 +122,7 @@ impl Report {
 
     /// Markdown, as docs/performance.md shows it.
     pub fn table(&self) -> String {
-        let mut text = String::new();
+        let mut text = format!("{}\n\n", machine());
         if self.quick {
             text.push_str("(quick: a look, not a figure to print)\n\n");
         }
@@ -178,8 +178,24 @@ impl Report {
                 })
             })
             .collect();
-        json!({ "quick": self.quick, "rounds": runs, "figures": figures })
+        json!({ "quick": self.quick, "machine": machine(), "rounds": runs, "figures": figures })
     }
+}
+
+/// What it ran on, in one line.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = read("/proc/loadavg");
+    format!(
+        "{} x {}, Linux {}, load {} when it ended",
+        cores,
+        model.unwrap_or("unknown CPU"),
+        read("/proc/sys/kernel/osrelease").trim(),
+        load.split(' ').next().unwrap_or_default()
+    )
 }
 
 /// The middle value; 0 without values.
