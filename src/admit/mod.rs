@@ -21,7 +21,6 @@ mod cors;
 mod credential;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
-pub mod peer;
 mod penalties;
 mod policy;
 mod refusal;
@@ -33,7 +32,6 @@ pub use caller::{Caller, Who};
 pub use cors::{CorsHeaders, Preflight};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
-pub use peer::PeerProbe;
 pub use penalties::Penalties;
 pub use policy::{Cors, PeerAddr, Policy, PolicyError, check_open};
 pub use refusal::{Reason, Refusal};

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{fleet::Fleet, request::Fault};
 use crate::{
-    admit::{PeerAddr, PeerFacts, PeerProbe, Penalties, Policy, TreeFact},
+    admit::{PeerAddr, PeerFacts, Penalties, Policy, TreeFact},
     bus::Bus,
     exposure::Declared,
     gate::Counters,
@@ -28,16 +28,6 @@ pub trait Peers: Send + Sync {
 
     /// Whether it belongs to the tree that this keeper holds.
     fn tree(&self, at: &PeerAddr, keeper: u32, now: u64) -> TreeFact;
-}
-
-impl Peers for PeerProbe {
-    fn facts(&self, at: &PeerAddr, keepers: &dyn Fn() -> Vec<u32>, now: u64) -> PeerFacts {
-        self.facts(at, keepers, now)
-    }
-
-    fn tree(&self, at: &PeerAddr, keeper: u32, now: u64) -> TreeFact {
-        self.tree(at, keeper, now)
-    }
 }
 
 /// What an [`App`] is made of.

@@ -15,6 +15,7 @@ mod agents;
 mod app;
 mod fleet;
 mod own;
+mod peer;
 mod request;
 mod service;
 mod status;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use app::{App, AppParts, Peers};
 pub use fleet::Fleet;
+pub use peer::PeerProbe;
 pub use service::{Conn, Ticket};
 
 /// The program's version.

@@ -21,9 +21,9 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
-    admit::{PeerProbe, Policy},
+    admit::Policy,
     agent::Agents,
-    api::{App, AppParts, VERSION},
+    api::{App, AppParts, PeerProbe, VERSION},
     cli::{Exit, Failure, verbs::home_failure},
     exposure::Declared,
     gate::{self, Gate},

@@ -10,8 +10,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{PeerAddr, PeerFacts, Standing, TreeFact};
+use super::Peers;
 use crate::{
+    admit::{PeerAddr, PeerFacts, Standing, TreeFact},
     limits,
     sys::{
         diag::{self, SocketFacts},
@@ -33,10 +34,11 @@ impl PeerProbe {
     pub fn new(instance: u32, uid: u32) -> Self {
         Self { instance, uid, scans: Mutex::default() }
     }
+}
 
-    /// The facts of the token-less rule. `keepers`: processes in the agents' trees that are ours,
-    /// hold no connection and may not be looked into. `now`: monotonic ms.
-    pub fn facts(&self, at: &PeerAddr, keepers: &dyn Fn() -> Vec<u32>, now: u64) -> PeerFacts {
+impl Peers for PeerProbe {
+    /// `keepers` are ours, hold no connection and may not be looked into.
+    fn facts(&self, at: &PeerAddr, keepers: &dyn Fn() -> Vec<u32>, now: u64) -> PeerFacts {
         let Ok(socket) = diag::tcp_peer(at.peer, at.local) else { return PeerFacts::UNKNOWN };
         let facts = |standing, pid| PeerFacts { standing, uid: Some(socket.uid), pid };
         if socket.uid != self.uid {
@@ -52,9 +54,8 @@ impl PeerProbe {
         }
     }
 
-    /// Whether the process at the other end belongs to the tree under `keeper`. Takes at most half
-    /// of the scans, so that agents' own calls cannot use them up.
-    pub fn tree(&self, at: &PeerAddr, keeper: u32, now: u64) -> TreeFact {
+    /// Takes at most half of the scans, so that agents' own calls cannot use them up.
+    fn tree(&self, at: &PeerAddr, keeper: u32, now: u64) -> TreeFact {
         let Ok(socket) = diag::tcp_peer(at.peer, at.local) else { return TreeFact::Unknown };
         if socket.uid != self.uid
             || !is_held(&socket)
@@ -73,7 +74,9 @@ impl PeerProbe {
             Holder::Unknown => TreeFact::Unknown,
         }
     }
+}
 
+impl PeerProbe {
     fn holder(&self, inode: u32, keepers: &[u32]) -> Holder {
         scan(self.instance, false, inode, keepers)
     }

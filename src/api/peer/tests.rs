@@ -95,9 +95,11 @@ fn again_at(exe: &Path, by: &[&str], parts: &str) -> Command {
         }
         None => Command::new(exe),
     };
-    let name = "admit::peer::tests::a_part_that_other_tests_give_out";
+    // The path of this module as the test runner names it: without the crate.
+    let module = module_path!().split_once("::").unwrap().1;
+    let name = format!("{module}::a_part_that_other_tests_give_out");
     command
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .args(["--exact", &name, "--nocapture", "--test-threads=1"])
         .env(PARTS, parts)
         .stdout(Stdio::null());
     command
