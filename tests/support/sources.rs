@@ -60,7 +60,8 @@ fn function(line: &str) -> Option<&str> {
     None
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+/// All Rust files below a folder.
+pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -3,7 +3,7 @@
 //! Our own, because the usual one panics when stderr is a closed pipe or a full disk, and lets a
 //! newline or an escape in a message forge lines (docs/decisions/002-own-log-sink.md).
 
-use std::io::Write;
+use std::{io::Write, panic};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
@@ -16,6 +16,11 @@ static SINK: Sink = Sink;
 pub fn start() {
     if log::set_logger(&SINK).is_ok() {
         log::set_max_level(LevelFilter::Info);
+        // Where it was, never what it said: a panic's message may quote what was being worked on.
+        panic::set_hook(Box::new(|panic| match panic.location() {
+            Some(at) => log::error!("a fault of loopgate at {}:{}", at.file(), at.line()),
+            None => log::error!("a fault of loopgate"),
+        }));
     }
 }
 
