@@ -165,11 +165,6 @@ impl Home {
     pub(super) fn at(&self, name: impl AsRef<OsStr>) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(name.as_ref())
     }
-
-    /// Brings renames and removals in the directory to the disk.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.directory.sync_all()
-    }
 }
 
 /// With `O_DIRECTORY` a symlink answers ENOTDIR like any file.

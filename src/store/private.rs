@@ -77,15 +77,14 @@ pub fn read(home: &Home, name: &str) -> Result<Vec<u8>, FileError> {
     if bytes.len() > limits::PRIVATE_FILE { Err(FileError::TooLarge) } else { Ok(bytes) }
 }
 
-/// Writes a private file of the home, all or nothing, and not before it is on the disk.
+/// Writes a private file of the home, all or nothing for whoever reads it. Not synced: what is kept
+/// this way means nothing after the process that wrote it, least of all after a loss of power.
 pub fn write_atomic(home: &Home, name: &str, bytes: &[u8]) -> Result<(), FileError> {
     let temporary = temporary_name(name)?;
     let written = (|| {
         let mut file = open(home, &temporary, OpenOptions::new().write(true).create_new(true))?;
         file.write_all(bytes)?;
-        file.sync_all()?;
         std::fs::rename(home.at(&temporary), home.at(name))?;
-        home.sync()?;
         Ok(())
     })();
     if written.is_err() {
