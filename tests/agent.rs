@@ -5,7 +5,7 @@
 mod support;
 
 use std::{
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::fs::PermissionsExt},
     path::PathBuf,
     sync::{
         Arc,
@@ -267,6 +267,34 @@ fn a_name_is_taken_while_its_agent_runs_and_free_when_it_is_done() {
     assert_ne!(second.block_id(), first.block_id());
     assert!(host.agents.by_block(first.block_id()).is_none());
     assert!(Arc::ptr_eq(&host.agents.by_block(second.block_id()).unwrap(), &second));
+}
+
+#[test]
+fn a_stop_while_a_start_is_under_way_leaves_the_name_taken() {
+    let place = TempDir::new();
+    let [held, waits, keeper] = ["held", "waits", "keeper"].map(|name| place.path().join(name));
+    // A keeper that takes its time while the file is there.
+    let script = format!(
+        "#!/bin/sh\nwhile [ -e {held:?} ]; do : > {waits:?}; /bin/sleep 0.01; done\nexec {:?} \"$@\"\n",
+        binary()
+    );
+    std::fs::write(&keeper, script).unwrap();
+    std::fs::set_permissions(&keeper, PermissionsExt::from_mode(0o700)).unwrap();
+    let host = Host::with(Arc::new(SystemClock), |settings| settings.program = keeper);
+    let first = host.start("same", "true");
+    assert!(first.wait_done(Instant::now() + PATIENCE));
+    std::fs::write(&held, "").unwrap();
+    let start = || host.agents.start(host.spec("same", "read x"));
+    std::thread::scope(|scope| {
+        let second = scope.spawn(start);
+        until("the second start", || waits.exists().then_some(()));
+        assert_eq!(host.agents.stop(&id("same")).map(|record| record.state), Ok(State::Done));
+        let third = start().err();
+        std::fs::remove_file(&held).unwrap();
+        let second = second.join().unwrap().expect("it starts");
+        assert_eq!(third, Some(StartError::Exists));
+        assert!(Arc::ptr_eq(&host.agents.get("same").expect("it is listed"), &second));
+    });
 }
 
 #[test]

@@ -161,8 +161,15 @@ impl Agents {
             return Err(StopError::StillThere);
         }
         let mut slots = lock(&self.slots);
-        if slots.get(name).and_then(Slot::agent).is_some_and(|now| Arc::ptr_eq(now, &agent)) {
-            slots.remove(name);
+        match slots.get_mut(name) {
+            Some(Slot::Here(now)) if Arc::ptr_eq(now, &agent) => {
+                slots.remove(name);
+            }
+            // The name stays taken: an agent that starts under it must not be lost to another one.
+            Some(Slot::Starting(before)) if before.as_ref().is_some_and(|now| Arc::ptr_eq(now, &agent)) => {
+                *before = None;
+            }
+            Some(_) | None => {}
         }
         Ok(record)
     }
