@@ -278,6 +278,27 @@ fn the_instance_is_not_dumpable_for_its_own_user() {
     assert_eq!(core.split_whitespace().nth(4), Some("0"));
 }
 
+/// A program inherits that SIGCHLD is ignored, and then the kernel tells it of no child's end.
+#[test]
+fn an_instance_whose_starter_ignored_the_ends_of_children_sees_agents_end() {
+    let home = TempDir::new();
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", "trap '' CHLD; exec \"$0\" serve"])
+        .arg(binary())
+        .env_clear()
+        .env("LOOPGATE_HOME", home.path())
+        .env("PATH", path());
+    let instance = Instance::from_command(home, &mut command);
+    let body = json!({"name": "a", "command": ["/bin/sh", "-c", "exit 3"], "cwd": "/"});
+    assert_eq!(instance.call("POST", "/api/v1/agents", &body).status, 201);
+    let exit = until("the agent's end", || {
+        let record = instance.call("GET", "/api/v1/agents/a", &Value::Null).json();
+        (record["state"] == "done").then(|| record["exit"].clone())
+    });
+    assert_eq!(exit, json!({"code": 3}));
+}
+
 /// Spec agentmux L.60.
 #[test]
 fn case_l60_only_the_declared_socket_listens() {

@@ -28,8 +28,10 @@ pub fn harden() -> io::Result<()> {
     prctl(libc::PR_SET_DUMPABLE, 0)
 }
 
-/// From now on, a descendant whose parent dies becomes our child, and not that of init.
+/// From now on, a descendant whose parent dies becomes our child, and not that of init. The ends of
+/// children are told, even if whoever started us ignored those of his own.
 pub fn become_subreaper() -> io::Result<()> {
+    signal::hear_of_children()?;
     prctl(libc::PR_SET_CHILD_SUBREAPER, 1)
 }
 

@@ -59,6 +59,14 @@ fn block(signals: &[i32]) -> io::Result<libc::sigset_t> {
     }
 }
 
+/// Gives SIGCHLD its default action. Ignored, which a program inherits from the one that started it,
+/// it is not sent, and a child's exit is thrown away before anybody can ask for it.
+pub fn hear_of_children() -> io::Result<()> {
+    // SAFETY: installs no handler.
+    let before = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Gives every signal its default action and blocks none: what a started program expects. Only
 /// async-signal-safe calls, so that it may run between fork and exec.
 pub(super) fn reset_all() {

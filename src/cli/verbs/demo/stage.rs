@@ -26,7 +26,7 @@ use crate::{
         poll::{Entry, poll},
         process::PidFd,
         random,
-        signal::{SIGHUP, SIGINT, SIGKILL, SIGTERM, SignalFd},
+        signal::{self, SIGHUP, SIGINT, SIGKILL, SIGTERM, SignalFd},
     },
 };
 
@@ -53,6 +53,9 @@ impl Stage {
         // first of all: threads started later must not take the signals
         let signals = SignalFd::new(&[SIGINT, SIGTERM, SIGHUP]).map_err(|error| {
             Failure::new(Exit::CannotCreate, format!("signals cannot be watched: {error}"))
+        })?;
+        signal::hear_of_children().map_err(|error| {
+            Failure::new(Exit::CannotCreate, format!("the instance cannot be waited for: {error}"))
         })?;
         let name = random::bytes()
             .map_err(|error| Failure::new(Exit::CannotCreate, format!("no random bytes: {error}")))?;
