@@ -28,8 +28,11 @@ use support::{Answer, Instance, TempDir, binary, path, read_answer, skipped, unt
 /// What a connection may add to the resident size while it is under way: its buffers and the part of
 /// its stack that was touched.
 const EACH: u64 = 64 * 1024;
-/// What may stay behind after an attack: the allocator's and the C library's caches.
-const LEFT_BEHIND: u64 = 4 * 1024 * 1024;
+/// What may stay behind after a first attack, and does not grow with a second one: the C library keeps
+/// 40 MiB of stacks, 160 of ours with 12 KiB touched, and a few heaps of its allocator.
+const LEFT_BEHIND: u64 = 6 * 1024 * 1024;
+/// What a second attack of the same kind may add to that.
+const LEFT_AGAIN: u64 = 512 * 1024;
 
 /// Half a head: enough to be a request, never a whole one.
 const HALF: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:1\r\nX-A: ";
@@ -39,14 +42,22 @@ fn two_thousand_half_heads_leave_an_admitted_caller_answered_and_are_closed_at_t
     let _alone = alone();
     let instance = Instance::start();
     let idle = Size::of(&instance);
-    let held = under_attack(&instance, || {
-        let held: Vec<TcpStream> = (0..2_000).map(|_| open_with(&instance, HALF)).collect();
-        let now = Size::of(&instance);
+    half_heads(&instance, idle);
+    back_at(&instance, idle, LEFT_BEHIND);
+    let after = Size::of(&instance);
+    half_heads(&instance, idle);
+    back_at(&instance, after, LEFT_AGAIN);
+}
+
+fn half_heads(instance: &Instance, idle: Size) {
+    let held = under_attack(instance, || {
+        let held: Vec<TcpStream> = (0..2_000).map(|_| open_with(instance, HALF)).collect();
+        let now = Size::of(instance);
         assert!(now.threads <= idle.threads + limits::CONNECTIONS as u64, "{now:?} after {idle:?}");
         assert!(now.resident <= idle.resident + limits::CONNECTIONS as u64 * EACH, "{now:?} after {idle:?}");
         // Held open by the attacker: it is the instance that ends them.
         let begun = Instant::now();
-        until("the half heads are closed", || (open(&instance) <= 4).then_some(()));
+        until("the half heads are closed", || (open(instance) <= 4).then_some(()));
         assert!(begun.elapsed() < Duration::from_millis(limits::HEAD_DEADLINE_MS + 3_000));
         held
     });
@@ -60,7 +71,6 @@ fn two_thousand_half_heads_leave_an_admitted_caller_answered_and_are_closed_at_t
             String::from_utf8_lossy(&rest)
         );
     }
-    back_at(&instance, idle);
 }
 
 #[test]
@@ -89,7 +99,7 @@ fn one_byte_a_second_does_not_move_the_head_deadline() {
             assert_eq!(read_answer(&mut BufReader::new(stream)).status, 408);
         }
     });
-    back_at(&instance, idle);
+    back_at(&instance, idle, LEFT_BEHIND);
 }
 
 #[test]
@@ -123,7 +133,7 @@ fn clients_that_never_read_are_closed_and_hold_little_memory() {
         });
         assert!(largest <= idle.resident + 64 * EACH + LEFT_BEHIND, "{largest} after {idle:?}");
     });
-    back_at(&instance, idle);
+    back_at(&instance, idle, LEFT_BEHIND);
 }
 
 #[test]
@@ -157,7 +167,7 @@ fn ten_thousand_pipelined_requests_are_answered_once_each_and_in_order() {
             assert_eq!(answers.read(&mut [0]).expect("the end"), 0, "an answer too many");
         });
     });
-    back_at(&instance, idle);
+    back_at(&instance, idle, LEFT_BEHIND);
 }
 
 #[test]
@@ -198,7 +208,7 @@ fn endless(start: &[u8], piece: &[u8], total: usize) {
         // What the sockets' buffers and the bounded drain of a closing connection take.
         assert!(sent < total.min(16_000_000), "{sent} bytes were taken");
     });
-    back_at(&instance, idle);
+    back_at(&instance, idle, LEFT_BEHIND);
 }
 
 #[test]
@@ -211,13 +221,15 @@ fn descriptors_used_up_and_freed_again_do_not_stop_the_instance() {
     let instance = Instance::from_command(home, &mut command);
     let idle = Size::of(&instance);
     for _ in 0..3 {
-        under_attack(&instance, || {
+        // With some fifty places, a burst of strangers can outrun a caller between its connection and its
+        // first byte, before which it is a stranger too.
+        under_attack_with(&instance, 5, || {
             let held: Vec<TcpStream> = (0..300).map(|_| open_with(&instance, HALF)).collect();
             let now = Size::of(&instance);
             assert!(now.threads < idle.threads + 64, "{now:?} after {idle:?}");
             drop(held);
         });
-        back_at(&instance, idle);
+        back_at(&instance, idle, LEFT_BEHIND);
     }
 }
 
@@ -235,7 +247,7 @@ fn a_reset_storm_leaves_nothing_behind() {
             socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
         }
     });
-    back_at(&instance, idle);
+    back_at(&instance, idle, LEFT_BEHIND);
 }
 
 #[test]
@@ -266,7 +278,7 @@ fn random_bytes_are_never_a_request() {
             assert!(text.matches("HTTP/1.1 ").count() <= 1, "{text}");
         }
     });
-    back_at(&instance, idle);
+    back_at(&instance, idle, LEFT_BEHIND);
 }
 
 /// What an instance takes of the machine.
@@ -295,9 +307,9 @@ impl Size {
     }
 }
 
-/// Waits until the instance is near the size that it had before an attack.
+/// Waits until the instance is near the size that it had before an attack, `left` bytes above it at most.
 #[track_caller]
-fn back_at(instance: &Instance, idle: Size) {
+fn back_at(instance: &Instance, idle: Size, left: u64) {
     if idle.descriptors.is_none() {
         skipped("root, to count the instance's descriptors:");
     }
@@ -308,7 +320,7 @@ fn back_at(instance: &Instance, idle: Size) {
         // One connection of our own may still be on its way out.
         if now.threads <= idle.threads + 1
             && now.descriptors <= idle.descriptors.map(|count| count + 1)
-            && now.resident <= idle.resident + LEFT_BEHIND
+            && now.resident <= idle.resident + left
         {
             return;
         }
@@ -319,6 +331,11 @@ fn back_at(instance: &Instance, idle: Size) {
 /// Runs `attack` while an admitted caller asks again and again, on a kept connection and on new ones,
 /// and must be answered every time.
 fn under_attack<T>(instance: &Instance, attack: impl FnOnce() -> T) -> T {
+    under_attack_with(instance, 1, attack)
+}
+
+/// The same; a new connection may be closed without a byte of an answer, and is tried up to `tries` times.
+fn under_attack_with<T>(instance: &Instance, tries: usize, attack: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let caller = scope.spawn(|| {
@@ -326,11 +343,9 @@ fn under_attack<T>(instance: &Instance, attack: impl FnOnce() -> T) -> T {
             let mut rounds = 0;
             while !over.load(Ordering::Relaxed) || rounds < 10 {
                 assert_eq!(ask(instance, &mut kept).status, 200, "kept connection, round {rounds}");
-                assert_eq!(
-                    ask(instance, &mut instance.connect()).status,
-                    200,
-                    "new connection, round {rounds}"
-                );
+                let mut answers = (0..tries).map(|_| ask(instance, &mut instance.connect()).status);
+                let answer = answers.find(|status| *status != 0);
+                assert_eq!(answer, Some(200), "new connection, round {rounds}");
                 rounds += 1;
                 thread::park_timeout(Duration::from_millis(5));
             }
@@ -343,14 +358,15 @@ fn under_attack<T>(instance: &Instance, attack: impl FnOnce() -> T) -> T {
     })
 }
 
-/// One request with the owner key, which must be answered within five seconds.
+/// One request with the owner key, which must be answered within five seconds; status 0 where it is not.
 fn ask(instance: &Instance, stream: &mut TcpStream) -> Answer {
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let request = format!(
         "GET /agentmux/reactive/agents HTTP/1.1\r\nHost: {}\r\nX-AuthKey: {}\r\n\r\n",
         instance.address, instance.key
     );
-    stream.write_all(request.as_bytes()).expect("the request is taken");
+    // Where it is not taken, there is no answer either.
+    let _ = stream.write_all(request.as_bytes());
     read_answer(&mut BufReader::new(stream))
 }
 
