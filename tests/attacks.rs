@@ -337,9 +337,11 @@ fn under_attack<T>(instance: &Instance, attack: impl FnOnce() -> T) -> T {
 /// The same; a new connection may be closed without a byte of an answer, and is tried up to `tries` times.
 fn under_attack_with<T>(instance: &Instance, tries: usize, attack: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
+    // Admitted before the attack begins.
+    let mut kept = instance.connect();
+    assert_eq!(ask(instance, &mut kept).status, 200);
     thread::scope(|scope| {
         let caller = scope.spawn(|| {
-            let mut kept = instance.connect();
             let mut rounds = 0;
             while !over.load(Ordering::Relaxed) || rounds < 10 {
                 assert_eq!(ask(instance, &mut kept).status, 200, "kept connection, round {rounds}");
