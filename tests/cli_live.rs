@@ -14,7 +14,7 @@ use std::{
 };
 
 use loopgate::sys::{
-    proc, pty,
+    poll, proc, pty,
     tty::{self, Size},
 };
 use serde_json::{Value, json};
@@ -235,6 +235,48 @@ fn a_signal_and_an_instance_that_ends_give_the_terminal_back_too() {
     until("raw mode", || (!user.echoes()).then_some(()));
     assert!(instance.terminate().success());
     assert!(user.end().is_some());
+    assert!(user.echoes());
+}
+
+/// The agent chooses when attach ends, and so what of the typing would be left for a shell.
+#[test]
+fn what_was_typed_for_the_agent_is_not_left_for_a_shell() {
+    let instance = Instance::start();
+    assert_eq!(ran(&mut instance.loopgate(&["run", "--name", "a", "--", "cat"])).0, Some(0));
+    let size = Size { rows: 24, cols: 80 };
+    let mut user = OnTerminal::start(&mut instance.loopgate(&["attach", "a"]), size);
+    user.until("attached to a");
+    until("raw mode", || (!user.echoes()).then_some(()));
+    // stopped, it finds the keys and its end at the same moment
+    signal(user.child.id(), libc::SIGSTOP);
+    user.type_keys(b"rm -rf .\r");
+    signal(user.child.id(), libc::SIGTERM);
+    signal(user.child.id(), libc::SIGCONT);
+    assert_eq!(user.end(), Some(0));
+    let slave = std::os::fd::AsFd::as_fd(&user.slave);
+    let mut left = [poll::Entry::new(slave, true, false)];
+    assert_eq!(poll::poll(&mut left, Some(std::time::Duration::ZERO)).ok(), Some(0));
+}
+
+#[test]
+fn attach_can_be_ended_while_its_terminal_takes_nothing() {
+    let instance = Instance::start();
+    assert_eq!(ran(&mut instance.loopgate(&["run", "--name", "a", "--", "yes"])).0, Some(0));
+    let size = Size { rows: 24, cols: 80 };
+    let mut user = OnTerminal::start(&mut instance.loopgate(&["attach", "a"]), size);
+    // nobody reads the other end any more: the kernel has room for some kilobytes
+    user.until("y\r\ny\r\n");
+    // full for good, and not only while a write is under way
+    let slave = user.slave.try_clone().expect("a descriptor");
+    let mut looks = 0;
+    until("the full terminal", || {
+        let mut room = [poll::Entry::new(std::os::fd::AsFd::as_fd(&slave), false, true)];
+        let full = poll::poll(&mut room, Some(std::time::Duration::ZERO)).ok() == Some(0);
+        looks = if full { looks + 1 } else { 0 };
+        (looks > 100).then_some(())
+    });
+    signal(user.child.id(), libc::SIGTERM);
+    until("its end", || user.child.try_wait().expect("a child"));
     assert!(user.echoes());
 }
 

@@ -28,7 +28,7 @@ pub fn set_size(tty: BorrowedFd<'_>, size: Size) -> io::Result<()> {
     super::checked(unsafe { libc::ioctl(tty.as_raw_fd(), libc::TIOCSWINSZ, &winsize(size)) })
 }
 
-/// A terminal in raw mode, until this is dropped.
+/// A terminal in raw mode, until this is dropped; what it then has unread is thrown away.
 pub struct RawMode<'fd> {
     tty: BorrowedFd<'fd>,
     before: libc::termios,
@@ -50,6 +50,9 @@ impl Drop for RawMode<'_> {
     fn drop(&mut self) {
         // Without a terminal there is nothing to give back.
         let _ = set_attributes(self.tty, &self.before);
+        // What was typed for the program and not read must not reach whoever reads next: a shell.
+        // SAFETY: takes no pointers.
+        unsafe { libc::tcflush(self.tty.as_raw_fd(), libc::TCIFLUSH) };
     }
 }
 

@@ -9,7 +9,11 @@ use std::{
     io::{self, IsTerminal, Read, Write},
     os::fd::AsFd,
     process::ExitCode,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -41,6 +45,10 @@ const WAIT: Duration = Duration::from_secs(20);
 const LATER: Duration = Duration::from_millis(50);
 /// How often keys are offered to a terminal that takes none, before they are dropped.
 const OFFERS: usize = 40;
+/// Bytes that are written to the terminal before it is asked again whether the user has left.
+const PIECE: usize = 1024;
+/// How long a terminal that takes nothing is waited for when the user leaves.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// `loopgate attach`.
 pub fn attach(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
@@ -58,7 +66,8 @@ pub fn attach(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
     let session = Arc::new(Session {
         client,
         path,
-        screen: Mutex::new(Screen { filter: Filter::new(), ended: None, left: false }),
+        screen: Mutex::new(Screen { filter: Filter::new(), ended: None }),
+        left: AtomicBool::new(false),
         wake: Wake::new().map_err(terminal_failure)?,
     });
     output.say(&format!("attached to {}; Ctrl-] leaves", display::line(name)));
@@ -70,8 +79,12 @@ pub fn attach(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
         .spawn(move || shower.show())
         .map_err(terminal_failure)
         .and_then(|_| session.keys(&signals));
-    session.leave();
+    let given_back = session.leave();
     drop(raw);
+    if !given_back {
+        // A word about it would wait for the same terminal.
+        return Err(Failure::output_gone());
+    }
     let ended = session.screen().ended.take();
     match (result, ended) {
         (Err(failure), _) | (Ok(()), Some(Err(failure))) => Err(failure),
@@ -96,6 +109,8 @@ struct Session {
     /// of the agent
     path: String,
     screen: Mutex<Screen>,
+    /// nothing may be written any more
+    left: AtomicBool,
     /// tells the thread that reads keys that the screen's has ended
     wake: Wake,
 }
@@ -104,8 +119,6 @@ struct Screen {
     filter: Filter,
     /// why the output has ended: the agent has, or something failed
     ended: Option<Result<(), Failure>>,
-    /// nothing may be written any more
-    left: bool,
 }
 
 impl Session {
@@ -155,25 +168,35 @@ impl Session {
 
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut screen = self.screen();
-        if screen.left {
-            return Ok(());
-        }
         let mut shown = Vec::new();
         screen.filter.feed(bytes, &mut shown);
         let mut stdout = io::stdout().lock();
-        stdout.write_all(&shown).and_then(|()| stdout.flush()).map_err(terminal_failure)
+        for piece in shown.chunks(PIECE) {
+            if self.left.load(Ordering::SeqCst) {
+                break;
+            }
+            stdout.write_all(piece).and_then(|()| stdout.flush()).map_err(terminal_failure)?;
+        }
+        Ok(())
     }
 
     /// Gives the terminal back: from here on nothing more is written, and what the agent had
-    /// turned on is turned off.
-    fn leave(&self) {
-        let mut screen = self.screen();
-        screen.left = true;
-        let mut bytes = screen.filter.leave();
-        bytes.extend(b"\r\n");
-        let mut stdout = io::stdout().lock();
-        // without a terminal there is nothing to give back
-        let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+    /// turned on is turned off. False where the terminal takes nothing: whoever waits for one that
+    /// is stuck could not be ended by a signal.
+    fn leave(self: &Arc<Self>) -> bool {
+        self.left.store(true, Ordering::SeqCst);
+        let (done, told) = mpsc::channel();
+        let session = Arc::clone(self);
+        let giver = thread::Builder::new().name("leave".into()).spawn(move || {
+            let mut screen = session.screen();
+            let mut bytes = screen.filter.leave();
+            bytes.extend(b"\r\n");
+            let mut stdout = io::stdout().lock();
+            // without a terminal there is nothing to give back
+            let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+            let _ = done.send(());
+        });
+        giver.is_ok() && told.recv_timeout(LEAVE_WITHIN).is_ok()
     }
 
     /// Keys and sizes to the agent, until the user leaves or the output ends.
