@@ -38,6 +38,19 @@ impl Pinned {
     pub(super) fn same_user(at: SocketAddr) -> Self {
         Self { at, proof: Proof::SameUser }
     }
+
+    fn prove(&self) -> Result<(), Error> {
+        let proven = match self.proof {
+            Proof::Instance { pid, inode } => keyfile::listener_is(self.at, pid, inode),
+            Proof::SameUser => match keyfile::listener_is_ours(self.at) {
+                Ok(()) => Ok(()),
+                // inside a sandbox the kernel may not tell; on loopback nobody else's machine answers
+                Err(KeyFileError::Unknown(_)) if self.at.ip().is_loopback() => Ok(()),
+                Err(error) => Err(error),
+            },
+        };
+        proven.map_err(|error| Error::Other(Box::new(Unproven(error))))
+    }
 }
 
 /// The listener is not who it should be.
@@ -70,17 +83,12 @@ impl Connector for Pinned {
     /// Connects, and only then looks: had the listener changed hands in between, the connection
     /// would lead to the old one, which the look would no longer find.
     fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<Self::Out>, Error> {
+        if !self.at.ip().is_loopback() {
+            // Not a packet leaves the machine for an address that is not its own.
+            self.prove()?;
+        }
         let connection = TcpConnector::default().connect(details, chained)?;
-        let proven = match self.proof {
-            Proof::Instance { pid, inode } => keyfile::listener_is(self.at, pid, inode),
-            Proof::SameUser => match keyfile::listener_is_ours(self.at) {
-                Ok(()) => Ok(()),
-                // inside a sandbox the kernel may not tell; on loopback nobody else's machine answers
-                Err(KeyFileError::Unknown(_)) if self.at.ip().is_loopback() => Ok(()),
-                Err(error) => Err(error),
-            },
-        };
-        proven.map_err(|error| Error::Other(Box::new(Unproven(error))))?;
+        self.prove()?;
         Ok(connection)
     }
 }

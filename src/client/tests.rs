@@ -176,3 +176,11 @@ fn what_is_no_path_or_no_header_value_is_not_sent() {
         Client::of_agent(&format!("http://{at}"), Secret::new(b"a\r\nX: 1".to_vec())).expect("a client");
     assert!(matches!(client.get("/"), Err(ClientError::Credential)));
 }
+
+/// 192.0.2.0/24 is nobody's (RFC 5737): a connection would leave the machine.
+#[test]
+fn nothing_is_sent_to_an_address_that_is_not_this_machines() {
+    let token = Secret::new(b"lga_token".to_vec());
+    let client = Client::of_agent("http://192.0.2.1:9", token).expect("a literal address");
+    assert!(matches!(client.get("/"), Err(ClientError::Unproven(KeyFileError::NoListener(_)))));
+}

@@ -18,7 +18,7 @@ use crate::{
     sys::{
         diag,
         proc::{self, Holds},
-        process,
+        process, socket,
     },
     wire::secret::Secret,
 };
@@ -213,6 +213,10 @@ pub fn listener_is_ours(at: SocketAddr) -> Result<(), KeyFileError> {
 
 /// The inode of the listener at `at`, if it is this user's.
 fn our_listener(at: SocketAddr) -> Result<u32, KeyFileError> {
+    // A listener on all addresses is found under any, another machine's too.
+    if !at.ip().is_loopback() && !socket::is_local(at.ip()).map_err(|_| KeyFileError::Unknown(at))? {
+        return Err(KeyFileError::NoListener(at));
+    }
     match diag::tcp_listener(at) {
         Ok(Some(found)) if found.uid == process::uid() && found.inode != 0 => Ok(found.inode),
         Ok(Some(_)) => Err(KeyFileError::ForeignListener(at)),

@@ -2,11 +2,11 @@
 
 use std::{
     io,
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// Makes the last close of `stream` throw away what the peer has not taken, instead of leaving it
 /// to the kernel for minutes.
@@ -19,6 +19,16 @@ pub fn reset_on_close(stream: &TcpStream) {
 /// accept. Linux does this for a listening socket; POSIX leaves it open.
 pub fn end_listening(listener: &TcpListener) -> io::Result<()> {
     SockRef::from(listener).shutdown(Shutdown::Read)
+}
+
+/// Whether `ip` is an address of this machine: only to such a one a socket can be bound.
+pub fn is_local(ip: IpAddr) -> io::Result<bool> {
+    let at = SocketAddr::new(ip, 0);
+    match Socket::new(Domain::for_address(at), Type::STREAM, None)?.bind(&at.into()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether `error` says that the process (EMFILE) or the system (ENFILE) is out of descriptors.

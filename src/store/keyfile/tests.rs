@@ -248,3 +248,13 @@ fn an_error_never_shows_the_key() {
     let error = KeyFile::parse(text.replace("127.0.0.1:4000", KEY).as_bytes()).err().expect("refused");
     assert!(!format!("{error} {error:?}").contains(KEY));
 }
+
+#[test]
+fn a_listener_on_all_addresses_is_not_found_on_another_machines() {
+    let wide = TcpListener::bind("0.0.0.0:0").expect("a port");
+    let (port, inode) = (wide.local_addr().expect("an address").port(), Some(inode(&wide)));
+    let pid = std::process::id();
+    assert!(listener_is(([127, 0, 0, 1], port).into(), pid, inode).is_ok());
+    let elsewhere = SocketAddr::from(([192, 0, 2, 1], port));
+    assert!(matches!(listener_is(elsewhere, pid, inode), Err(KeyFileError::NoListener(_))));
+}
