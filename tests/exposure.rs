@@ -4,10 +4,14 @@
 use std::{
     fs::{self, File},
     net::{TcpListener, TcpStream, UdpSocket},
-    os::unix::{
-        fs::{OpenOptionsExt, PermissionsExt},
-        net::{UnixListener, UnixStream},
-        process::CommandExt,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+            net::{SocketAddr, UnixDatagram, UnixListener, UnixStream},
+            process::CommandExt,
+        },
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -49,6 +53,19 @@ fn run_case(case: &str, dir: &Path) -> Value {
             kept.push(Box::new((a, b, File::open("/dev/null").unwrap())));
             children.push(sleeper());
             keepers.push(Keeper { pid: children[0].id(), agent: "first".into() });
+        }
+        "forged names" => {
+            let (a, b) = UnixStream::pair().unwrap();
+            for socket in [listener.as_raw_fd(), a.as_raw_fd()] {
+                let inode = fs::metadata(format!("/proc/self/fd/{socket}")).unwrap().ino();
+                let line = format!("x\n0: 00000002 00000000 00010000 0001 01 {inode} /forged");
+                let name = SocketAddr::from_abstract_name(line).unwrap();
+                // held by another process: of ours it would be one too many
+                let forger = OwnedFd::from(UnixDatagram::bind_addr(&name).unwrap());
+                children.push(Command::new("sleep").arg("60").stdin(forger).spawn().unwrap());
+            }
+            keepers.extend(children.iter().map(|child| Keeper { pid: child.id(), agent: "a".into() }));
+            kept.push(Box::new((a, b)));
         }
         "listener" => kept.push(Box::new(TcpListener::bind("127.0.0.1:0").unwrap())),
         "udp" => kept.push(Box::new(UdpSocket::bind("127.0.0.1:0").unwrap())),
@@ -152,6 +169,13 @@ fn socketpairs_keepers_and_the_reserve_are_known_kinds() {
     let report = run("kinds");
     assert_eq!(marked(&report), [], "{}", exposure::table(&report));
     assert!(report.rows.iter().any(|row| row.process == "loopgate keeper" && row.observed));
+}
+
+/// The kernel writes the names of sockets into its table as they are, line feeds too.
+#[test]
+fn a_name_that_forges_lines_of_the_kernels_table_changes_nothing() {
+    let report = run("forged names");
+    assert_eq!(marked(&report), [], "{}", exposure::table(&report));
 }
 
 #[test]

@@ -187,9 +187,6 @@ fn socket(fd: u32, link: &Path, listed: Option<&Listed>) -> Option<What> {
         Some(Listed::TcpListening(at)) => return Some(What::TcpListener(*at)),
         Some(Listed::Tcp { local, remote }) => return Some(What::Tcp { local: *local, remote: *remote }),
         Some(Listed::Udp { local, remote }) => return Some(What::Udp { local: *local, remote: *remote }),
-        Some(Listed::Unix { path, listening }) if *listening || !path.is_empty() => {
-            return Some(What::UnixNamed { path: path.clone(), listening: *listening });
-        }
         Some(Listed::Unix { .. }) | None => {}
     }
     let facts = socket_kind::describe(fd);
@@ -199,6 +196,14 @@ fn socket(fd: u32, link: &Path, listed: Option<&Listed>) -> Option<What> {
     }
     let facts = facts.ok()?;
     Some(match facts.family {
+        // The table only tells the name: a line of it may be forged.
+        socket_kind::Family::Unix if facts.named || facts.listening => {
+            let path = match listed {
+                Some(Listed::Unix { path }) => path.clone(),
+                Some(_) | None => String::new(),
+            };
+            What::UnixNamed { path, listening: facts.listening }
+        }
         socket_kind::Family::Unix if facts.peer_pid == Some(std::process::id()) => What::UnixPair,
         socket_kind::Family::Unix => What::UnixTo { pid: facts.peer_pid },
         socket_kind::Family::SocketDiagnosis => What::SocketDiagnosis,

@@ -17,7 +17,7 @@ pub(super) enum Listed {
     /// a UDP socket; without a peer its remote port is 0
     Udp { local: SocketAddr, remote: SocketAddr },
     /// a unix socket; without a name `path` is empty
-    Unix { path: String, listening: bool },
+    Unix { path: String },
 }
 
 /// Sockets by inode, over all five tables.
@@ -29,7 +29,10 @@ pub(super) fn sockets() -> io::Result<HashMap<u64, Listed>> {
         }
     }
     if let Some(text) = read("unix")? {
-        all.extend(text.lines().skip(1).filter_map(unix_line));
+        // Whoever names a socket can forge lines of this table: one hides no line of the others.
+        for (inode, listed) in text.lines().skip(1).filter_map(unix_line) {
+            all.entry(inode).or_insert(listed);
+        }
     }
     Ok(all)
 }
@@ -75,11 +78,9 @@ fn unix_line(line: &str) -> Option<(u64, Listed)> {
         (!word.is_empty()).then_some(word)
     };
     let (_num, _refs, _protocol) = (word()?, word()?, word()?);
-    let flags = u32::from_str_radix(word()?, 16).ok()?;
-    let (_kind, _state) = (word()?, word()?);
+    let (_flags, _kind, _state) = (word()?, word()?, word()?);
     let inode = word()?.parse().ok()?;
-    const SO_ACCEPTCON: u32 = 0x1_0000;
-    Some((inode, Listed::Unix { path: rest.to_owned(), listening: flags & SO_ACCEPTCON != 0 }))
+    Some((inode, Listed::Unix { path: rest.to_owned() }))
 }
 
 /// `0100007F:1F90`: 32-bit words in the machine's own byte order, the port in network order.
@@ -127,12 +128,9 @@ mod tests {
             assert_eq!(address("00000000000000000000000001000000:0001"), Some("[::1]:1".parse().unwrap()));
         }
         let unix = "0000000000000000: 00000002 00000000 00010000 0001 01 77 /run/a b.sock";
-        assert_eq!(
-            unix_line(unix),
-            Some((77, Listed::Unix { path: "/run/a b.sock".into(), listening: true }))
-        );
+        assert_eq!(unix_line(unix), Some((77, Listed::Unix { path: "/run/a b.sock".into() })));
         let unnamed = "0000000000000000: 00000003 00000000 00000000 0001 03 78";
-        assert_eq!(unix_line(unnamed), Some((78, Listed::Unix { path: String::new(), listening: false })));
+        assert_eq!(unix_line(unnamed), Some((78, Listed::Unix { path: String::new() })));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Kind {
     pub family: Family,
     /// whether it accepts connections
     pub listening: bool,
+    /// for a unix socket: whether it has a name, by which others reach it
+    pub named: bool,
     /// for a unix socket: the process that made the other end
     pub peer_pid: Option<u32>,
 }
@@ -47,6 +49,7 @@ pub fn describe(fd: u32) -> io::Result<Kind> {
         (libc::AF_NETLINK, _, SOCK_DIAG) => Family::SocketDiagnosis,
         (family, kind, protocol) => Family::Other { family, kind, protocol },
     };
+    let named = domain == libc::AF_UNIX && name_length(fd)? > size_of::<libc::sa_family_t>();
     let peer_pid = if domain == libc::AF_UNIX {
         let unknown = libc::ucred { pid: 0, uid: 0, gid: 0 };
         let peer = option(fd, libc::SO_PEERCRED, unknown).map_or(0, |cred| cred.pid);
@@ -54,7 +57,7 @@ pub fn describe(fd: u32) -> io::Result<Kind> {
     } else {
         None
     };
-    Ok(Kind { family, listening: listening != 0, peer_pid })
+    Ok(Kind { family, listening: listening != 0, named, peer_pid })
 }
 
 /// One option at level SOL_SOCKET. `T` is plain data of exactly the option's type.
@@ -65,4 +68,14 @@ fn option<T: Copy>(fd: i32, name: i32, mut value: T) -> io::Result<T> {
     // only read from.
     let done = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut len) };
     if done == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Bytes of a socket's own address; those of one without a name are its family only.
+fn name_length(fd: i32) -> io::Result<usize> {
+    // SAFETY: an address is plain integers, for which zero is valid.
+    let mut address: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+    let mut len = libc::socklen_t::try_from(size_of_val(&address)).map_err(io::Error::other)?;
+    // SAFETY: the kernel writes at most `len` bytes into `address`, and the length needed into `len`.
+    super::checked(unsafe { libc::getsockname(fd, (&raw mut address).cast(), &raw mut len) })?;
+    Ok(len as usize)
 }
