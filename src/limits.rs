@@ -57,6 +57,8 @@ limits! {
     BODY_LARGEST: usize = 1024 * 1024, "bytes", "a_declared_body_over_every_limit_is_413_before_admission";
     #[doc = "bodies in memory at once, over all connections"]
     BODY_BUDGET: usize = 32 * 1024 * 1024, "bytes", "bodies_beyond_the_budget_are_503";
+    #[doc = "arrays and objects inside each other, in a JSON body"]
+    JSON_DEPTH: usize = 32, "count", "json_deeper_than_the_limit_is_refused";
     #[doc = "connections in all"]
     CONNECTIONS: usize = 512, "count", "the_oldest_waiting_connection_is_evicted_first";
     #[doc = "connections kept for admitted callers"]

@@ -100,7 +100,8 @@ impl Fault {
             Fault::Plain { status, code, sentence, field } => (status, code, sentence, field),
             Fault::Json(error) => {
                 let status = match (&error, surface) {
-                    (json::Error::Syntax { .. }, _) | (_, Surface::Ours | Surface::Swarm) => 400,
+                    (json::Error::Syntax { .. } | json::Error::TooDeep, _)
+                    | (_, Surface::Ours | Surface::Swarm) => 400,
                     (_, Surface::AgentMux) => 422,
                 };
                 (status, error.code(), error.to_string(), error.field())

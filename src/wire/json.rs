@@ -1,15 +1,42 @@
 //! JSON with precise errors: whoever sends a wrong field is told which one and what it must be.
 //!
 //! Fields that nobody asks for are ignored, and `null` counts as absent where a field may be
-//! absent (spec agentmux B.1). Depth is bounded by serde_json (128), size by the route's limit.
+//! absent (spec agentmux B.1). Depth is bounded by [`limits::JSON_DEPTH`], size by the route's limit.
 
 use std::{fmt, ops::RangeInclusive};
 
 use serde_json::{Map, Value};
 
-/// Parses a body.
+use crate::limits;
+
+/// Parses a body. Its depth is looked at first: the parser recurses, and its own bound of 128 levels
+/// is more than the stack of a connection's thread is sure to hold.
 pub fn parse(body: &[u8]) -> Result<Value, Error> {
+    if is_deep(body) {
+        return Err(Error::TooDeep);
+    }
     serde_json::from_slice(body).map_err(|error| Error::Syntax { line: error.line(), column: error.column() })
+}
+
+/// Whether more than [`limits::JSON_DEPTH`] brackets are open at once, outside of strings. What is not
+/// JSON is counted somehow, and refused either way.
+fn is_deep(body: &[u8]) -> bool {
+    let (mut open, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match (in_string, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (true, b'"') => in_string = false,
+            (false, b'"') => in_string = true,
+            (false, b'[' | b'{') => open = open.saturating_add(1),
+            (false, b']' | b'}') => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > limits::JSON_DEPTH {
+            return true;
+        }
+    }
+    false
 }
 
 /// What is wrong with a body. The text never repeats what was sent.
@@ -22,6 +49,8 @@ pub enum Error {
         /// column
         column: usize,
     },
+    /// more than [`limits::JSON_DEPTH`] arrays and objects inside each other
+    TooDeep,
     /// JSON, but not an object
     NotAnObject,
     /// a required field is not there
@@ -42,7 +71,7 @@ impl Error {
     /// The field to blame, if it is one.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Error::Syntax { .. } | Error::NotAnObject => None,
+            Error::Syntax { .. } | Error::TooDeep | Error::NotAnObject => None,
             Error::Missing { field } | Error::Wrong { field, .. } => Some(field),
         }
     }
@@ -51,6 +80,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::Syntax { .. } => "bad_json",
+            Error::TooDeep => "json_too_deep",
             Error::NotAnObject => "not_an_object",
             Error::Missing { .. } => "missing_field",
             Error::Wrong { .. } => "wrong_field",
@@ -68,6 +98,13 @@ impl fmt::Display for Error {
         match self {
             Error::Syntax { line, column } => {
                 write!(f, "the body is not JSON: line {line}, column {column}")
+            }
+            Error::TooDeep => {
+                write!(
+                    f,
+                    "the body has more than {} arrays and objects inside each other",
+                    limits::JSON_DEPTH
+                )
             }
             Error::NotAnObject => f.write_str("the body must be a JSON object"),
             Error::Missing { field } => write!(f, "field '{field}' is missing"),
@@ -234,9 +271,21 @@ mod tests {
         assert_eq!(fields.optional_word("w", &[("once", 1)]), Ok(Some(1)));
     }
 
+    /// Also that the parser gets by with the stack that a connection's thread has.
     #[test]
-    fn depth_is_bounded() {
-        let deep = "[".repeat(100_000);
-        assert!(matches!(parse(deep.as_bytes()), Err(Error::Syntax { .. })));
+    fn json_deeper_than_the_limit_is_refused() {
+        fn looks() {
+            let most = limits::JSON_DEPTH;
+            for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"\\\"]\":", "}")] {
+                let nested = |levels| [open.repeat(levels), "1".to_owned(), close.repeat(levels)].concat();
+                assert!(parse(nested(most).as_bytes()).is_ok(), "{open}");
+                assert_eq!(parse(nested(most + 1).as_bytes()), Err(Error::TooDeep), "{open}");
+                assert_eq!(parse(open.repeat(100_000).as_bytes()), Err(Error::TooDeep), "{open}");
+            }
+            let brackets = format!("[\"{}\\\\\", \"\\\"{}\"]", "[".repeat(500), "{".repeat(500));
+            assert!(parse(brackets.as_bytes()).is_ok(), "brackets in strings do not count");
+        }
+        let thread = std::thread::Builder::new().stack_size(limits::THREAD_STACK).spawn(looks);
+        thread.expect("a thread").join().expect("no panic");
     }
 }
