@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    io,
     sync::{Mutex, PoisonError},
 };
 
@@ -55,18 +56,25 @@ impl Peers for PeerProbe {
     }
 
     /// Takes at most half of the scans, so that agents' own calls cannot use them up.
+    ///
+    /// Whoever carried a token off must not get by with it by hiding: an end that nobody holds any
+    /// more is outside, and so is one that is not found near while no scan is left.
     fn tree(&self, at: &PeerAddr, keeper: u32, now: u64) -> TreeFact {
-        let Ok(socket) = diag::tcp_peer(at.peer, at.local) else { return TreeFact::Unknown };
-        if socket.uid != self.uid
-            || !is_held(&socket)
-            || !self.may_scan(now, limits::PEER_SCANS_PER_SECOND / 2)
-        {
-            return TreeFact::Unknown;
-        }
+        let socket = match diag::tcp_peer(at.peer, at.local) {
+            Ok(socket) if socket.inode == 0 => return TreeFact::Outside,
+            Ok(socket) if socket.uid == self.uid => socket,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_gone(at) => {
+                return TreeFact::Outside;
+            }
+            Ok(_) | Err(_) => return TreeFact::Unknown,
+        };
         // What an agent's own client is, found without a walk over all processes.
         let near = below(keeper);
         if near.iter().any(|pid| proc::any_thread_holds(*pid, socket.inode) == Holds::Yes) {
             return TreeFact::Inside;
+        }
+        if !self.may_scan(now, limits::PEER_SCANS_PER_SECOND / 2) {
+            return TreeFact::Outside;
         }
         match scan(keeper, true, socket.inode, &[keeper]) {
             Holder::Outside(_) => TreeFact::Outside,
@@ -89,6 +97,12 @@ impl PeerProbe {
 /// A connection that somebody has in hand: an orphaned or half-closed one is nobody's word.
 fn is_held(socket: &SocketFacts) -> bool {
     socket.inode != 0 && matches!(socket.state, diag::ESTABLISHED | diag::CLOSE_WAIT)
+}
+
+/// Whether an end that the kernel does not find is no more: it was on this machine and in our network
+/// namespace, whose loopback addresses nobody else reaches, and the kernel does find sockets here.
+fn is_gone(at: &PeerAddr) -> bool {
+    at.peer.ip().to_canonical().is_loopback() && matches!(diag::tcp_listener(at.local), Ok(Some(_)))
 }
 
 enum Holder {

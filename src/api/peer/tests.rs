@@ -86,6 +86,11 @@ fn again(by: &[&str], parts: &str) -> Command {
     again_at(&env::current_exe().unwrap(), by, parts)
 }
 
+/// The path of this module as the test runner names it: without the crate.
+fn module() -> &'static str {
+    module_path!().split_once("::").unwrap().1
+}
+
 fn again_at(exe: &Path, by: &[&str], parts: &str) -> Command {
     let mut command = match by.split_first() {
         Some((program, args)) => {
@@ -95,9 +100,7 @@ fn again_at(exe: &Path, by: &[&str], parts: &str) -> Command {
         }
         None => Command::new(exe),
     };
-    // The path of this module as the test runner names it: without the crate.
-    let module = module_path!().split_once("::").unwrap().1;
-    let name = format!("{module}::a_part_that_other_tests_give_out");
+    let name = format!("{}::a_part_that_other_tests_give_out", module());
     command
         .args(["--exact", &name, "--nocapture", "--test-threads=1"])
         .env(PARTS, parts)
@@ -405,11 +408,23 @@ fn an_agents_token_is_bound_to_its_tree_where_the_kernel_tells() {
     let (other, near) = Scene::own();
     let probe = PeerProbe::new(process::id(), uid());
     eventually(|round| probe.tree(&other.at, keeper, round * 1_000), |fact| *fact == TreeFact::Outside);
-    // A keeper that is gone says nothing, and a peer that is gone neither.
+    // A keeper that is gone says nothing.
     assert_eq!(probe.tree(&other.at, u32::MAX, 1 << 40), TreeFact::Unknown);
+    // A flood does not let the rest of it in, and does not keep the agent's own calls out.
+    for _ in 0..=limits::PEER_SCANS_PER_SECOND {
+        assert_eq!(probe.tree(&other.at, keeper, 1 << 41), TreeFact::Outside);
+    }
+    assert_eq!(probe.tree(&scene.at, keeper, 1 << 41), TreeFact::Inside);
+    // Nor is anybody let in who does not wait for the answer, by a close or by a reset.
     drop(near);
-    let probe = PeerProbe::new(process::id(), uid());
-    eventually(|round| probe.tree(&other.at, keeper, round * 1_000), |fact| *fact == TreeFact::Unknown);
+    eventually(|round| probe.tree(&other.at, keeper, round * 1_000), |fact| *fact == TreeFact::Outside);
+    let listener = listener();
+    let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    near.write_all(b"!").unwrap();
+    let reset = Scene::accepted(&listener, None).unwrap();
+    socket2::SockRef::from(&near).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(near);
+    eventually(|round| probe.tree(&reset.at, keeper, round * 1_000), |fact| *fact == TreeFact::Outside);
 }
 
 #[test]
@@ -443,16 +458,14 @@ fn the_same_holds_for_an_ordinary_user() {
     let run = Command::new(AS_NOBODY[0])
         .args(&AS_NOBODY[1..])
         .arg(&exe.0)
-        .args(["admit::peer::tests", "--test-threads=2", "--skip", "threads_own_table"])
+        .args([module(), "--test-threads=2", "--skip", "threads_own_table"])
         .current_dir("/")
         .output();
-    match run {
-        Ok(run) => assert!(
-            run.status.success(),
-            "{}{}",
-            String::from_utf8_lossy(&run.stdout),
-            String::from_utf8_lossy(&run.stderr)
-        ),
-        Err(_) => println!("skipped: setpriv missing"),
-    }
+    let Ok(run) = run else {
+        println!("skipped: setpriv missing");
+        return;
+    };
+    let (said, error) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{said}{error}");
+    assert!(said.contains("an_agents_token_is_bound_to_its_tree_where_the_kernel_tells ... ok"), "{said}");
 }
