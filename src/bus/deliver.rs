@@ -236,7 +236,7 @@ impl Bus {
         terminals: &dyn Terminals,
     ) -> Option<Result<SendOutcome, SendError>> {
         let (now, to) = (self.clock.monotonic_ms(), ask.to.as_str());
-        let typed = sanitise::typed(&sanitise::with_source(Some(sender.name()), ask.text));
+        let typed = sanitise::typed_from(sender.name(), ask.text);
         let taken = self.state().rates.take(sender, to, now);
         let result = match taken {
             Err(reached) => Err(InjectError::RateLimited(reached)),
