@@ -65,8 +65,9 @@ impl Rates {
     /// Counts one inject, or says which limit forbids it. What is refused counts nowhere.
     pub fn take(&mut self, sender: Sender<'_>, target: &str, now: u64) -> Result<(), Reached> {
         let sender_key = self.hash.hash_one(sender);
-        let target_key = self.hash.hash_one(target);
         let owner = matches!(sender, Sender::Owner(_));
+        // Apart, or an agent that may type somewhere could keep the owner from typing there.
+        let target_key = self.hash.hash_one((owner, target));
         let used = |windows: &HashMap<u64, Window>, key| windows.get(key).map_or(0, |w| w.used(now));
         for (used, limit, reached) in [
             (used(&self.senders, &sender_key), limits::INJECT_PER_SENDER, Reached::Sender),
@@ -172,6 +173,19 @@ mod tests {
         }
         assert_eq!(rates.take(Sender::Agent("s10"), "t", 0), Err(Reached::Target));
         assert_eq!(rates.take(Sender::Agent("s10"), "u", 0), Ok(()));
+    }
+
+    #[test]
+    fn agents_do_not_use_up_the_owners_share_of_a_target() {
+        let mut rates = Rates::default();
+        for _ in 0..10 {
+            assert_eq!(rates.take(Sender::Agent("a"), "t", 0), Ok(()));
+        }
+        assert_eq!(rates.take(Sender::Api, "t", 0), Err(Reached::Target));
+        for n in 0..10 {
+            assert_eq!(rates.take(Sender::Owner(&format!("s{n}")), "t", 0), Ok(()));
+        }
+        assert_eq!(rates.take(Sender::Owner("s10"), "t", 0), Err(Reached::Target));
     }
 
     #[test]
