@@ -5,7 +5,10 @@ mod support;
 
 use std::{
     io::Write,
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::{
+        fd::AsRawFd,
+        unix::{fs::PermissionsExt, process::CommandExt},
+    },
     path::Path,
     process::{Command, Stdio},
 };
@@ -350,6 +353,32 @@ fn after_kill_9_the_next_instance_starts_and_clients_are_not_fooled() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("agents"));
     signal(next.id(), libc::SIGTERM);
     until("it ends", || next.try_wait().expect("a child"));
+}
+
+/// A host that stopped reading, or a terminal that was stopped, must not stop the instance.
+#[test]
+fn a_stderr_that_takes_nothing_stops_neither_the_start_nor_the_end() {
+    let home = TempDir::new();
+    let (_reader, mut writer) = std::io::pipe().expect("a pipe");
+    let number = writer.as_raw_fd();
+    // SAFETY: F_GETFL and F_SETFL pass no pointers.
+    let filled = unsafe {
+        let flags = libc::fcntl(number, libc::F_GETFL);
+        libc::fcntl(number, libc::F_SETFL, flags | libc::O_NONBLOCK);
+        while writer.write(&[b'x'; 4096]).is_ok() {}
+        libc::fcntl(number, libc::F_SETFL, flags)
+    };
+    assert_eq!(filled, 0);
+    let mut child = serve_command(home.path(), &[], &[])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(writer)
+        .spawn()
+        .expect("it starts");
+    until("the key file", || home.path().join("authkey").exists().then_some(()));
+    signal(child.id(), libc::SIGTERM);
+    let status = until("it ends", || child.try_wait().expect("a child"));
+    assert_eq!(status.code(), Some(0));
 }
 
 /// In a network namespace of its own, on an address that is not loopback, and on the wildcard.

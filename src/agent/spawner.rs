@@ -7,6 +7,7 @@
 use std::{
     collections::HashSet,
     io::{self, Read},
+    mem,
     net::Shutdown,
     os::{
         fd::{AsFd, OwnedFd},
@@ -78,6 +79,8 @@ impl Spawner {
             keepers: Vec::new(),
             bereaved: Vec::new(),
             clean: 0,
+            killed: HashSet::new(),
+            growing: false,
         };
         thread::Builder::new()
             .name("spawner".to_owned())
@@ -135,6 +138,10 @@ struct Thread {
     /// Agents whose keeper did not end by itself, while their tree may still be there.
     bereaved: Vec<Arc<Life>>,
     clean: u32,
+    /// The orphans of the last look.
+    killed: HashSet<u32>,
+    /// Whether the last look found one that the look before had not.
+    growing: bool,
 }
 
 impl Thread {
@@ -191,7 +198,12 @@ impl Thread {
             entries.push(Entry::new(keeper.ended.as_fd(), true, false));
             entries.push(Entry::new(keeper.control.as_fd(), !keeper.silent, false));
         }
-        let timeout = if self.bereaved.is_empty() { None } else { Some(SWEEP) };
+        let timeout = match (self.bereaved.is_empty(), self.growing) {
+            (true, _) => None,
+            // Who was not there a moment ago is being forked now: every wait gives the storm time.
+            (false, true) => Some(Duration::ZERO),
+            (false, false) => Some(SWEEP),
+        };
         if poll::poll(&mut entries, timeout).is_err() {
             // Out of kernel memory, say: try again soon, but do not spin.
             thread::park_timeout(SWEEP);
@@ -235,12 +247,16 @@ impl Thread {
             return;
         }
         let keepers: HashSet<u32> = self.keepers.iter().map(|keeper| keeper.child.id()).collect();
+        let before = mem::take(&mut self.killed);
+        self.growing = false;
         self.clean = match tree::kill_round(&keepers) {
             Ok(orphans) if orphans.is_empty() => self.clean + 1,
             Ok(orphans) => {
-                for pid in orphans {
-                    let _ = process::reap(Some(pid), false);
+                for pid in &orphans {
+                    let _ = process::reap(Some(*pid), false);
                 }
+                self.growing = orphans.iter().any(|pid| !before.contains(pid));
+                self.killed = orphans.into_iter().collect();
                 0
             }
             // Out of descriptors, say: who could not look has not seen that nothing is there.

@@ -86,7 +86,11 @@ fn start_fault(error: StartError, name: &AgentId) -> Fault {
             Fault::field(422, "no_such_directory", "cwd", "the directory cannot be entered")
         }
         StartError::OutOfBounds(field) => out_of_bounds(field),
-        StartError::Failed(code) => Fault::new(500, code, "the agent could not be started"),
+        StartError::Failed(what) => Fault::new(
+            503,
+            "agent_not_started",
+            format!("the agent could not be started for want of: {what}"),
+        ),
     }
 }
 
@@ -132,7 +136,7 @@ pub(super) fn stop(app: &App, _: &Caller, request: &Request<'_>) -> Result {
         Err(StopError::NotFound) => Err(not_found()),
         Err(StopError::StillThere) => {
             let sentence = "something of the agent's tree is still there, and is still being killed";
-            Err(Fault::new(500, "still_there", sentence))
+            Err(Fault::new(503, "still_there", sentence))
         }
     }
 }

@@ -105,9 +105,11 @@ pub fn remove(home: &Home, name: &str) -> Result<(), FileError> {
 /// Removes what [`write_atomic`] left behind when it was killed. Only under the home's lock.
 pub(super) fn sweep(home: &Home) -> io::Result<()> {
     for entry in std::fs::read_dir(home.at("."))? {
-        let name = entry?.file_name();
+        let entry = entry?;
+        let name = entry.file_name();
         let bytes = name.as_encoded_bytes();
-        if bytes.starts_with(b".") && bytes.ends_with(TEMPORARY.as_bytes()) {
+        let ours = bytes.starts_with(b".") && bytes.ends_with(TEMPORARY.as_bytes());
+        if ours && entry.file_type()?.is_file() {
             std::fs::remove_file(home.at(&name))?;
         }
     }

@@ -53,7 +53,7 @@ fn a_start_that_is_refused_says_which_field_or_why() {
         (StartError::NoSuchCommand { reason: "No such file or directory".into() }, 422, "command_not_found"),
         (StartError::NoSuchDirectory, 422, "no_such_directory"),
         (StartError::OutOfBounds("env"), 400, "out_of_bounds"),
-        (StartError::Failed("no_pty"), 500, "no_pty"),
+        (StartError::Failed("no_pty"), 503, "agent_not_started"),
     ] {
         *instance.table.start_fails.lock().expect("no panic") = Some(error);
         let answer = instance.post("/api/v1/agents", OWNER, &good);

@@ -3,9 +3,19 @@
 //! Our own, because the usual one panics when stderr is a closed pipe or a full disk, and lets a
 //! newline or an escape in a message forge lines (docs/decisions/002-own-log-sink.md).
 
-use std::{io::Write, panic};
+use std::{
+    io::{self, Write},
+    os::fd::AsFd,
+    panic,
+    time::Duration,
+};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::sys::poll::{Entry, poll};
+
+/// Longest line, in bytes: what a pipe takes whole.
+const LONGEST: usize = 4_096;
 
 /// Writes `<level> <message>` lines.
 struct Sink;
@@ -33,12 +43,22 @@ impl Log for Sink {
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             let line = line(record.level(), &record.args().to_string());
-            // Whoever reads the log may be gone; that is never a reason to stop serving.
-            let _ = std::io::stderr().write_all(line.as_bytes());
+            say(&line, Duration::ZERO);
         }
     }
 
     fn flush(&self) {}
+}
+
+/// Writes one line to stderr, if it takes one within `wait`. Whoever reads it may be gone, or may
+/// have stopped reading: that is never a reason to stop serving.
+pub fn say(line: &str, wait: Duration) {
+    let mut stderr = io::stderr();
+    let ready = poll(&mut [Entry::new(stderr.as_fd(), false, true)], Some(wait));
+    // A pipe that is ready takes a whole line of this length (pipe(7), PIPE_BUF).
+    if ready.is_ok_and(|ready| ready > 0) {
+        let _ = stderr.write_all(line.as_bytes().get(..LONGEST).unwrap_or(line.as_bytes()));
+    }
 }
 
 /// One line, in which nothing but the final newline can end a line or move a cursor.
@@ -51,6 +71,9 @@ fn line(level: Level, message: &str) -> String {
             line.push(c);
         }
     }
+    while line.len() >= LONGEST {
+        line.pop();
+    }
     line.push('\n');
     line
 }
@@ -58,6 +81,12 @@ fn line(level: Level, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_no_longer_than_a_pipe_takes_whole() {
+        let text = line(Level::Info, &"é".repeat(LONGEST));
+        assert!(text.len() <= LONGEST && text.ends_with("é\n"), "{}", text.len());
+    }
 
     #[test]
     fn a_message_cannot_forge_a_line_or_move_the_cursor() {

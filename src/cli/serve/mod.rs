@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     os::{
         fd::OwnedFd,
@@ -52,6 +52,9 @@ const GATE_STOP: Duration = Duration::from_millis(1_000);
 
 /// How long the agents may take to end.
 const AGENTS_STOP: Duration = Duration::from_millis(crate::limits::STOP_MS);
+
+/// How long whoever started us may take to make room for the ready line.
+const READY_LINE: Duration = Duration::from_secs(1);
 
 /// The arguments of `serve`.
 #[derive(Debug, Default, Clone)]
@@ -171,8 +174,11 @@ impl Instance {
             Failure::new(Exit::CannotCreate, format!("the key file cannot be written: {error}"))
                 .next(format!("look at {}", home.path().display()))
         })?;
-        let gate = Gate::start(self.listener, Arc::clone(&self.app), gate::Settings::default())
-            .map_err(|error| broken("no thread can be started", &error))?;
+        let started = Gate::start(self.listener, Arc::clone(&self.app), gate::Settings::default());
+        let gate = started.map_err(|error| {
+            let _ = keyfile::remove(home, &self.id);
+            broken("no thread can be started", &error)
+        })?;
         self.app.show_counters(gate.counters());
         say_ready(self.from_host, self.address, &shown);
         let ending = watch.wait(signals);
@@ -270,7 +276,7 @@ fn say_ready(from_host: bool, address: SocketAddr, instance: &str) {
     let line = format!(
         "{prefix}-ESTART ws:{address} web:{address} version:{VERSION} buildtime:{built} instance:{instance}\n"
     );
-    let _ = io::stderr().write_all(line.as_bytes());
+    logger::say(&line, READY_LINE);
 }
 
 fn bad_setting(error: SettingError) -> Failure {
