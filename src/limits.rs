@@ -61,7 +61,7 @@ limits! {
     JSON_DEPTH: usize = 32, "count", "json_deeper_than_the_limit_is_refused";
     #[doc = "connections in all"]
     CONNECTIONS: usize = 512, "count", "the_oldest_waiting_connection_is_evicted_first";
-    #[doc = "connections kept for admitted callers"]
+    #[doc = "connections kept for admitted callers, agents and peers excepted"]
     CONNECTIONS_ADMITTED: usize = 64, "count", "strangers_cannot_take_the_places_of_admitted_callers";
     #[doc = "stack of a connection's thread"]
     THREAD_STACK: usize = 256 * 1024, "bytes", "threads_have_the_declared_stack";

@@ -73,7 +73,11 @@ impl Service for App {
             // The swarm surface will add its descriptor where `api` says so.
             Verdict::Public { api: _ } => (Destination::Health, 0, false),
             Verdict::Admitted(caller) => match self.route(&caller, surface, head) {
-                Ok(route) => (Destination::Route(route, caller), route.body_limit, true),
+                Ok(route) => {
+                    // An agent that opens connection after connection must not crowd its owner out.
+                    let kept = !Scope::of(caller.who()).is_limited();
+                    (Destination::Route(route, caller), route.body_limit, kept)
+                }
                 Err((response, code)) => {
                     if response.status() == 403 {
                         self.write_refusal(conn, head, 403, code);

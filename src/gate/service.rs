@@ -43,7 +43,8 @@ pub enum Decision<T> {
         ticket: T,
         /// bytes
         body_limit: usize,
-        /// whether a credential was checked; `false` for what anybody may ask (health, preflight).
+        /// whether a credential was checked that keeps the connection's place; `false` for what
+        /// anybody may ask (health, preflight), and for callers who must not crowd others out.
         /// An admitted connection counts against the places kept for admitted callers.
         admitted: bool,
     },

@@ -253,3 +253,21 @@ fn a_method_override_changes_nothing() {
         assert!(instance.table.record("coder").is_some());
     }
 }
+
+/// With all places kept for agents' connections, their next ones would close the owner's new ones.
+#[test]
+fn an_agents_or_a_peers_connections_have_no_places_kept() {
+    let instance = Instance::new().with_agent("first", &[]);
+    let keeps = |target: &str, credential: &str| {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:4000\r\n{credential}\r\n");
+        let head = Head::parse(head.as_bytes()).expect("a head");
+        match instance.app.decide(&mut instance.conn(), &head) {
+            Decision::Admit { admitted, .. } => admitted,
+            Decision::Refuse(response) => panic!("{target} {}", response.status()),
+        }
+    };
+    assert!(keeps("/api/v1/status", OWNER) && keeps("/api/v1/status", API));
+    assert!(!keeps("/api/v1/self/whoami", &token("first")));
+    assert!(!keeps("/agentmux/reactive/agent", PEER));
+    assert!(!keeps("/", OWNER), "health asks for no credential");
+}
