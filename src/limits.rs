@@ -73,6 +73,8 @@ limits! {
     PENALTY_PEERS: usize = 1_024, "count", "penalties_remember_a_bounded_number_of_peers";
     #[doc = "scans of the process table a second, for the token-less rule"]
     PEER_SCANS_PER_SECOND: u32 = 50, "per second", "peer_scans_are_bounded_per_second";
+    #[doc = "looks into agents' trees at once, for their tokens"]
+    TREE_LOOKS: usize = 32, "count", "looks_into_agents_trees_are_bounded_at_once";
     #[doc = "agents in all"]
     AGENTS: usize = 1_024, "count", "an_agent_over_the_limit_is_refused";
     #[doc = "output kept per agent"]

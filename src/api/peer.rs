@@ -11,7 +11,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::Peers;
+use super::{Peers, app::Places};
 use crate::{
     admit::{PeerAddr, PeerFacts, Standing, TreeFact},
     limits,
@@ -28,12 +28,14 @@ pub struct PeerProbe {
     /// the user whose processes may call without a token
     uid: u32,
     scans: Mutex<Scans>,
+    /// looks into agents' trees, for their tokens
+    looks: Places,
 }
 
 impl PeerProbe {
     /// For the instance with this pid, run by this user.
     pub fn new(instance: u32, uid: u32) -> Self {
-        Self { instance, uid, scans: Mutex::default() }
+        Self { instance, uid, scans: Mutex::default(), looks: Places::new(limits::TREE_LOOKS) }
     }
 }
 
@@ -58,7 +60,8 @@ impl Peers for PeerProbe {
     /// Takes at most half of the scans, so that agents' own calls cannot use them up.
     ///
     /// Whoever carried a token off must not get by with it by hiding: an end that nobody holds any
-    /// more is outside, and so is one that is not found near while no scan is left.
+    /// more is outside, and so is one that is not found near while no scan is left. As many looks
+    /// at once as there may be are an attack too, whose connections must not all be busy.
     fn tree(&self, at: &PeerAddr, keeper: u32, now: u64) -> TreeFact {
         let socket = match diag::tcp_peer(at.peer, at.local) {
             Ok(socket) if socket.inode == 0 => return TreeFact::Outside,
@@ -68,6 +71,7 @@ impl Peers for PeerProbe {
             }
             Ok(_) | Err(_) => return TreeFact::Unknown,
         };
+        let Some(_look) = self.looks.enter() else { return TreeFact::Outside };
         // What an agent's own client is, found without a walk over all processes.
         let near = below(keeper);
         if near.iter().any(|pid| proc::any_thread_holds(*pid, socket.inode) == Holds::Yes) {

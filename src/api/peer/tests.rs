@@ -428,6 +428,17 @@ fn an_agents_token_is_bound_to_its_tree_where_the_kernel_tells() {
 }
 
 #[test]
+fn looks_into_agents_trees_are_bounded_at_once() {
+    let scene = scene!(&[], "subreaper,talk", "the test binary");
+    let probe = PeerProbe::new(process::id(), uid());
+    let looks: Vec<_> = (0..limits::TREE_LOOKS).map_while(|_| probe.looks.enter()).collect();
+    assert_eq!(looks.len(), limits::TREE_LOOKS);
+    assert_eq!(probe.tree(&scene.at, scene.pid(), 0), TreeFact::Outside);
+    drop(looks);
+    eventually(|round| probe.tree(&scene.at, scene.pid(), round * 1_000), |fact| *fact == TreeFact::Inside);
+}
+
+#[test]
 fn peer_scans_are_bounded_per_second() {
     let most = limits::PEER_SCANS_PER_SECOND;
     let mut scans = Scans::default();
