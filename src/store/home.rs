@@ -101,6 +101,8 @@ impl Home {
 
     /// Opens an existing home, for a reader.
     pub fn open(path: &Path) -> Result<Self, HomeError> {
+        // a slash at the end would make the kernel follow a link there, whatever the flags say
+        let path = &path.components().collect::<PathBuf>();
         let io = |error: io::Error| match error.raw_os_error() {
             Some(libc::ENOENT) => HomeError::Missing(path.to_owned()),
             Some(libc::ELOOP) => HomeError::Symlink(path.to_owned()),

@@ -33,7 +33,9 @@ fn a_home_that_is_a_link_or_a_file_is_refused() {
     symlink(temp.path(), &link).expect("a link");
     let dangling = temp.around().join("dangling");
     symlink("/no/such/directory", &dangling).expect("a link");
-    for path in [&link, &dangling] {
+    let slash = temp.around().join("link/");
+    assert!(slash.as_os_str().as_encoded_bytes().ends_with(b"/"));
+    for path in [&link, &dangling, &slash] {
         for result in [Home::open(path), Home::create(path)] {
             assert!(matches!(result, Err(HomeError::Symlink(_))), "{result:?}");
         }
