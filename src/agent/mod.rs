@@ -24,6 +24,7 @@ mod tree;
 mod types;
 
 pub use handle::Agent;
+pub use redact::redacted;
 pub use registry::{Agents, Settings};
 pub use types::{
     BeyondEnd, Delivery, Exit, InputError, Output, Record, ResizeError, StartError, StartSpec, State,

@@ -22,6 +22,15 @@ pub(super) struct Redactor {
     digits: Vec<u8>,
 }
 
+/// A text with every agent token in it replaced.
+pub fn redacted(text: &str) -> String {
+    let (mut redactor, mut out) = (Redactor::default(), Vec::new());
+    redactor.push(text.as_bytes(), &mut out);
+    redactor.finish(&mut out);
+    // only whole runs of ASCII are replaced, so what was UTF-8 still is
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 impl Redactor {
     /// Passes `input` on to `out`.
     pub fn push(&mut self, input: &[u8], out: &mut Vec<u8>) {

@@ -11,7 +11,7 @@ use hmac_sha256::HMAC;
 use serde_json::{Value, json};
 
 use super::{rate::Window, sanitise};
-use crate::{limits, wire::secret::Secret};
+use crate::{agent, limits, wire::secret::Secret};
 
 /// One inject, whether it was typed or not.
 #[derive(Debug, Clone)]
@@ -127,13 +127,13 @@ impl Audit {
 
     /// Writes an inject down.
     pub fn record(&mut self, mut entry: Entry) {
-        cut(&mut entry.target_agent);
-        cut(&mut entry.request_id);
+        keepable(&mut entry.target_agent);
+        keepable(&mut entry.request_id);
         if let Some(source) = &mut entry.source_agent {
-            cut(source);
+            keepable(source);
         }
         if let Some(error) = &mut entry.error {
-            cut(error);
+            keepable(error);
         }
         push(&mut self.injects, entry);
     }
@@ -151,7 +151,7 @@ impl Audit {
 
     /// Writes a refusal down.
     pub fn record_refusal(&mut self, mut refused: Refused) {
-        cut(&mut refused.request);
+        keepable(&mut refused.request);
         refused.unwritten_before = std::mem::take(&mut self.unwritten);
         push(&mut self.refusals, refused);
     }
@@ -174,7 +174,9 @@ fn push<T>(ring: &mut VecDeque<T>, entry: T) {
     ring.push_back(entry);
 }
 
-fn cut(text: &mut String) {
+/// Makes a caller's text fit to be kept: no agent token is in it, and it is short.
+fn keepable(text: &mut String) {
+    *text = agent::redacted(text);
     sanitise::cut(text, limits::AUDIT_TEXT);
     text.shrink_to_fit();
 }
@@ -251,6 +253,26 @@ mod tests {
         for text in [&kept.source_agent, &kept.error].into_iter().flatten() {
             assert_eq!(text.len(), limits::AUDIT_TEXT);
         }
+    }
+
+    #[test]
+    fn no_agent_token_is_kept_in_the_audit() {
+        let token = format!("lga_{}", "0123456789abcdef".repeat(4));
+        let mut audit = audit();
+        let mut told = entry(&token);
+        told.source_agent = Some(format!("é {token}"));
+        told.target_agent = token.clone();
+        told.error = Some(format!("invalid agent ID: {}{token}", "x".repeat(limits::AUDIT_TEXT - 40)));
+        audit.record(told);
+        let mut refused = refused();
+        refused.request = format!("GET /api/v1/agents/{token}");
+        audit.record_refusal(refused);
+        let entries =
+            audit.newest(1).map(Entry::to_json).chain(audit.newest_refusals(1).map(Refused::to_json));
+        let shown: Vec<String> = entries.map(|entry| entry.to_string()).collect();
+        assert!(shown.iter().all(|text| !text.contains("lga_0")), "{shown:?}");
+        assert!(shown.iter().all(|text| text.contains("[agent token]")), "{shown:?}");
+        assert_eq!(audit.newest(1).next().and_then(|e| e.source_agent.as_deref()), Some("é [agent token]"));
     }
 
     #[test]
