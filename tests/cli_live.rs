@@ -210,6 +210,14 @@ fn attach_ends_with_the_agent_and_needs_a_terminal() {
     assert_eq!(user.end(), Some(0));
     assert!(user.echoes());
 
+    assert_eq!(ran(&mut instance.loopgate(&["run", "--name", "b", "--", "cat"])).0, Some(0));
+    let mut user = OnTerminal::start(&mut instance.loopgate(&["attach", "b"]), Size { rows: 24, cols: 80 });
+    user.until("attached to b");
+    until("raw mode", || (!user.echoes()).then_some(()));
+    assert_eq!(ran(&mut instance.loopgate(&["stop-agent", "b"])).0, Some(0));
+    user.until("b has ended: it was stopped");
+    assert_eq!(user.end(), Some(0));
+
     let (code, _, err) = ran(&mut instance.loopgate(&["attach", "a"]));
     assert!(code == Some(2) && err.contains("needs a terminal"), "{err}");
     let mut user =
@@ -235,6 +243,17 @@ fn a_signal_and_an_instance_that_ends_give_the_terminal_back_too() {
     until("raw mode", || (!user.echoes()).then_some(()));
     assert!(instance.terminate().success());
     assert!(user.end().is_some());
+    assert!(user.echoes());
+
+    let mut instance = Instance::start();
+    assert_eq!(ran(&mut instance.loopgate(&["run", "--name", "a", "--", "cat"])).0, Some(0));
+    let mut user = OnTerminal::start(&mut instance.loopgate(&["attach", "a"]), size);
+    user.until("attached to a");
+    until("raw mode", || (!user.echoes()).then_some(()));
+    instance.child.kill().expect("kill -9");
+    instance.child.wait().expect("reaped");
+    user.until("the instance has ended");
+    assert_eq!(user.end(), Some(69));
     assert!(user.echoes());
 }
 

@@ -28,7 +28,7 @@ use crate::{
         output::Output,
         parse::Arguments,
     },
-    client::{Answer, Client},
+    client::{Answer, Client, ClientError},
     sys::{
         poll::{Entry, Wake, poll},
         signal::{SIGHUP, SIGINT, SIGTERM, SIGWINCH, SignalFd},
@@ -89,8 +89,7 @@ pub fn attach(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
     match (result, ended) {
         (Err(failure), _) | (Ok(()), Some(Err(failure))) => Err(failure),
         (Ok(()), Some(Ok(()))) => {
-            let record = session.client.get(&session.path).map(|answer| answer.json()).unwrap_or_default();
-            output.say(&format!("{} has ended: {}", display::line(name), state(&record)));
+            output.say(&format!("{} has ended: {}", display::line(name), session.how_it_ended()));
             Ok(Exit::Ok.into())
         }
         (Ok(()), None) => {
@@ -126,6 +125,15 @@ impl Session {
         self.screen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// For an agent that has ended: its state. One that was stopped has none any more.
+    fn how_it_ended(&self) -> String {
+        match self.client.get(&self.path) {
+            Ok(answer) if answer.is_success() => state(&answer.json()),
+            Ok(_) => "it was stopped".to_owned(),
+            Err(error) => format!("how is not known: {error}"),
+        }
+    }
+
     /// The screen's thread: shows output until there is no more.
     fn show(&self) {
         let ended = self.show_all();
@@ -140,7 +148,7 @@ impl Session {
             if let Some(from) = from {
                 path.push_str(&format!("&from={from}"));
             }
-            let answer = self.client.get_waiting(&path, WAIT).map_err(|error| client_failure(&error))?;
+            let answer = self.client.get_waiting(&path, WAIT).map_err(|error| self.broken(error))?;
             if answer.status == 503 {
                 thread::park_timeout(LATER);
                 continue;
@@ -164,6 +172,21 @@ impl Session {
             }
             from = Some(next);
         }
+    }
+
+    /// An answer that broke off says less than asking again does: mostly, the instance has ended.
+    fn broken(&self, error: ClientError) -> Failure {
+        let asked_again = match &error {
+            ClientError::Broken(_) => self.client.get(&self.path).err(),
+            ClientError::NotRunning(_)
+            | ClientError::Unproven(_)
+            | ClientError::TimedOut(_)
+            | ClientError::TooLarge
+            | ClientError::Address
+            | ClientError::Credential
+            | ClientError::Request => None,
+        };
+        client_failure(&asked_again.unwrap_or(error))
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
