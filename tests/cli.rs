@@ -53,6 +53,16 @@ fn help_explains_every_command_and_usage_errors_exit_2() {
         assert_eq!((wrong.code, wrong.out.as_str()), (Some(2), ""), "{args:?}");
         assert!(wrong.err.starts_with("loopgate: ") && wrong.err.contains("next: "), "{}", wrong.err);
     }
+    for (verb, args) in [
+        ("run", &["run", "--name", "a", "--rows", "1", "sh"][..]),
+        ("run", &["run", "--", "sh"]),
+        ("inject", &["inject", "--submit", "never", "a", "text"]),
+        ("api", &["api", "GET", "no-slash"]),
+    ] {
+        let wrong = run(&home, args);
+        assert_eq!(wrong.code, Some(2), "{args:?}");
+        assert!(wrong.err.contains(&format!("next: `loopgate help {verb}`")), "{}", wrong.err);
+    }
     assert_eq!(run(&home, &["--version"]).out, run(&home, &["version"]).out);
     let version: Value = serde_json::from_str(&run(&home, &["version", "--json"]).out).expect("JSON");
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
@@ -80,6 +90,20 @@ fn what_the_instance_refuses_becomes_the_exit_code_that_says_what_to_do() {
         let ran = run(&instance.home, &["run", "--name", "a", "true"]);
         assert_eq!((ran.code, ran.out.as_str()), (Some(exit), ""), "{status} {}", ran.err);
         assert!(ran.err.contains(code) && !ran.err.contains('\u{1b}'), "{}", ran.err);
+        assert!(status == 500 || ran.err.contains("next: "), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_refusal_is_told_once_and_in_the_words_of_its_surface() {
+    let field = json!({ "error": "field 'name' must be a string", "code": "wrong_field", "field": "name" });
+    let swarm = json!({ "errors": { "detail": "Not Found" } });
+    let instance = stand_in(vec![(400, field), (404, swarm)]);
+    for said in
+        ["field 'name' must be a string [400 wrong_field]\n", "the instance refused: Not Found [404]\n"]
+    {
+        let ran = run(&instance.home, &["run", "--name", "a", "true"]);
+        assert!(ran.err.contains(said), "{}", ran.err);
     }
 }
 

@@ -43,14 +43,14 @@ pub enum PolicyError {
 }
 
 impl PolicyError {
-    /// What is wrong and what to do, in one sentence.
+    /// What is wrong and what to do, in one sentence behind the variable's name.
     pub fn sentence(self) -> &'static str {
         match self {
             PolicyError::OpenBindWithoutToken => {
-                "the address is not a loopback one: set GENSWARMS_API_TOKEN, or bind 127.0.0.1"
+                "is not a loopback address: set GENSWARMS_API_TOKEN, or bind 127.0.0.1"
             }
             PolicyError::AnyOriginWithoutToken => {
-                "GENSWARMS_CORS_ORIGINS=* lets every web page in: set GENSWARMS_API_TOKEN, or name the origins"
+                "is `*`, which lets every web page in: set GENSWARMS_API_TOKEN, or name the origins"
             }
         }
     }

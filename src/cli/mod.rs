@@ -25,7 +25,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     let mut output = Output::standard();
     let result = parse::parse(args).and_then(|(command, arguments)| {
         verbs::may_run(command)?;
-        (command.run)(&arguments, &mut output)
+        (command.run)(&arguments, &mut output).map_err(|failure| failure.of_command(command.name))
     });
     match result {
         Ok(exit) => exit,

@@ -61,6 +61,15 @@ impl Failure {
         self
     }
 
+    /// Of this command: a wrong command line without a next step is sent to the command's help.
+    #[must_use]
+    pub fn of_command(mut self, name: &str) -> Self {
+        if self.exit == Exit::Usage && self.next.is_none() {
+            self.next = Some(format!("`loopgate help {name}` says what it takes"));
+        }
+        self
+    }
+
     /// Nobody reads our stdout any more: nothing to say, and nobody to say it to.
     pub fn output_gone() -> Self {
         Self::new(Exit::Ok, "")

@@ -74,16 +74,21 @@ fn utf8<'a>(what: &str, value: &'a OsString) -> Result<&'a str, Failure> {
     value.to_str().ok_or_else(|| usage(format!("{what} must be UTF-8")))
 }
 
-/// A command line that is wrong.
+/// A command line that is wrong; where to read more is told by who knows the command.
 pub fn usage(what: String) -> Failure {
-    Failure::new(Exit::Usage, what).next("`loopgate help` lists the commands and what they take")
+    Failure::new(Exit::Usage, what)
+}
+
+/// The command line names no command.
+fn no_command(what: String) -> Failure {
+    usage(what).next("`loopgate help` lists the commands and what they take")
 }
 
 /// Finds the command and reads its arguments.
 pub fn parse(args: Vec<OsString>) -> Result<(&'static Command, Arguments), Failure> {
     let mut words = args.into_iter().peekable();
     let Some(first) = words.peek() else {
-        return Err(usage("no command was given".to_owned()));
+        return Err(no_command("no command was given".to_owned()));
     };
     let name = first.to_str().unwrap_or_default();
     let flag_name = name.split_once('=').map_or(name, |(name, _)| name);
@@ -101,7 +106,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(&'static Command, Arguments), Failu
         }
     };
     let Some(command) = table::find(name) else {
-        return Err(usage(format!("there is no command `{}`", display::line(name))));
+        return Err(no_command(format!("there is no command `{}`", display::line(name))));
     };
     arguments(command, words).map(|found| match found {
         Parsed::Arguments(arguments) => (command, arguments),
@@ -128,10 +133,7 @@ fn arguments(
     command: &'static Command,
     mut words: impl Iterator<Item = OsString>,
 ) -> Result<Parsed, Failure> {
-    let wrong = |what: String| {
-        Failure::new(Exit::Usage, format!("{}: {what}", command.name))
-            .next(format!("`loopgate help {}` says what it takes", command.name))
-    };
+    let wrong = |what: String| usage(format!("{}: {what}", command.name)).of_command(command.name);
     let takes_rest = command.operands.iter().any(|operand| operand.count == Count::Rest);
     let mut found = Arguments::default();
     let mut flags_ended = false;

@@ -225,7 +225,8 @@ fn owner_key(from_environment: Option<Secret>, from_descriptor: Option<File>) ->
     })?;
     match keys::fault(key.expose()) {
         None => Ok(key),
-        Some(fault) => Err(Failure::new(Exit::BadConfig, format!("the key from --key-fd {fault}"))),
+        Some(fault) => Err(Failure::new(Exit::BadConfig, format!("the key from --key-fd {fault}"))
+            .next("write the key's characters to the descriptor, or leave --key-fd out: then a key is made")),
     }
 }
 

@@ -176,7 +176,7 @@ impl Settings {
             .map_err(|error| SettingError::new(error.variable(), error.sentence()))?;
         let hosts = hosts(&env)?;
         let home = Home::locate(flags.wavedata.as_deref(), |name| env.plain.get(name).cloned())
-            .map_err(|error| SettingError::new("LOOPGATE_HOME", error.to_string()))?;
+            .map_err(|error| SettingError::new("LOOPGATE_HOME", format!("names no home: {error}")))?;
         Ok(Self { home, bind, hosts, cors, auth_key: auth, api_token, config_token })
     }
 }
@@ -261,7 +261,10 @@ mod tests {
         assert!(
             error(&[("GENSWARMS_HTTP_IP", "0.0.0.0"), ("GENSWARMS_API_TOKEN", "")]).contains("API_TOKEN")
         );
-        assert!(error(&[("GENSWARMS_CORS_ORIGINS", "*")]).contains("set GENSWARMS_API_TOKEN"));
+        assert_eq!(
+            error(&[("GENSWARMS_CORS_ORIGINS", "*")]),
+            "GENSWARMS_CORS_ORIGINS is `*`, which lets every web page in: set GENSWARMS_API_TOKEN, or name the origins"
+        );
     }
 
     /// Spec agentmux L.16, the part that still fails the start.

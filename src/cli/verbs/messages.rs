@@ -48,7 +48,9 @@ pub fn inject(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
 fn inject_failure(answer: &Value) -> Failure {
     let error = shown(answer.get("error"));
     let (exit, next) = match error.as_str() {
-        text if text.starts_with("agent not found") => (Exit::Negative, "`loopgate agents` lists the agents"),
+        text if text.starts_with("agent not found") => {
+            (Exit::Negative, "`loopgate agents` lists the agents; one that is done takes no more text")
+        }
         text if text.starts_with("invalid agent ID") => {
             (Exit::BadData, "a name has letters, digits, `_` and `-`, at most 64")
         }

@@ -124,7 +124,13 @@ fn keyfile_failure(path: &Path, error: &KeyFileError) -> Failure {
     }
     let exit = match error {
         KeyFileError::Malformed(_) => Exit::BadData,
-        _ => Exit::NotPermitted,
+        KeyFileError::Missing
+        | KeyFileError::File(_)
+        | KeyFileError::Dead(_)
+        | KeyFileError::ForeignProcess(_)
+        | KeyFileError::NoListener(_)
+        | KeyFileError::ForeignListener(_)
+        | KeyFileError::Unknown(_) => Exit::NotPermitted,
     };
     let file = path.join(keyfile::FILE);
     Failure::new(exit, format!("{}: {error}; the key was not used", file.display())).next(
@@ -164,10 +170,13 @@ pub fn expect_success(answer: Result<Answer, ClientError>) -> Result<Answer, Fai
 /// What a refusing answer means for the command: its sentence, an exit code, a next step.
 pub fn refusal(answer: &Answer) -> Failure {
     let body = answer.json();
-    let sentence = body.get("error").and_then(Value::as_str).unwrap_or("no reason was given");
+    let sentence = body.get("error").or(body.pointer("/errors/detail"));
+    let sentence = sentence.and_then(Value::as_str).unwrap_or("no reason was given");
     let code = body.get("code").and_then(Value::as_str).unwrap_or_default();
-    let field = body.get("field").and_then(Value::as_str).map_or_else(String::new, |f| format!(" ({f})"));
-    let what = format!("the instance refused: {sentence}{field} [{} {code}]", answer.status);
+    let field = body.get("field").and_then(Value::as_str).filter(|field| !sentence.contains(field));
+    let field = field.map_or_else(String::new, |field| format!(" ({field})"));
+    let number = answer.status;
+    let what = format!("the instance refused: {sentence}{field} [{}]", format!("{number} {code}").trim_end());
     let exit = match answer.status {
         400 | 413 | 415 | 422 => Exit::BadData,
         401 | 403 => Exit::NotPermitted,
@@ -186,6 +195,8 @@ pub fn refusal(answer: &Answer) -> Failure {
         ("agent_token_elsewhere", _) => {
             "use the token only in the processes of the agent that it was given to"
         }
+        (_, 400 | 413 | 415 | 422) => "correct it; `loopgate help` and the command's name say what it takes",
+        (_, 403 | 404 | 405) => "`loopgate exposure --routes` lists the routes and who may call them",
         (_, 401) => "the instance was started anew: its old keys and tokens no longer hold",
         (_, 429 | 503) => "try again in a moment",
         _ => return Failure::new(exit, what),
@@ -209,8 +220,10 @@ pub fn text_or_stdin(operand: Option<&str>) -> Result<String, Failure> {
                 let what = format!("the text on stdin is larger than {} bytes", limits::BODY_SMALL);
                 return Err(Failure::new(Exit::BadData, what).next("put it in a file and send its name"));
             }
-            String::from_utf8(bytes)
-                .map_err(|_| Failure::new(Exit::BadData, "the text on stdin is not UTF-8"))
+            String::from_utf8(bytes).map_err(|_| {
+                Failure::new(Exit::BadData, "the text on stdin is not UTF-8")
+                    .next("convert it with `iconv -t UTF-8`")
+            })
         }
     }
 }

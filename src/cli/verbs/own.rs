@@ -82,7 +82,10 @@ pub fn help(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
         None => help::overview(),
         Some(name) => match table::find(name).filter(|command| command.audience != Audience::Internal) {
             Some(command) => help::about(command),
-            None => return Err(usage(format!("there is no command `{}`", display::line(name)))),
+            None => {
+                let what = format!("there is no command `{}`", display::line(name));
+                return Err(usage(what).next("`loopgate help` lists the commands"));
+            }
         },
     };
     output.data(text.trim_end())?;
