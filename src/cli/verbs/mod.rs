@@ -196,7 +196,7 @@ pub fn refusal(answer: &Answer) -> Failure {
             "use the token only in the processes of the agent that it was given to"
         }
         (_, 400 | 413 | 415 | 422) => "correct it; `loopgate help` and the command's name say what it takes",
-        (_, 403 | 404 | 405) => "`loopgate exposure --routes` lists the routes and who may call them",
+        (_, 403..=405) => "`loopgate exposure --routes` lists the routes and who may call them",
         (_, 401) => "the instance was started anew: its old keys and tokens no longer hold",
         (_, 429 | 503) => "try again in a moment",
         _ => return Failure::new(exit, what),
