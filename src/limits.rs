@@ -111,6 +111,8 @@ limits! {
     MAIL_BYTES: usize = 256 * 1024 * 1024, "bytes", "undelivered_bytes_are_bounded";
     #[doc = "a message's id, where its sender gives one"]
     MESSAGE_ID: usize = 128, "bytes", "a_message_id_over_its_limit_is_refused";
+    #[doc = "messages remembered as typed, so that one that is sent again is typed once"]
+    TYPED_MESSAGES: usize = 1_000, "count", "the_newest_typed_messages_are_remembered";
     #[doc = "names in the directory of registered agents"]
     DIRECTORY: usize = 4_096, "count", "registrations_are_bounded";
     #[doc = "a registration's block and tab, each"]

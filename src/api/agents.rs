@@ -227,7 +227,16 @@ pub(super) fn deliver(app: &App, sender: Sender<'_>, to: &AgentId, fields: Field
         }
     };
     match app.bus.send(sender, Outgoing { to, text, id: &id }, &*app.fleet) {
-        Ok(outcome) => ok(&json!({ "id": id, "to": to.as_str(), "outcome": outcome.as_str() })),
+        Ok(sent) => {
+            let mut answer = json!({ "id": id, "to": to.as_str(), "outcome": sent.outcome.as_str() });
+            if let (true, Some(fields)) = (sent.truncated, answer.as_object_mut()) {
+                fields.insert("truncated".to_owned(), json!(true));
+            }
+            ok(&answer)
+        }
+        Err(SendError::Underway) => {
+            Err(Fault::new(409, "message_underway", "a message with this id is being typed right now"))
+        }
         Err(SendError::Full(full)) => {
             let (code, sentence) = full.answer();
             Err(Fault::new(429, code, sentence))

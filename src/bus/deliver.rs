@@ -10,6 +10,7 @@ use super::{
     mail::{Full, Message},
     rate::{Reached, Sender},
     sanitise,
+    typed::Seen,
 };
 use crate::{
     agent::{Delivery, Submit},
@@ -125,11 +126,22 @@ impl SendOutcome {
     }
 }
 
+/// What the sender of an accepted message is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// what became of it
+    pub outcome: SendOutcome,
+    /// whether the text was cut to be typed; one that waits never is
+    pub truncated: bool,
+}
+
 /// Why a message was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
     /// it would be typed, and a rate or the terminal forbids that now
     NotTyped(InjectError),
+    /// another request is typing the same message
+    Underway,
     /// it would wait, and there is no room
     Full(Full),
 }
@@ -209,11 +221,11 @@ impl Bus {
         sender: Sender<'_>,
         ask: Outgoing<'_>,
         terminals: &dyn Terminals,
-    ) -> Result<SendOutcome, SendError> {
+    ) -> Result<Sent, SendError> {
         let terminal =
             terminals.terminal(ask.to).filter(|t| t.accept_typed_from.iter().any(|who| who == sender.name()));
         if let Some(terminal) = terminal
-            && let Some(result) = self.type_message(sender, ask, &terminal.block_id, terminals)
+            && let Some(result) = self.type_once(sender, ask, &terminal.block_id, terminals)
         {
             return result;
         }
@@ -224,7 +236,28 @@ impl Bus {
             sent_at: self.clock.unix_ms(),
         };
         self.state().mail.put(ask.to, message).map_err(SendError::Full)?;
-        Ok(SendOutcome::Waiting)
+        Ok(Sent { outcome: SendOutcome::Waiting, truncated: false })
+    }
+
+    /// Types a message unless it was typed before, which is what its sender is told then.
+    fn type_once(
+        &self,
+        sender: Sender<'_>,
+        ask: Outgoing<'_>,
+        block_id: &str,
+        terminals: &dyn Terminals,
+    ) -> Option<Result<Sent, SendError>> {
+        let seen = self.state().typed.begin(sender.name(), &ask, self.clock.monotonic_ms());
+        match seen {
+            Seen::Typed(sent) => Some(Ok(sent)),
+            Seen::Underway => Some(Err(SendError::Underway)),
+            Seen::New => {
+                let result = self.type_message(sender, ask, block_id, terminals);
+                let sent = result.and_then(Result::ok);
+                self.state().typed.end(sender.name(), &ask, sent);
+                result
+            }
+        }
     }
 
     /// `None`: the terminal went away meanwhile, so the message waits like any other.
@@ -234,7 +267,7 @@ impl Bus {
         ask: Outgoing<'_>,
         block_id: &str,
         terminals: &dyn Terminals,
-    ) -> Option<Result<SendOutcome, SendError>> {
+    ) -> Option<Result<Sent, SendError>> {
         let (now, to) = (self.clock.monotonic_ms(), ask.to.as_str());
         let typed = sanitise::typed_from(sender.name(), ask.text);
         let taken = self.state().rates.take(sender, to, now);
@@ -261,7 +294,8 @@ impl Bus {
                 caller: sender.caller(),
             },
         );
-        Some(result.map_err(SendError::NotTyped))
+        let sent = result.map(|outcome| Sent { outcome, truncated: typed.truncated });
+        Some(sent.map_err(SendError::NotTyped))
     }
 
     /// Forgets a registration whose agent has ended: one that ended in the moment it was registered

@@ -16,10 +16,11 @@ pub mod directory;
 pub mod mail;
 pub mod rate;
 pub mod sanitise;
+mod typed;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use deliver::{Inject, InjectAnswer, InjectError, Outgoing, SendError, SendOutcome};
+pub use deliver::{Inject, InjectAnswer, InjectError, Outgoing, SendError, SendOutcome, Sent};
 
 use self::{audit::Audit, directory::Directory, mail::Mail, rate::Rates};
 use crate::{
@@ -61,6 +62,7 @@ pub struct State {
     /// what waits
     pub mail: Mail,
     rates: Rates,
+    typed: typed::TypedMessages,
     /// writes of the audit about injects that a rate refused
     rate_refusals: rate::Window,
 }
@@ -73,6 +75,7 @@ impl Bus {
             audit: Audit::new(audit_key),
             mail: Mail::default(),
             rates: Rates::default(),
+            typed: typed::TypedMessages::default(),
             rate_refusals: rate::Window::default(),
         };
         Self { clock, state: Mutex::new(state) }

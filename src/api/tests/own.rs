@@ -96,8 +96,7 @@ fn a_full_mailbox_is_429_and_says_so() {
 #[test]
 fn typed_messages_are_limited_and_audited_like_injects() {
     let instance = Instance::new().with_agent("first", &[]).with_agent("second", &["first"]);
-    let send =
-        || instance.post(SEND, &token("first"), &json!({"to": "second", "text": "the words", "id": "m"}));
+    let send = || instance.post(SEND, &token("first"), &json!({"to": "second", "text": "the words"}));
     for _ in 0..limits::INJECT_PER_SENDER {
         assert_eq!(send().status, 200);
     }
@@ -110,6 +109,37 @@ fn typed_messages_are_limited_and_audited_like_injects() {
     assert_eq!(audit.body[0]["error_message"], "rate limit exceeded");
     assert_eq!((&audit.body[1]["caller"], &audit.body[1]["success"]), (&json!("agent first"), &json!(true)));
     assert!(!audit.body.to_string().contains("words"));
+}
+
+#[test]
+fn a_message_that_is_sent_again_with_its_id_is_typed_once() {
+    let instance = Instance::new().with_agent("first", &[]).with_agent("second", &["first"]);
+    let send =
+        |id: &str| instance.post(SEND, &token("first"), &json!({"to": "second", "text": "x", "id": id}));
+    instance.table.with("second", |row| row.delivery = Delivery::Failed("failed to send input: queue full"));
+    assert_eq!(send("m").status, 503);
+    instance.table.with("second", |row| row.delivery = Delivery::Queued);
+    let before = instance.table.typed("second").len();
+    let answer = send("m").body;
+    assert_eq!(answer["outcome"], "queued");
+    for _ in 0..2 * limits::INJECT_PER_SENDER {
+        assert_eq!(send("m").body, answer);
+    }
+    assert_eq!(send("n").body["outcome"], "queued");
+    assert_eq!(instance.table.typed("second").len(), before + 2);
+}
+
+#[test]
+fn a_message_that_was_cut_to_be_typed_says_so_and_one_that_waits_is_whole() {
+    let instance = Instance::new().with_agent("first", &[]).with_agent("second", &["first"]);
+    for (text, to, cut) in [
+        ("x".repeat(limits::TYPED_TEXT + 1), "second", json!(true)),
+        ("x".to_owned(), "second", Value::Null),
+        ("x".repeat(limits::TYPED_TEXT + 1), "first", Value::Null),
+    ] {
+        let answer = instance.post(SEND, &token("first"), &json!({"to": to, "text": text}));
+        assert_eq!((answer.status, &answer.body["truncated"]), (200, &cut), "{to}");
+    }
 }
 
 #[test]

@@ -34,14 +34,19 @@ pub fn inject(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
     if !succeeded {
         return Err(inject_failure(&answer));
     }
-    if answer.get("truncated").and_then(Value::as_bool) == Some(true) {
-        output.say(&format!("the text was cut at {} bytes", limits::TYPED_TEXT));
-    }
+    say_if_cut(&answer, output);
     if !arguments.has("--json") {
         let outcome = answer.get("outcome").and_then(Value::as_str).unwrap_or("delivered");
         output.data(&format!("{} to {}", crate::cli::display::line(outcome), shown(Some(&target.into()))))?;
     }
     Ok(Exit::Ok.into())
+}
+
+/// Whoever sent a text is told that it was not typed whole.
+fn say_if_cut(answer: &Value, output: &mut Output) {
+    if answer.get("truncated").and_then(Value::as_bool) == Some(true) {
+        output.say(&format!("the text was cut at {} bytes", limits::TYPED_TEXT));
+    }
 }
 
 /// AgentMux answers 200 to an inject that failed, with a sentence that clients match on.
@@ -81,10 +86,8 @@ pub fn send(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
             client.post("/api/v1/self/send", &body)
         }
     };
-    let answer = match expect_success(answer) {
-        Ok(answer) => answer.json(),
-        Err(failure) => return Err(failure),
-    };
+    let answer = expect_success(answer)?.json();
+    say_if_cut(&answer, output);
     if arguments.has("--json") {
         output.json(&answer)?;
     } else {
