@@ -3,8 +3,8 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -103,18 +103,25 @@ impl App {
 }
 
 /// How often each code was the answer of a refusal. The codes are ours, so their number is bounded.
+/// Written only for a code's first time, so that a flood of refusals waits for nobody.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<BTreeMap<&'static str, u64>>);
+pub(super) struct Refusals(RwLock<BTreeMap<&'static str, AtomicU64>>);
 
 impl Refusals {
     pub(super) fn count(&self, code: &'static str) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(code).or_default();
-        *count = count.saturating_add(1);
+        if let Some(count) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(code) {
+            count.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut counts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        counts.entry(code).or_default().fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn to_json(&self) -> Value {
-        json!(*self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let counts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let counts: BTreeMap<_, _> =
+            counts.iter().map(|(code, count)| (*code, count.load(Ordering::Relaxed))).collect();
+        json!(counts)
     }
 }
 

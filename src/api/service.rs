@@ -169,7 +169,7 @@ impl App {
     /// Counts a refusal, and writes it down as often as that may be done.
     fn write_refusal(&self, conn: &Conn, head: &Head, status: u16, code: &'static str) {
         self.refusals.count(code);
-        if !self.bus.state().audit.may_write_refusal(self.clock.monotonic_ms()) {
+        if !self.bus.refusal_rate.take(self.clock.monotonic_ms()) {
             return;
         }
         let facts = self.facts(conn);
@@ -181,7 +181,7 @@ impl App {
             peer: conn.at.peer.to_string(),
             pid: facts.pid,
             uid: facts.uid,
-            unwritten_before: 0,
+            unwritten_before: self.bus.refusal_rate.take_unwritten(),
         });
     }
 

@@ -5,12 +5,15 @@
 //! E.7 used a fixed key). Refusals have a ring of their own and a rate, so that a flood of them can
 //! neither push the injects out nor cost more than it does.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use hmac_sha256::HMAC;
 use serde_json::{Value, json};
 
-use super::{rate::Window, sanitise};
+use super::sanitise;
 use crate::{agent, limits, wire::secret::Secret};
 
 /// One inject, whether it was typed or not.
@@ -103,20 +106,12 @@ pub struct Audit {
     key: Secret,
     injects: VecDeque<Entry>,
     refusals: VecDeque<Refused>,
-    refusal_rate: Window,
-    unwritten: u64,
 }
 
 impl Audit {
     /// An empty audit whose hashes are keyed with `key`.
     pub fn new(key: Secret) -> Self {
-        Self {
-            key,
-            injects: VecDeque::new(),
-            refusals: VecDeque::new(),
-            refusal_rate: Window::default(),
-            unwritten: 0,
-        }
+        Self { key, injects: VecDeque::new(), refusals: VecDeque::new() }
     }
 
     /// The keyed hash of a text.
@@ -138,21 +133,9 @@ impl Audit {
         push(&mut self.injects, entry);
     }
 
-    /// Whether a refusal may be written now. One that may not is counted, and the next one that is
-    /// written tells how many. Asked before the peer is looked up, because that costs.
-    #[must_use]
-    pub fn may_write_refusal(&mut self, now_monotonic: u64) -> bool {
-        let free = self.refusal_rate.take(limits::AUDIT_REFUSALS_PER_SECOND, now_monotonic);
-        if !free {
-            self.unwritten = self.unwritten.saturating_add(1);
-        }
-        free
-    }
-
     /// Writes a refusal down.
     pub fn record_refusal(&mut self, mut refused: Refused) {
         keepable(&mut refused.request);
-        refused.unwritten_before = std::mem::take(&mut self.unwritten);
         push(&mut self.refusals, refused);
     }
 
@@ -164,6 +147,38 @@ impl Audit {
     /// The newest refusals, newest first.
     pub fn newest_refusals(&self, limit: usize) -> impl Iterator<Item = &Refused> {
         self.refusals.iter().rev().take(limit)
+    }
+}
+
+/// How often refusals are written down. Without a lock, because anybody can cause refusals: threads
+/// that wait for each other are busy ones, and nobody could be evicted for a better caller.
+#[derive(Debug, Default)]
+pub struct RefusalRate {
+    /// a second of the monotonic clock, and in the low eight bits how many were written in it
+    written: AtomicU64,
+    unwritten: AtomicU64,
+}
+
+impl RefusalRate {
+    /// Whether a refusal may be written now. One that may not is counted. Asked before the peer is
+    /// looked up, because that costs.
+    #[must_use]
+    pub fn take(&self, now_monotonic: u64) -> bool {
+        let next = |written: u64| {
+            let second = (written >> 8).max(now_monotonic / 1_000);
+            let used = if written >> 8 == second { written & 0xff } else { 0 };
+            (used < u64::from(limits::AUDIT_REFUSALS_PER_SECOND)).then_some(second << 8 | (used + 1))
+        };
+        let free = self.written.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok();
+        if !free {
+            self.unwritten.fetch_add(1, Ordering::Relaxed);
+        }
+        free
+    }
+
+    /// How many were counted and not written, for the one that is written now.
+    pub fn take_unwritten(&self) -> u64 {
+        self.unwritten.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -277,26 +292,19 @@ mod tests {
 
     #[test]
     fn refusals_are_audited_at_a_bounded_rate() {
-        let mut audit = audit();
-        for _ in 0..1_000 {
-            if audit.may_write_refusal(0) {
-                audit.record_refusal(refused());
-            }
-        }
-        assert_eq!(audit.newest_refusals(usize::MAX).count(), limits::AUDIT_REFUSALS_PER_SECOND as usize);
-        assert!(audit.may_write_refusal(1_000));
-        audit.record_refusal(refused());
-        assert_eq!(audit.newest_refusals(1).next().map(|r| r.unwritten_before), Some(990));
+        let rate = RefusalRate::default();
+        let written = (0..1_000).filter(|now| rate.take(*now)).count();
+        assert_eq!(written, limits::AUDIT_REFUSALS_PER_SECOND as usize);
+        assert!(rate.take(1_000));
+        assert_eq!((rate.take_unwritten(), rate.take_unwritten()), (990, 0));
     }
 
     #[test]
     fn refusals_do_not_push_injects_out() {
         let mut audit = audit();
         audit.record(entry("kept"));
-        for n in 0..10_000 {
-            if audit.may_write_refusal(n * 200) {
-                audit.record_refusal(refused());
-            }
+        for _ in 0..10_000 {
+            audit.record_refusal(refused());
         }
         assert_eq!(audit.newest_refusals(usize::MAX).count(), limits::AUDIT_ENTRIES);
         assert_eq!(audit.newest(1).next().map(|e| e.request_id.as_str()), Some("kept"));

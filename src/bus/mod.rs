@@ -51,6 +51,8 @@ pub struct Terminal {
 pub struct Bus {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// asked before the lock is
+    pub refusal_rate: audit::RefusalRate,
 }
 
 /// All that the bus remembers.
@@ -78,7 +80,7 @@ impl Bus {
             typed: typed::TypedMessages::default(),
             rate_refusals: rate::Window::default(),
         };
-        Self { clock, state: Mutex::new(state) }
+        Self { clock, state: Mutex::new(state), refusal_rate: audit::RefusalRate::default() }
     }
 
     /// What the bus remembers, for as long as the guard lives.

@@ -87,3 +87,21 @@ fn exposure_shows_what_is_open_now() {
     assert_eq!(answer.status, 200);
     assert!(answer.body["rows"].is_array() && answer.body["differences"].is_number());
 }
+
+/// Threads that wait for a lock are busy: while all are, nobody's connection can be evicted for the
+/// owner's next one but that of the owner himself.
+#[test]
+fn a_flood_of_refusals_waits_for_no_lock() {
+    let instance = Instance::new();
+    for _ in 0..limits::AUDIT_REFUSALS_PER_SECOND {
+        assert_eq!(instance.get("/ws", "").status, 401);
+    }
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let held = instance.app.bus.state();
+        scope.spawn(|| tell.send(instance.get("/ws", "").status));
+        let said = told.recv_timeout(Duration::from_secs(20));
+        drop(held);
+        assert_eq!(said, Ok(401));
+    });
+}
