@@ -19,6 +19,7 @@ use crate::{
     },
     bus::audit::Refused,
     gate::{Decision, Reply, Response, Service},
+    limits,
     wire::{
         head::{Head, HeadError, Method},
         id::AgentId,
@@ -125,10 +126,22 @@ impl Service for App {
     }
 
     fn refused(&self, status: u16, ticket: Option<&Ticket>) -> Response {
+        let most = match ticket.map(|ticket| &ticket.to) {
+            Some(Destination::Route(route, _)) => route.body_limit,
+            Some(Destination::Preflight(_) | Destination::Health) => 0,
+            None => limits::BODY_LARGEST,
+        };
+        let too_large = format!("the body is larger than {most} bytes, the most that is taken here");
+        let busy = match ticket {
+            Some(_) => {
+                format!("bodies of {} bytes are held, the most at once; try again", limits::BODY_BUDGET)
+            }
+            None => format!("{} connections are open, the most at once; try again", limits::CONNECTIONS),
+        };
         let (code, sentence) = match status {
             408 => ("deadline", "the request did not arrive in time"),
-            413 => ("body_too_large", "the body is larger than this route takes"),
-            503 => ("busy", "as much is being done as may be; try again"),
+            413 => ("body_too_large", too_large.as_str()),
+            503 => ("busy", busy.as_str()),
             _ => ("internal", "something went wrong here"),
         };
         self.refusals.count(code);

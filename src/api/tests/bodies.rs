@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{api::table::ROUTES, limits};
+use crate::{api::table::ROUTES, limits, wire::head::HeadError};
 
 #[test]
 fn a_body_of_exactly_its_routes_limit_is_taken_and_one_byte_more_is_413() {
@@ -82,4 +82,17 @@ fn no_shape_of_json_makes_a_handler_panic() {
             }
         }
     }
+}
+
+#[test]
+fn at_a_limit_of_the_gate_the_answer_says_which_one() {
+    let instance = Instance::new();
+    let large = vec![b' '; limits::BODY_SMALL + 1];
+    let answer = instance.ask("POST", "/agentmux/reactive/inject", &format!("{OWNER}{JSON}"), &large);
+    assert_eq!((answer.status, answer.code()), (413, "body_too_large"));
+    assert!(answer.error().contains("65536 bytes"), "{}", answer.error());
+    let full = Answer::of(&instance.app.refused(503, None));
+    assert!(full.code() == "busy" && full.error().contains("512 connections"), "{}", full.error());
+    let (_, _, any) = HeadError::BodyTooLarge.answer();
+    assert!(any.contains(&limits::BODY_LARGEST.to_string()), "{any}");
 }

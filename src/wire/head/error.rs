@@ -28,7 +28,11 @@ impl HeadError {
     pub fn answer(self) -> (u16, &'static str, &'static str) {
         match self {
             HeadError::Malformed(what) => (400, "malformed_request", what),
-            HeadError::BodyTooLarge => (413, "body_too_large", "the body is larger than any route takes"),
+            HeadError::BodyTooLarge => (
+                413,
+                "body_too_large",
+                "the body is larger than 1048576 bytes, the most that any route takes",
+            ),
             HeadError::RequestLineTooLong => {
                 (414, "request_line_too_long", "the request line is longer than 4096 bytes")
             }
