@@ -77,7 +77,7 @@ fn by_hand_the_end_of_stdin_does_not_end_it() {
 }
 
 #[test]
-fn watch_stdin_ends_it_with_stdin() {
+fn case_l59_watch_stdin_ends_it_with_stdin() {
     let home = TempDir::new();
     let mut child = serve_command(home.path(), &[], &["--watch-stdin"])
         .stdin(Stdio::piped())
