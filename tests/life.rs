@@ -335,6 +335,19 @@ fn case_l60_only_the_declared_socket_listens() {
     assert_eq!(listening, [("tcp", wanted)]);
 }
 
+#[test]
+fn a_key_of_an_earlier_launch_is_refused() {
+    let mut earlier = Instance::start();
+    let key = earlier.key.clone();
+    assert!(earlier.terminate().success());
+    let next = Instance::start();
+    assert_ne!(key, next.key);
+    for (key, status) in [(&key, 401), (&next.key, 200)] {
+        let answer = next.call_as(&[("X-AuthKey", key)], "GET", "/agentmux/reactive/agents", &Value::Null);
+        assert_eq!(answer.status, status);
+    }
+}
+
 /// A leftover key file of a dead instance is no obstacle and no help.
 #[test]
 fn after_kill_9_the_next_instance_starts_and_clients_are_not_fooled() {

@@ -11,7 +11,7 @@ use crate::{
         display,
         outcome::{Exit, Failure},
         output::Output,
-        parse::Arguments,
+        parse::{Arguments, usage},
     },
     exposure::{self, Report},
     limits,
@@ -19,6 +19,9 @@ use crate::{
 
 /// `loopgate exposure`.
 pub fn exposure(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
+    if arguments.has("--routes") && arguments.has("--limits") {
+        return Err(usage("exposure: --routes and --limits are asked for one at a time".to_owned()));
+    }
     if arguments.has("--routes") {
         return show_routes(arguments.has("--json"), output);
     }
