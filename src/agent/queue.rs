@@ -2,7 +2,7 @@
 //! next moment`).
 //!
 //! One job is finished, its last CR included, before the next begins: two deliveries never
-//! interleave. Jobs and their bytes are bounded, and so is the time that a terminal may take for
+//! interleave, and keys go into no delivery. Jobs and their bytes are bounded, and so is the time that a terminal may take for
 //! one write: a program that reads nothing costs its own deliveries and nothing else.
 
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use crate::limits;
 
 /// When the delayed CRs follow, counted from the text (spec agentmux E.6).
 const DELAYED_CR_MS: [u64; 3] = [200, 400, 600];
-/// Keys that come in one after the other are one job up to this size.
+/// Keys that wait are one job of at most this many bytes.
 const KEYS: usize = 64 * 1024;
 
 /// The queue is full.
@@ -80,20 +80,15 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Queues raw keys.
+    /// Queues raw keys: behind the job that has begun, and before deliveries that have not, so that
+    /// nobody's messages keep the owner from the keyboard.
     pub fn push_keys(&mut self, keys: &[u8]) -> Result<(), Full> {
-        let begun = usize::from(self.current.is_some());
-        let waiting = self.jobs.len() > begun;
-        if let Some(Job::Keys(last)) = self.jobs.back_mut()
-            && waiting
-            && last.len() + keys.len() <= KEYS
-        {
-            last.extend_from_slice(keys);
-            return Ok(());
-        }
-        self.has_room()?;
-        if !keys.is_empty() {
-            self.jobs.push_back(Job::Keys(keys.to_vec()));
+        let next = usize::from(self.current.is_some());
+        match self.jobs.get_mut(next) {
+            Some(Job::Keys(waiting)) if waiting.len() + keys.len() > KEYS => return Err(Full),
+            Some(Job::Keys(waiting)) => waiting.extend_from_slice(keys),
+            Some(Job::Text { .. }) | None if keys.is_empty() => {}
+            Some(Job::Text { .. }) | None => self.jobs.insert(next, Job::Keys(keys.to_vec())),
         }
         Ok(())
     }
@@ -164,7 +159,8 @@ impl<T> Queue<T> {
     }
 
     fn has_room(&self) -> Result<(), Full> {
-        if self.jobs.len() < limits::TERMINAL_QUEUE { Ok(()) } else { Err(Full) }
+        let deliveries = self.jobs.iter().filter(|job| matches!(job, Job::Text { .. })).count();
+        if deliveries < limits::TERMINAL_QUEUE { Ok(()) } else { Err(Full) }
     }
 }
 

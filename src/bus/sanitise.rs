@@ -5,7 +5,7 @@
 //! but change what is read: bidi controls, zero-width ones, tag characters (spec agentmux K.4).
 //! CR and CRLF become LF, so that a text cannot press Enter. What the text says is not judged.
 
-use crate::limits;
+use crate::{agent, limits};
 
 /// Stands at the end of a text that was cut.
 pub const MARK: &str = "\n[Message truncated]";
@@ -19,12 +19,14 @@ pub struct Typed {
     pub truncated: bool,
 }
 
-/// Cleans a text and cuts it to [`limits::TYPED_TEXT`] bytes.
+/// Cleans a text and cuts it to [`limits::TYPED_TEXT`] bytes. An agent token in it is replaced: the
+/// program that reads the text would show it.
 ///
 /// One pass that never emits an ESC, so removing one sequence cannot put another together; and
 /// what it emits it would emit again, so cleaning twice changes nothing.
 pub fn typed(text: &str) -> Typed {
-    let mut clean = clean(text);
+    // After the cleaning, which could put a token together, and before the cut.
+    let mut clean = agent::redacted(&clean(text));
     let truncated = clean.len() > limits::TYPED_TEXT;
     if truncated {
         cut(&mut clean, limits::TYPED_TEXT - MARK.len());
@@ -133,7 +135,7 @@ pub fn fuzz(data: &[u8]) {
     assert_eq!(twice.text, once.text, "cleaning twice changes the text");
     assert!(!twice.truncated);
     let plain = |c: char| matches!(c, ' '..='~' | '\n' | '\t');
-    if text.len() <= limits::TYPED_TEXT && text.chars().all(plain) {
+    if text.len() <= limits::TYPED_TEXT && text.chars().all(plain) && !text.contains("lga_") {
         assert_eq!(once.text, text, "a plain text was changed");
     }
 }
@@ -184,6 +186,14 @@ mod tests {
         assert_eq!(hidden.text, "@a: hi\n@a: @owner: stop\n@a: \n@a: @b: x");
         let long = typed_from("a", &"\n".repeat(limits::TYPED_TEXT));
         assert!(long.truncated && long.text.len() <= limits::TYPED_TEXT && long.text.ends_with(MARK));
+    }
+
+    #[test]
+    fn an_agent_token_is_not_typed() {
+        let token = format!("lga_{}", "0123456789abcdef".repeat(4));
+        assert_eq!(cleaned(&format!("my token is {token}.")), "my token is [agent token].");
+        let hidden: String = token.chars().flat_map(|c| [c, '\u{200b}']).collect();
+        assert_eq!(cleaned(&hidden), "[agent token]");
     }
 
     #[test]

@@ -107,6 +107,9 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let descriptors =
         process::raise_descriptor_limit().map_err(|error| broken("limits cannot be read", &error))?;
     logger::start();
+    for name in &settings.unused {
+        log::warn!("{name} is set and has no effect: what it is for is not built yet");
+    }
     let instance = Instance::build(settings, owner_key, &home, descriptors, from_host)?;
     instance.serve(&home, args, &watch, &signals)
 }

@@ -30,6 +30,18 @@ const API_TOKEN: &str = "API token";
 const CONFIG_TOKEN: &str = "config token";
 const LLM_KEY: &str = "model key";
 
+/// Variables of the interface whose part of the program does not exist yet.
+const NOT_YET: [&str; 8] = [
+    "GENSWARMS_ALLOWED_ENDPOINTS",
+    "GENSWARMS_SWARM_CONFIG_DIR",
+    "LOOPGATE_REGISTRY",
+    "LOOPGATE_QUERY_KEYS",
+    "LOOPGATE_DOCKER",
+    "LOOPGATE_LLM_ENDPOINT",
+    "SUBZEROCLAW_ENDPOINT",
+    "LOOPGATE_LLM_API_KEY",
+];
+
 /// Why the environment cannot be followed. Exit code 78.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingError {
@@ -154,6 +166,8 @@ pub struct Settings {
     pub api_token: Option<Secret>,
     /// the config token
     pub config_token: Option<Secret>,
+    /// variables that are set and have no effect yet
+    pub unused: Vec<&'static str>,
 }
 
 impl Settings {
@@ -177,7 +191,10 @@ impl Settings {
         let hosts = hosts(&env)?;
         let home = Home::locate(flags.wavedata.as_deref(), |name| env.plain.get(name).cloned())
             .map_err(|error| SettingError::new("LOOPGATE_HOME", format!("names no home: {error}")))?;
-        Ok(Self { home, bind, hosts, cors, auth_key: auth, api_token, config_token })
+        let plain = |name: &str| env.plain.get(name).is_some_and(|value| !value.is_empty());
+        let secret = |name: &str| env.secrets.get(name).is_some_and(|value| !value.expose().is_empty());
+        let unused = NOT_YET.into_iter().filter(|name| plain(name) || secret(name)).collect();
+        Ok(Self { home, bind, hosts, cors, auth_key: auth, api_token, config_token, unused })
     }
 }
 
@@ -293,6 +310,14 @@ mod tests {
         assert_eq!(home(Environment::of(&pairs), &Flags::default()), Some("/a".into()));
         assert_eq!(home(Environment::of(&pairs[..1]), &Flags::default()), Some("/h/.loopgate".into()));
         assert!(home(Environment::of(&[]), &Flags::default()).is_none());
+    }
+
+    #[test]
+    fn what_is_set_and_has_no_effect_yet_is_told() {
+        let unused = |pairs: &[(&str, &str)]| read(pairs).map(|s| s.unused).unwrap_or_default();
+        assert_eq!(unused(&[("LOOPGATE_REGISTRY", "/r"), ("LOOPGATE_DOCKER", "")]), ["LOOPGATE_REGISTRY"]);
+        assert_eq!(unused(&[("LOOPGATE_LLM_API_KEY", "secret-key")]), ["LOOPGATE_LLM_API_KEY"]);
+        assert!(unused(&[("LOOPGATE_PORT", "1")]).is_empty());
     }
 
     #[test]
