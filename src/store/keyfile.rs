@@ -219,6 +219,8 @@ fn our_listener(at: SocketAddr) -> Result<u32, KeyFileError> {
     }
     match diag::tcp_listener(at) {
         Ok(Some(found)) if found.uid == process::uid() && found.inode != 0 => Ok(found.inode),
+        // Nobody has it in hand any more: its process is ending.
+        Ok(Some(found)) if found.inode == 0 => Err(KeyFileError::NoListener(at)),
         Ok(Some(_)) => Err(KeyFileError::ForeignListener(at)),
         Ok(None) => Err(KeyFileError::NoListener(at)),
         Err(_) => Err(KeyFileError::Unknown(at)),

@@ -43,6 +43,10 @@ const LEAVE: u8 = 0x1d;
 const WAIT: Duration = Duration::from_secs(20);
 /// How long to wait before asking again when the instance says "later".
 const LATER: Duration = Duration::from_millis(50);
+/// How often an instance whose answer broke off is asked whether it is still there.
+const ASKED_AGAIN: usize = 20;
+/// And how long that is apart.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How often keys are offered to a terminal that takes none, before they are dropped.
 const OFFERS: usize = 40;
 /// Bytes that are written to the terminal before it is asked again whether the user has left.
@@ -174,19 +178,28 @@ impl Session {
         }
     }
 
-    /// An answer that broke off says less than asking again does: mostly, the instance has ended.
+    /// An answer that broke off says less than asking again does: mostly, the instance has ended. Its
+    /// listener may be gone a moment after its connections, so one question is not enough.
     fn broken(&self, error: ClientError) -> Failure {
-        let asked_again = match &error {
-            ClientError::Broken(_) => self.client.get(&self.path).err(),
-            ClientError::NotRunning(_)
-            | ClientError::Unproven(_)
-            | ClientError::TimedOut(_)
-            | ClientError::TooLarge
-            | ClientError::Address
-            | ClientError::Credential
-            | ClientError::Request => None,
-        };
-        client_failure(&asked_again.unwrap_or(error))
+        let mut last = error;
+        for _ in 0..ASKED_AGAIN {
+            match &last {
+                ClientError::Broken(_) => {}
+                ClientError::NotRunning(_)
+                | ClientError::Unproven(_)
+                | ClientError::TimedOut(_)
+                | ClientError::TooLarge
+                | ClientError::Address
+                | ClientError::Credential
+                | ClientError::Request => break,
+            }
+            match self.client.get(&self.path) {
+                Ok(_) => break,
+                Err(error) => last = error,
+            }
+            thread::park_timeout(ASKED_AGAIN_AFTER);
+        }
+        client_failure(&last)
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
@@ -269,7 +282,7 @@ impl Session {
         let body = json!({ "data64": base64::encode(bytes) });
         for _ in 0..OFFERS {
             let answer = self.client.post(&format!("{}/input", self.path), &body);
-            let answer = answer.map_err(|error| client_failure(&error))?;
+            let answer = answer.map_err(|error| self.broken(error))?;
             match answer.status {
                 503 => thread::park_timeout(LATER),
                 // the agent has ended: the screen's thread says so when it has shown the rest
@@ -286,7 +299,7 @@ impl Session {
         let size = tty::size(io::stdout().as_fd()).map_err(terminal_failure)?;
         let body = json!({ "rows": size.rows, "cols": size.cols });
         let answer = self.client.post(&format!("{}/resize", self.path), &body);
-        let answer = answer.map_err(|error| client_failure(&error))?;
+        let answer = answer.map_err(|error| self.broken(error))?;
         match answer.status {
             // out of bounds (some terminals say 0): it keeps its own; ended: see `offer`
             400 | 409 => Ok(()),
