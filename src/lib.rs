@@ -34,3 +34,5 @@ pub mod store;
 pub mod sys;
 /// Pure parsers and types used on more than one side.
 pub mod wire;
+/// WebSocket connections.
+pub mod ws;

@@ -7,7 +7,7 @@ mod sources;
 
 /// Most crates that the program names itself.
 const DIRECT: usize = 10;
-/// Most crates in all, this one included, without TLS.
+/// Most crates in all beside this one, without TLS.
 const ALL: usize = 32;
 /// The same with TLS, once the feature exists.
 const ALL_WITH_TLS: usize = 46;
@@ -33,9 +33,9 @@ fn the_documented_dev_dependencies_are_the_real_ones() {
 fn the_tree_is_within_its_budget() {
     let direct = tree(&["-e", "normal,build", "--depth", "1"]).len() - 1;
     assert!(direct <= DIRECT, "{direct} direct crates");
-    let all = tree(&["-e", "normal,build", "--no-default-features"]).len();
+    let all = tree(&["-e", "normal,build", "--no-default-features"]).len() - 1;
     assert!(all <= ALL, "{all} crates");
-    let with_tls = tree(&["-e", "normal,build", "--all-features"]).len();
+    let with_tls = tree(&["-e", "normal,build", "--all-features"]).len() - 1;
     assert!(with_tls <= ALL_WITH_TLS, "{with_tls} crates with all features");
 }
 

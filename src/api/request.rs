@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     admit::Surface,
-    gate::{Reply, Response},
+    gate::{Peer, Reply, Response},
     wire::{
         head::{Head, Name},
         json, query,
@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub id: &'a str,
     /// the whole body
     pub body: &'a [u8],
+    /// who waits for the answer
+    pub peer: &'a Peer<'a>,
 }
 
 impl<'a> Request<'a> {

@@ -18,7 +18,7 @@ use crate::{
         admit,
     },
     bus::audit::Refused,
-    gate::{Decision, Reply, Response, Service},
+    gate::{Decision, Peer, Reply, Response, Service},
     limits,
     wire::{
         head::{Head, HeadError, Method},
@@ -92,7 +92,7 @@ impl Service for App {
         Decision::Admit { ticket: Ticket { cors, to }, body_limit, admitted }
     }
 
-    fn handle(&self, _: &mut Conn, ticket: &Ticket, head: &Head, body: &[u8]) -> Reply {
+    fn handle(&self, _: &mut Conn, ticket: &Ticket, head: &Head, body: &[u8], peer: &Peer<'_>) -> Reply {
         let reply = match &ticket.to {
             Destination::Preflight(preflight) => {
                 let response = preflight.pairs().fold(Response::empty(200), |response, (name, value)| {
@@ -102,7 +102,7 @@ impl Service for App {
             }
             Destination::Health => Reply::Response(health()),
             Destination::Route(route, caller) => {
-                let request = Request { head, id: route.id_in(head.path()), body };
+                let request = Request { head, id: route.id_in(head.path()), body, peer };
                 match route.handler {
                     None => Reply::Response(health()),
                     Some(handler) => handler(self, caller, &request)
@@ -112,6 +112,7 @@ impl Service for App {
         };
         match reply {
             Reply::Response(response) => Reply::Response(with_cors(response, &ticket.cors)),
+            Reply::Told(response, told) => Reply::Told(with_cors(response, &ticket.cors), told),
             Reply::Upgrade(mut upgrade) => {
                 upgrade.response = with_cors(upgrade.response, &ticket.cors);
                 Reply::Upgrade(upgrade)

@@ -14,14 +14,17 @@ use std::{
 };
 
 use super::{
-    Counters, Decision, Reply, Response, Service, Upgrade, Upgraded,
+    Counters, Decision, Peer, Reply, Response, Service, Upgrade, Upgraded,
     body::Body,
     encode::{self, Date, Manner},
     intake::Intake,
     server::Shared,
     slot::{Phase, Shut, Slot},
 };
-use crate::wire::head::{Head, HeadError, Method};
+use crate::{
+    sys::socket,
+    wire::head::{Head, HeadError, Method},
+};
 
 /// An answer's buffer above this many bytes is not kept between answers.
 const KEPT: usize = 4 * 1024;
@@ -137,13 +140,20 @@ impl<'a, S: Service> Connection<'a, S> {
             return self.refuse(503, Some(ticket), with_body);
         };
         let body = self.body(head, ticket)?;
-        let (memory, bytes) = (&mut self.memory, body.bytes());
-        let reply = guarded(&shared.counters, || shared.service.handle(memory, ticket, head, bytes));
+        let is_gone = || socket::peer_is_gone(&self.slot.stream);
+        let (memory, bytes, peer) = (&mut self.memory, body.bytes(), Peer::new(&is_gone));
+        let reply = guarded(&shared.counters, || shared.service.handle(memory, ticket, head, bytes, &peer));
         drop(body);
         drop(held);
         match reply {
             None => self.refuse(500, Some(ticket), with_body),
             Some(Reply::Response(response)) => self.answer(&response, with_body, head.wants_close()),
+            Some(Reply::Told(response, told)) => {
+                let answered = self.answer(&response, with_body, head.wants_close());
+                let taken = with_body && !matches!(answered, Err(End::Gone));
+                guarded(&shared.counters, || told(taken));
+                answered
+            }
             Some(Reply::Upgrade(upgrade)) => self.upgrade(upgrade, with_body),
         }
     }

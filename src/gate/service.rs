@@ -21,8 +21,16 @@ pub trait Service: Send + Sync + 'static {
     /// Decides from the head alone; the body has not been read. Must not block.
     fn decide(&self, conn: &mut Self::Conn, head: &Head) -> Decision<Self::Ticket>;
 
-    /// Answers an admitted request. May wait, with a deadline of its own.
-    fn handle(&self, conn: &mut Self::Conn, ticket: &Self::Ticket, head: &Head, body: &[u8]) -> Reply;
+    /// Answers an admitted request. May wait, with a deadline of its own, and asks `peer` meanwhile
+    /// whether anybody waits for the answer.
+    fn handle(
+        &self,
+        conn: &mut Self::Conn,
+        ticket: &Self::Ticket,
+        head: &Head,
+        body: &[u8],
+        peer: &Peer<'_>,
+    ) -> Reply;
 
     /// The answer to a head that could not be parsed; the gate closes after it.
     fn malformed(&self, error: HeadError) -> Response;
@@ -54,8 +62,28 @@ pub enum Decision<T> {
 pub enum Reply {
     /// One answer; the connection goes on where both sides want it to.
     Response(Response),
+    /// The same, and what is told whether the socket took all of the answer.
+    Told(Response, Told),
     /// Send the answer (101), then hand the connection over.
     Upgrade(Upgrade),
+}
+
+/// Called once, after an answer: `true` where the socket took all of it.
+pub type Told = Box<dyn FnOnce(bool) + Send>;
+
+/// Whoever waits for an answer.
+pub struct Peer<'a>(&'a dyn Fn() -> bool);
+
+impl<'a> Peer<'a> {
+    /// One of whom `is_gone` tells, without blocking, whether it will send nothing more.
+    pub fn new(is_gone: &'a dyn Fn() -> bool) -> Self {
+        Self(is_gone)
+    }
+
+    /// Whether it has closed, or at least its own side: then nobody waits any more.
+    pub fn is_gone(&self) -> bool {
+        (self.0)()
+    }
 }
 
 /// What takes a connection over after its 101.

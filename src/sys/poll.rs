@@ -23,6 +23,17 @@ impl<'fd> Entry<'fd> {
         Self { raw, fd: PhantomData }
     }
 
+    /// Waits only for the other side of a stream socket to end its sending.
+    pub fn hang_up(fd: BorrowedFd<'fd>) -> Self {
+        let raw = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+        Self { raw, fd: PhantomData }
+    }
+
+    /// The other side has ended its sending, or the connection is broken.
+    pub fn hung_up(&self) -> bool {
+        self.raw.revents & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0
+    }
+
     /// Reading will not block: bytes, the end or an error are there.
     pub fn readable(&self) -> bool {
         self.raw.revents & (libc::POLLIN | libc::POLLHUP | libc::POLLERR) != 0

@@ -3,16 +3,26 @@
 use std::{
     io,
     net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsFd,
     time::Duration,
 };
 
 use socket2::{Domain, SockRef, Socket, Type};
+
+use super::poll::{self, Entry};
 
 /// Makes the last close of `stream` throw away what the peer has not taken, instead of leaving it
 /// to the kernel for minutes.
 pub fn reset_on_close(stream: &TcpStream) {
     // Fails only on a socket that is gone, and then there is nothing to throw away.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+/// Whether the peer of `stream` has ended its sending, or is gone. Never blocks.
+pub fn peer_is_gone(stream: &TcpStream) -> bool {
+    let mut entries = [Entry::hang_up(stream.as_fd())];
+    let looked = poll::poll(&mut entries, Some(Duration::ZERO));
+    looked.is_ok() && entries.iter().any(Entry::hung_up)
 }
 
 /// Ends `listener`: a thread that waits in accept(2) returns with an error, and so does every later

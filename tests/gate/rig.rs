@@ -11,7 +11,7 @@ use std::{
 };
 
 use loopgate::{
-    gate::{Decision, Gate, Reply, Response, Service, Settings, Upgrade},
+    gate::{self, Decision, Gate, Reply, Response, Service, Settings, Upgrade},
     limits,
     wire::{
         clock::{Clock, ManualClock},
@@ -92,7 +92,7 @@ impl Service for Echo {
         }
     }
 
-    fn handle(&self, conn: &mut u32, ticket: &String, head: &Head, body: &[u8]) -> Reply {
+    fn handle(&self, conn: &mut u32, ticket: &String, head: &Head, body: &[u8], _: &gate::Peer<'_>) -> Reply {
         self.handled.lock().unwrap().push((ticket.clone(), body.to_vec()));
         Reply::Response(match head.path() {
             "/count" => Response::bytes(200, "text/plain", conn.to_string().into_bytes()),

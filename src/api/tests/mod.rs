@@ -26,7 +26,7 @@ use crate::{
     },
     bus::{Terminal, Terminals},
     exposure::Declared,
-    gate::{Decision, Reply, Response, Service},
+    gate::{Decision, Peer, Reply, Response, Service},
     wire::{clock::ManualClock, head::Head, id::AgentId, secret::Secret},
 };
 
@@ -122,8 +122,12 @@ impl Instance {
         if body.len() > body_limit {
             return Answer::of(&self.app.refused(413, Some(&ticket)));
         }
-        match self.app.handle(conn, &ticket, &head, body) {
+        match self.app.handle(conn, &ticket, &head, body, &Peer::new(&|| false)) {
             Reply::Response(response) => Answer::of(&response),
+            Reply::Told(response, told) => {
+                told(true);
+                Answer::of(&response)
+            }
             Reply::Upgrade(_) => panic!("no route upgrades"),
         }
     }
