@@ -102,7 +102,7 @@ impl Fault {
             Fault::Plain { status, code, sentence, field } => (status, code, sentence, field),
             Fault::Json(error) => {
                 let status = match (&error, surface) {
-                    (json::Error::Syntax { .. } | json::Error::TooDeep, _)
+                    (json::Error::Syntax { .. } | json::Error::TooDeep | json::Error::Duplicate, _)
                     | (_, Surface::Ours | Surface::Swarm) => 400,
                     (_, Surface::AgentMux) => 422,
                 };

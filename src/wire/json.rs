@@ -12,16 +12,18 @@ use crate::limits;
 /// Parses a body. Its depth is looked at first: the parser recurses, and its own bound of 128 levels
 /// is more than the stack of a connection's thread is sure to hold.
 pub fn parse(body: &[u8]) -> Result<Value, Error> {
-    if is_deep(body) {
-        return Err(Error::TooDeep);
-    }
-    serde_json::from_slice(body).map_err(|error| Error::Syntax { line: error.line(), column: error.column() })
+    let colons = scan(body)?;
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| Error::Syntax { line: error.line(), column: error.column() })?;
+    // The parser keeps the last of two fields of one name, where another reader keeps the first: a
+    // body that two programs read differently is refused. Each field has one colon.
+    if fields_in(&value) == colons { Ok(value) } else { Err(Error::Duplicate) }
 }
 
-/// Whether more than [`limits::JSON_DEPTH`] brackets are open at once, outside of strings. What is not
-/// JSON is counted somehow, and refused either way.
-fn is_deep(body: &[u8]) -> bool {
-    let (mut open, mut in_string, mut escaped) = (0_usize, false, false);
+/// How many colons stand outside of strings; an error where more than [`limits::JSON_DEPTH`]
+/// brackets are open at once. What is not JSON is counted somehow, and refused either way.
+fn scan(body: &[u8]) -> Result<usize, Error> {
+    let (mut open, mut in_string, mut escaped, mut colons) = (0_usize, false, false, 0_usize);
     for byte in body {
         match (in_string, byte) {
             (true, _) if escaped => escaped = false,
@@ -30,13 +32,23 @@ fn is_deep(body: &[u8]) -> bool {
             (false, b'"') => in_string = true,
             (false, b'[' | b'{') => open = open.saturating_add(1),
             (false, b']' | b'}') => open = open.saturating_sub(1),
+            (false, b':') => colons = colons.saturating_add(1),
             _ => {}
         }
         if open > limits::JSON_DEPTH {
-            return true;
+            return Err(Error::TooDeep);
         }
     }
-    false
+    Ok(colons)
+}
+
+/// The fields of all objects in `value`. As deep as the parser was.
+fn fields_in(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        Value::Array(items) => items.iter().map(fields_in).sum(),
+        Value::Object(map) => map.values().map(fields_in).sum::<usize>().saturating_add(map.len()),
+    }
 }
 
 /// What is wrong with a body. The text never repeats what was sent.
@@ -51,6 +63,8 @@ pub enum Error {
     },
     /// more than [`limits::JSON_DEPTH`] arrays and objects inside each other
     TooDeep,
+    /// JSON, in which an object has two fields of one name
+    Duplicate,
     /// JSON, but not an object
     NotAnObject,
     /// a required field is not there
@@ -71,7 +85,7 @@ impl Error {
     /// The field to blame, if it is one.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Error::Syntax { .. } | Error::TooDeep | Error::NotAnObject => None,
+            Error::Syntax { .. } | Error::TooDeep | Error::Duplicate | Error::NotAnObject => None,
             Error::Missing { field } | Error::Wrong { field, .. } => Some(field),
         }
     }
@@ -81,6 +95,7 @@ impl Error {
         match self {
             Error::Syntax { .. } => "bad_json",
             Error::TooDeep => "json_too_deep",
+            Error::Duplicate => "duplicate_field",
             Error::NotAnObject => "not_an_object",
             Error::Missing { .. } => "missing_field",
             Error::Wrong { .. } => "wrong_field",
@@ -106,6 +121,7 @@ impl fmt::Display for Error {
                     limits::JSON_DEPTH
                 )
             }
+            Error::Duplicate => f.write_str("the body has a field twice in one object"),
             Error::NotAnObject => f.write_str("the body must be a JSON object"),
             Error::Missing { field } => write!(f, "field '{field}' is missing"),
             Error::Wrong { field, must_be } => write!(f, "field '{field}' must be {must_be}"),
@@ -185,6 +201,16 @@ impl<'a> Fields<'a> {
         self.read(field, "an array of strings", |value| value.as_array()?.iter().map(Value::as_str).collect())
     }
 
+    /// An array of anything, absent or null.
+    pub fn optional_list(self, field: &'static str) -> Result<Option<&'a [Value]>, Error> {
+        self.read(field, "an array", |value| value.as_array().map(Vec::as_slice))
+    }
+
+    /// An object, absent or null.
+    pub fn optional_fields(self, field: &'static str) -> Result<Option<Self>, Error> {
+        self.read(field, "an object", |value| value.as_object().map(Self))
+    }
+
     /// An object whose values are strings, absent or null.
     pub fn optional_text_map(self, field: &'static str) -> Result<Option<Vec<(&'a str, &'a str)>>, Error> {
         self.read(field, "an object of strings", |value| {
@@ -247,6 +273,22 @@ mod tests {
         assert_eq!(message(Fields::of(&json!([]))), "the body must be a JSON object");
         assert_eq!(message(parse(b"{\n bad")), "the body is not JSON: line 2, column 2");
         assert_eq!(message(parse(b"")), "the body is not JSON: line 1, column 0");
+    }
+
+    #[test]
+    fn a_field_that_stands_twice_is_refused_however_it_is_spelt() {
+        for body in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"{"x":[{"a":{"b":1},"c":0,"a":2}]}"#,
+            r#"{"":"","":""}"#,
+            r#"[{"to":"x","text":":","to":"y"}]"#,
+        ] {
+            assert_eq!(parse(body.as_bytes()), Err(Error::Duplicate), "{body}");
+        }
+        for body in [r#"{"a":{"a":{"a":":"}},"b":[{"a":1},{"a":1}],"\":\\":1,":":2}"#, r#"":::""#, "[]"] {
+            assert!(parse(body.as_bytes()).is_ok(), "{body}");
+        }
     }
 
     #[test]
