@@ -85,6 +85,10 @@ limits! {
     OUTPUT_WAIT_MS: u64 = 25_000, "ms", "an_output_wait_over_the_limit_is_cut_to_it";
     #[doc = "requests that may wait for output at once"]
     OUTPUT_WAITERS: usize = 128, "count", "output_waiters_are_bounded";
+    #[doc = "answers of /agentmux/file at once, each until it is taken"]
+    FILE_READS: usize = 16, "count", "answers_of_files_are_bounded_at_once";
+    #[doc = "an agent's command in the list of agents"]
+    LISTED_COMMAND: usize = 4 * 1024, "bytes", "a_long_command_is_cut_in_the_list_and_whole_in_its_record";
     #[doc = "jobs queued for one terminal"]
     TERMINAL_QUEUE: usize = 32, "count", "a_full_terminal_queue_refuses";
     #[doc = "time for a terminal to take one write"]

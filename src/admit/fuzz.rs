@@ -77,6 +77,7 @@ fn judge(
         |name: &str| pairs.iter().filter(|(found, _)| *found == name).map(|(_, v)| *v).collect::<Vec<_>>();
 
     let swarm = (path.starts_with("/api/") || path.starts_with("/swarm/"))
+        && path != "/api/post-chat-message"
         && !["/api/v1/", "/api/bus/", "/api/lan-instances"].iter().any(|prefix| path.starts_with(prefix));
     let ours = path.starts_with("/api/v1/");
     let origin_fits = match origins.as_slice() {

@@ -20,7 +20,7 @@ impl Surface {
             ("/api/", Surface::Swarm),
             ("/swarm/", Surface::Swarm),
         ];
-        if path.starts_with("/api/lan-instances") {
+        if path.starts_with("/api/lan-instances") || path == "/api/post-chat-message" {
             return Surface::AgentMux;
         }
         TABLE
@@ -43,6 +43,8 @@ mod tests {
             ("/wave/reactive/agents", Surface::AgentMux),
             ("/api/bus/send", Surface::AgentMux),
             ("/api/lan-instances", Surface::AgentMux),
+            ("/api/post-chat-message", Surface::AgentMux),
+            ("/api/post-chat-messages", Surface::Swarm),
             ("/%61pi/swarms", Surface::AgentMux),
             ("/API/swarms", Surface::AgentMux),
             ("/api/v1/agents", Surface::Ours),

@@ -115,8 +115,35 @@ fn out_of_bounds(field: &'static str) -> Fault {
 
 /// `GET /api/v1/agents`.
 pub(super) fn list(app: &App, _: &Caller, _: &Request<'_>) -> Result {
-    let list: Vec<Value> = app.fleet.records().iter().map(|record| app.record_json(record)).collect();
+    let list: Vec<Value> = app
+        .fleet
+        .records()
+        .iter()
+        .map(|record| {
+            let mut row = app.record_json(record);
+            if let (Some(short), Some(row)) = (shortened(&record.command), row.as_object_mut()) {
+                row.insert("command".to_owned(), json!(short));
+                row.insert("command_truncated".to_owned(), json!(true));
+            }
+            row
+        })
+        .collect();
     ok(&json!({ "agents": list }))
+}
+
+/// The beginning of a command that is longer than a row of the list may show.
+fn shortened(command: &[String]) -> Option<Vec<&str>> {
+    let mut left = limits::LISTED_COMMAND;
+    let mut words = Vec::new();
+    for word in command {
+        let cut = word.floor_char_boundary(left);
+        words.push(word.get(..cut).unwrap_or_default());
+        if cut < word.len() {
+            return Some(words);
+        }
+        left = left.saturating_sub(cut);
+    }
+    None
 }
 
 /// `GET /api/v1/agents/:id`.
@@ -152,10 +179,8 @@ pub(super) fn output(app: &App, _: &Caller, request: &Request<'_>) -> Result {
         && !nothing.done
         && wait > 0
     {
-        let _place = app.waiters.enter().ok_or_else(|| {
-            let sentence = format!("{} requests wait for output already", limits::OUTPUT_WAITERS);
-            Fault::new(503, "too_many_waiters", sentence)
-        })?;
+        let _place =
+            app.waiters.enter().ok_or_else(|| too_many("requests that wait", limits::OUTPUT_WAITERS))?;
         result = read(Duration::from_millis(wait)).ok_or_else(not_found)?;
     }
     let piece = result.map_err(|beyond| {
@@ -259,6 +284,15 @@ fn queue_full(reason: &str) -> Fault {
 
 fn done() -> Fault {
     Fault::new(409, "agent_done", "the agent has ended")
+}
+
+/// `most` of these are there at once already.
+pub(super) fn too_many(what: &str, most: usize) -> Fault {
+    Fault::new(
+        503,
+        "too_many_waiters",
+        format!("there are {most} {what} already, the most at once; try again"),
+    )
 }
 
 /// No agent of that name.

@@ -60,6 +60,7 @@ pub struct App {
     pub(super) penalties: Penalties,
     pub(super) refusals: Refusals,
     pub(super) waiters: Places,
+    pub(super) file_reads: Places,
     pub(super) gate_counters: OnceLock<Arc<Counters>>,
     /// monotonic ms
     pub(super) started: u64,
@@ -86,6 +87,7 @@ impl App {
             penalties: Penalties::new(),
             refusals: Refusals::default(),
             waiters: Places::new(limits::OUTPUT_WAITERS),
+            file_reads: Places::new(limits::FILE_READS),
             gate_counters: OnceLock::new(),
             started,
         })
@@ -128,28 +130,28 @@ impl Refusals {
 /// A number of places, taken and given back.
 #[derive(Debug)]
 pub(super) struct Places {
-    free: AtomicUsize,
+    free: Arc<AtomicUsize>,
 }
 
 impl Places {
     pub(super) fn new(places: usize) -> Self {
-        Self { free: AtomicUsize::new(places) }
+        Self { free: Arc::new(AtomicUsize::new(places)) }
     }
 
     /// A place until it is dropped.
-    pub(super) fn enter(&self) -> Option<Place<'_>> {
+    pub(super) fn enter(&self) -> Option<Place> {
         self.free
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1))
             .ok()
-            .map(|_| Place(self))
+            .map(|_| Place(Arc::clone(&self.free)))
     }
 }
 
 /// One taken place.
-pub(super) struct Place<'a>(&'a Places);
+pub(super) struct Place(Arc<AtomicUsize>);
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.free.fetch_add(1, Ordering::AcqRel);
+        self.0.fetch_add(1, Ordering::AcqRel);
     }
 }

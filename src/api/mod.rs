@@ -13,11 +13,13 @@
 mod agentmux;
 mod agents;
 mod app;
+mod file;
 mod fleet;
 mod own;
 mod peer;
 mod request;
 mod service;
+mod service_rpc;
 mod status;
 pub mod table;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Admission, the routes page, `loopgate exposure --routes` and the test that walks all routes
 //! read this one table. A path that is not in it does not exist.
 
-use super::{App, agentmux, agents, own, request::Request, request::Result, status};
+use super::{App, agentmux, agents, file, own, request::Request, request::Result, service_rpc, status};
 use crate::{
     admit::{Caller, Surface, Who},
     limits::{BODY_LARGEST, BODY_SMALL},
@@ -72,7 +72,7 @@ pub type Handler = fn(&App, &Caller, &Request<'_>) -> Result;
 pub struct Route {
     /// a GET row answers HEAD too
     pub method: Method,
-    /// as sent; `:id` stands for one segment that is not empty
+    /// as sent; `:id` stands for one segment that is not empty, `*path` at the end for all that follows
     pub path: &'static str,
     /// another name of the same path
     pub alias: Option<&'static str>,
@@ -117,6 +117,30 @@ pub static ROUTES: &[Route] = &[
         agentmux::unregister,
     )
     .doc("forget an agent"),
+    mux(Method::Post, ["/agentmux/service", "/wave/service"], OWNER, service_rpc::service)
+        .doc("the service calls of a terminal: state of a block, input into it"),
+    mux(Method::Get, ["/agentmux/file", "/wave/file"], OWNER, file::file)
+        .doc("the output of a block; ?zoneid=<block>&name=term&offset="),
+    mux(Method::Get, ["/agentmux/stream-file", "/wave/stream-file"], OWNER, file::not_implemented)
+        .doc(NOT_HERE),
+    mux(
+        Method::Get,
+        ["/agentmux/stream-file/*path", "/wave/stream-file/*path"],
+        OWNER,
+        file::not_implemented,
+    )
+    .doc(NOT_HERE),
+    mux(
+        Method::Get,
+        ["/agentmux/stream-local-file", "/wave/stream-local-file"],
+        OWNER,
+        file::not_implemented,
+    )
+    .doc(NOT_HERE),
+    Route { alias: None, ..mux(Method::Get, [POST_CHAT, POST_CHAT], OWNER, file::not_implemented) }
+        .doc(NOT_HERE),
+    Route { alias: None, ..mux(Method::Post, [POST_CHAT, POST_CHAT], OWNER, file::not_implemented) }
+        .doc(NOT_HERE),
     ours(Method::Get, "/api/v1/agents", agents::list).doc("all agents that this instance runs"),
     // A command and its environment may have 128 KiB, and JSON may escape every byte.
     Route { body_limit: BODY_LARGEST, ..ours(Method::Post, "/api/v1/agents", agents::start) }
@@ -136,6 +160,8 @@ pub static ROUTES: &[Route] = &[
     ours(Method::Get, "/api/v1/exposure", status::exposure).doc("what is open: declared against observed"),
 ];
 
+const NOT_HERE: &str = "a route of AgentMux that is not built: 501";
+const POST_CHAT: &str = "/api/post-chat-message";
 const OWNER: &[Scope] = &[Scope::Owner];
 const WITH_PEERS: &[Scope] = &[Scope::Owner, Scope::Peer];
 
@@ -170,15 +196,20 @@ impl Route {
 
     /// Whether `path` is this route's, and what stands for `:id`.
     fn matches<'p>(&self, path: &'p str) -> Option<Option<&'p str>> {
-        if self.alias == Some(path) {
-            return Some(None);
-        }
-        let Some((before, after)) = self.path.split_once(":id") else {
-            return (self.path == path).then_some(None);
-        };
-        let id = path.strip_prefix(before)?.strip_suffix(after)?;
-        (!id.is_empty() && !id.contains('/')).then_some(Some(id))
+        fit(self.path, path).or_else(|| fit(self.alias?, path))
     }
+}
+
+/// Whether `path` is of this shape, and what stands for `:id` in it.
+fn fit<'p>(shape: &str, path: &'p str) -> Option<Option<&'p str>> {
+    if let Some(before) = shape.strip_suffix("*path") {
+        return path.strip_prefix(before).filter(|rest| !rest.is_empty()).map(|_| None);
+    }
+    let Some((before, after)) = shape.split_once(":id") else {
+        return (shape == path).then_some(None);
+    };
+    let id = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!id.is_empty() && !id.contains('/')).then_some(Some(id))
 }
 
 /// Where a request goes.
@@ -238,6 +269,9 @@ mod tests {
         assert_eq!(get("/api/v1/agents/a1"), Some(("/api/v1/agents/:id", Some("a1"))));
         assert_eq!(get("/api/v1/agents/a1/output"), Some(("/api/v1/agents/:id/output", Some("a1"))));
         assert_eq!(get("/wave/reactive/agents"), Some(("/agentmux/reactive/agents", None)));
+        for path in ["/agentmux/stream-file/a", "/wave/stream-file/a/b", "/wave/stream-file//"] {
+            assert_eq!(get(path), Some(("/agentmux/stream-file/*path", None)));
+        }
         assert_eq!(path_of(Method::Head, "/api/v1/status"), Some(("/api/v1/status", None)));
         for unknown in [
             "/api/v1/agents/",
@@ -248,6 +282,8 @@ mod tests {
             "/agentmux/reactive/agents/",
             "//",
             "/agentmux/reactive/%61gents",
+            "/agentmux/stream-file/",
+            "/agentmux/stream-filex",
         ] {
             assert_eq!(get(unknown), None, "{unknown}");
         }
@@ -258,7 +294,7 @@ mod tests {
         for (index, route) in ROUTES.iter().enumerate() {
             for other in ROUTES.iter().skip(index + 1) {
                 let same = route.method == other.method;
-                let example = route.path.replace(":id", "x");
+                let example = route.path.replace(":id", "x").replace("*path", "x/y");
                 assert!(!(same && other.matches(&example).is_some()), "{} and {}", route.path, other.path);
             }
         }

@@ -24,6 +24,20 @@ fn a_started_agent_is_201_with_its_record_and_can_be_injected_by_name() {
 }
 
 #[test]
+fn a_long_command_is_cut_in_the_list_and_whole_in_its_record() {
+    let instance = Instance::new();
+    let long = json!(["sh", "-c", "é".repeat(limits::LISTED_COMMAND), "more"]);
+    let body = json!({"name": "coder", "command": long, "cwd": "/tmp"});
+    assert_eq!(instance.post("/api/v1/agents", OWNER, &body).status, 201);
+    let row = &instance.get("/api/v1/agents", OWNER).body["agents"][0];
+    let left = limits::LISTED_COMMAND - "sh-c".len();
+    assert_eq!(row["command"], json!(["sh", "-c", "é".repeat(left / 2)]));
+    assert_eq!(row["command_truncated"], json!(true));
+    let whole = instance.get("/api/v1/agents/coder", OWNER).body;
+    assert_eq!((&whole["command"], whole.get("command_truncated")), (&long, None));
+}
+
+#[test]
 fn a_start_that_is_refused_says_which_field_or_why() {
     let instance = Instance::new();
     let good = json!({"name": "a", "command": ["sh"], "cwd": "/"});

@@ -3,8 +3,10 @@
 
 mod agents;
 mod bodies;
+mod file;
 mod own;
 mod reactive;
+mod service_rpc;
 mod status;
 mod walk;
 
@@ -290,6 +292,10 @@ impl Fleet for Table {
         self.with(name, |row| row.record.clone())
     }
 
+    fn agent_of_block(&self, block_id: &str) -> Option<AgentId> {
+        self.records().into_iter().find(|record| record.block_id == block_id).map(|record| record.name)
+    }
+
     fn records(&self) -> Vec<Record> {
         self.rows.lock().expect("no panic").values().map(|row| row.record.clone()).collect()
     }
@@ -315,16 +321,18 @@ impl Fleet for Table {
     ) -> Option<Result<Output, BeyondEnd>> {
         self.with(name, |row| {
             row.waits.push(wait);
-            let end = u64::try_from(row.output.len()).expect("short");
-            let from = from.unwrap_or(0);
-            if from > end {
+            let start = row.record.output_start;
+            let end = start + u64::try_from(row.output.len()).expect("short");
+            let wanted = from.unwrap_or(start);
+            if wanted > end {
                 return Err(BeyondEnd { end });
             }
-            let rest = &row.output[usize::try_from(from).expect("short")..];
+            let (from, gap) = (wanted.max(start), wanted < start);
+            let rest = &row.output[usize::try_from(from - start).expect("short")..];
             let bytes = rest[..rest.len().min(most)].to_vec();
             let next = from + u64::try_from(bytes.len()).expect("short");
             let done = row.record.state == State::Done && next == end;
-            Ok(Output { from, next, bytes, gap: false, done })
+            Ok(Output { from, next, bytes, gap, done })
         })
     }
 
