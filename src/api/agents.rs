@@ -136,7 +136,7 @@ fn shortened(command: &[String]) -> Option<Vec<&str>> {
     let mut left = limits::LISTED_COMMAND;
     let mut words = Vec::new();
     for word in command {
-        let cut = word.floor_char_boundary(left);
+        let cut = (0..=left.min(word.len())).rev().find(|at| word.is_char_boundary(*at)).unwrap_or_default();
         words.push(word.get(..cut).unwrap_or_default());
         if cut < word.len() {
             return Some(words);
