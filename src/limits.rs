@@ -127,6 +127,14 @@ limits! {
     AUDIT_TEXT: usize = 256, "bytes", "an_audit_entrys_texts_are_bounded";
     #[doc = "refusals written to the audit a second"]
     AUDIT_REFUSALS_PER_SECOND: u32 = 10, "per second", "refusals_are_audited_at_a_bounded_rate";
+    #[doc = "audit entries of one agent in a day"]
+    AUDIT_AGENT_A_DAY: usize = 2 * 1024 * 1024, "bytes", "an_agent_fills_no_more_of_the_audit_than_its_share";
+    #[doc = "audit entries of all agents and peers in a day"]
+    AUDIT_AGENTS_A_DAY: usize = 12 * 1024 * 1024, "bytes", "all_agents_together_fill_no_more_of_the_audit_than_theirs";
+    #[doc = "audit entries of refused requests in a day"]
+    AUDIT_REFUSALS_A_DAY: usize = 4 * 1024 * 1024, "bytes", "those_who_are_turned_away_fill_no_more_of_the_audit_than_their_share";
+    #[doc = "callers whose share of the audit is remembered"]
+    AUDIT_SHARES: usize = 4_096, "count", "shares_are_remembered_for_a_bounded_number_of_callers";
     #[doc = "fewest rows of a screen"]
     ROWS_MIN: u16 = 2, "count", "a_screen_out_of_bounds_is_refused";
     #[doc = "most rows of a screen"]

@@ -14,7 +14,6 @@ use crate::{
     agent::Submit,
     bus::{
         Inject,
-        audit::Entry,
         directory::{RegisterError, Registration},
         rate::Sender,
     },
@@ -97,9 +96,7 @@ pub(super) fn agents(app: &App, _: &Caller, _: &Request<'_>) -> Result {
 pub(super) fn audit(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let limit = request.whole_param("limit")?.unwrap_or(100);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    // Copied under the lock, made JSON outside of it: nobody's inject waits for that.
-    let entries: Vec<Entry> = app.bus.state().audit.newest(limit).cloned().collect();
-    ok(&Value::Array(entries.iter().map(Entry::to_json).collect()))
+    ok(&Value::Array(app.bus.audit.newest_injects(limit)))
 }
 
 /// `POST reactive/register`.

@@ -14,6 +14,7 @@ use crate::{
     agent::{Exit, InputError, Record, ResizeError, StartError, StartSpec, State, StopError, Submit},
     bus::{
         InjectError, Outgoing, SendError,
+        audit::{self, AgentHappened},
         rate::{Reached, Sender},
     },
     gate::{Reply, Response},
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// `POST /api/v1/agents`: 201 and the record.
-pub(super) fn start(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+pub(super) fn start(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let body = request.json()?;
     let fields = Fields::of(&body)?;
     let spec = spec(fields)?;
@@ -32,6 +33,7 @@ pub(super) fn start(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     }
     let record = app.fleet.start(spec).map_err(|error| start_fault(error, &name))?;
     app.registered(&record);
+    app.note_agent(AgentHappened::Started, &record, caller);
     Ok(Reply::Response(Response::json(201, &app.record_json(&record))))
 }
 
@@ -153,11 +155,12 @@ pub(super) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Result {
 }
 
 /// `DELETE /api/v1/agents/:id`: when it answers 200, nothing of the agent's tree is left.
-pub(super) fn stop(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+pub(super) fn stop(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let name = AgentId::parse(request.id).map_err(|_| not_found())?;
     match app.fleet.stop(&name) {
         Ok(record) => {
             app.bus.state().directory.unregister_block(&record.block_id);
+            app.note_agent(AgentHappened::Stopped, &record, caller);
             ok(&json!({ "stopped": true, "agent": app.record_json(&record) }))
         }
         Err(StopError::NotFound) => Err(not_found()),
@@ -312,6 +315,17 @@ impl App {
         if self.fleet.record(record.name.as_str()).is_none_or(ended) {
             self.bus.state().directory.unregister_block(&record.block_id);
         }
+    }
+
+    /// Writes down that an agent was started or stopped.
+    fn note_agent(&self, happened: AgentHappened, record: &Record, by: &Caller) {
+        let by = match by.who() {
+            Who::Api => "api".to_owned(),
+            Who::Agent(name) => format!("agent {name}"),
+            Who::Owner | Who::Peer | Who::Config | Who::Loopback => "owner".to_owned(),
+        };
+        let (name, block_id) = (record.name.as_str().to_owned(), record.block_id.clone());
+        self.bus.audit.agent(audit::Agent { happened, name, block_id, by: Some(by) });
     }
 
     /// An agent's record, as answers show it.

@@ -13,12 +13,15 @@ use serde_json::{Value, json};
 use super::{fleet::Fleet, request::Fault};
 use crate::{
     admit::{PeerAddr, PeerFacts, Penalties, Policy, TreeFact},
-    bus::Bus,
+    bus::{
+        Bus,
+        audit::{self, AgentHappened, Audit},
+    },
     exposure::Declared,
     gate::Counters,
     limits,
     sys::random,
-    wire::{clock::Clock, secret::Secret},
+    wire::clock::Clock,
 };
 
 /// What the kernel says of the process at the other end of a connection.
@@ -44,8 +47,8 @@ pub struct AppParts {
     pub instance: String,
     /// what is open, keepers excepted
     pub declared: Declared,
-    /// key of the audit's hashes: random, of this launch
-    pub audit_key: Secret,
+    /// what was typed and sent, and who was refused
+    pub audit: Arc<Audit>,
 }
 
 /// The program behind the gate.
@@ -69,11 +72,16 @@ pub struct App {
 impl App {
     /// Puts the parts together; from here on an agent that ends is forgotten by the directory.
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { policy, fleet, peers, clock, instance, declared, audit_key } = parts;
-        let bus = Arc::new(Bus::new(Arc::clone(&clock), audit_key));
-        let directory = Arc::clone(&bus);
+        let AppParts { policy, fleet, peers, clock, instance, declared, audit } = parts;
+        let bus = Arc::new(Bus::new(Arc::clone(&clock), audit));
+        let ended = Arc::clone(&bus);
         fleet.on_exit(Box::new(move |block_id| {
-            directory.state().directory.unregister_block(block_id);
+            let name = ended.state().directory.holder(block_id).cloned();
+            ended.state().directory.unregister_block(block_id);
+            // its block tells whom it was even where it had unregistered itself
+            let name = name.map(|name| name.as_str().to_owned()).unwrap_or_default();
+            let (happened, block_id) = (AgentHappened::Ended, block_id.to_owned());
+            ended.audit.agent(audit::Agent { happened, name, block_id, by: None });
         }));
         let started = clock.monotonic_ms();
         Arc::new(Self {

@@ -183,11 +183,12 @@ impl App {
     /// Counts a refusal, and writes it down as often as that may be done.
     fn write_refusal(&self, conn: &Conn, head: &Head, status: u16, code: &'static str) {
         self.refusals.count(code);
-        if !self.bus.refusal_rate.take(self.clock.monotonic_ms()) {
+        let audit = &self.bus.audit;
+        if !audit.refusal_rate.take(self.clock.monotonic_ms()) {
             return;
         }
         let facts = self.facts(conn);
-        self.bus.state().audit.record_refusal(Refused {
+        audit.refused(Refused {
             timestamp: self.clock.unix_ms(),
             status,
             code,
@@ -195,7 +196,7 @@ impl App {
             peer: conn.at.peer.to_string(),
             pid: facts.pid,
             uid: facts.uid,
-            unwritten_before: self.bus.refusal_rate.take_unwritten(),
+            unwritten_before: audit.refusal_rate.take_unwritten(),
         });
     }
 

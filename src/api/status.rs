@@ -11,7 +11,6 @@ use super::{
 use crate::{
     admit::Caller,
     agent::State,
-    bus::audit::{Entry, Refused},
     exposure::{self, Keeper},
 };
 
@@ -68,12 +67,7 @@ pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
 pub(super) fn audit(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let limit = request.whole_param("limit")?.unwrap_or(100);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (entries, refusals): (Vec<Entry>, Vec<Refused>) = {
-        let state = app.bus.state();
-        let audit = &state.audit;
-        (audit.newest(limit).cloned().collect(), audit.newest_refusals(limit).cloned().collect())
-    };
-    let entries: Vec<Value> = entries.iter().map(Entry::to_json).collect();
-    let refusals: Vec<Value> = refusals.iter().map(Refused::to_json).collect();
+    let audit = &app.bus.audit;
+    let (entries, refusals) = (audit.newest_injects(limit), audit.newest_refusals(limit));
     ok(&json!({ "entries": entries, "refusals": refusals }))
 }

@@ -1,152 +1,131 @@
-//! What was typed where, by whom, and who was turned away: the newest entries, in memory.
+//! What was typed and sent where, by whom, who was turned away, and which agents ran.
 //!
 //! A text is never kept, only its length and a keyed hash: the key is random and lives as long as
 //! the process, so equal texts can be matched within one run and guessed in none (spec agentmux
-//! E.7 used a fixed key). Refusals have a ring of their own and a rate, so that a flood of them can
-//! neither push the injects out nor cost more than it does.
+//! E.7 used a fixed key). Callers never wait for a disk here: an entry is put into memory, and what
+//! one class of callers may fill is bounded ([`share`]), so that a flood of them pushes nothing out.
+
+mod entry;
+mod share;
 
 use std::{
     collections::VecDeque,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use hmac_sha256::HMAC;
 use serde_json::{Value, json};
 
-use super::sanitise;
-use crate::{agent, limits, wire::secret::Secret};
+pub use entry::{Agent, AgentHappened, Entry, Happened, Inject, Message, Refused};
 
-/// One inject, whether it was typed or not.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// unix ms
-    pub timestamp: u64,
-    /// as the sender gave it
-    pub source_agent: Option<String>,
-    /// as the sender gave it
-    pub target_agent: String,
-    /// empty where none was found
-    pub block_id: String,
-    /// 16 hex digits
-    pub message_hash: String,
-    /// bytes after the sanitiser
-    pub message_length: usize,
-    /// what the sender was told went wrong; `None`: typed or queued
-    pub error: Option<String>,
-    /// given or made
-    pub request_id: String,
-    /// who the caller was admitted as
-    pub caller: String,
-}
+use self::share::{Payer, Shares};
+use super::rate::Window;
+use crate::{
+    limits,
+    wire::{clock::Clock, secret::Secret},
+};
 
-impl Entry {
-    /// As AgentMux prints it, and `caller`.
-    pub fn to_json(&self) -> Value {
-        let mut value = json!({
-            "timestamp": self.timestamp,
-            "target_agent": self.target_agent,
-            "block_id": self.block_id,
-            "message_hash": self.message_hash,
-            "message_length": self.message_length,
-            "success": self.error.is_none(),
-            "request_id": self.request_id,
-            "caller": self.caller,
-        });
-        if let Some(map) = value.as_object_mut() {
-            let optional = [("source_agent", &self.source_agent), ("error_message", &self.error)];
-            for (name, text) in optional {
-                if let Some(text) = text {
-                    map.insert(name.to_owned(), json!(text));
-                }
-            }
-        }
-        value
-    }
-}
-
-/// One request that was turned away.
-#[derive(Debug, Clone)]
-pub struct Refused {
-    /// unix ms
-    pub timestamp: u64,
-    /// HTTP status
-    pub status: u16,
-    /// stable code
-    pub code: &'static str,
-    /// method and path, never the query
-    pub request: String,
-    /// address and port
-    pub peer: String,
-    /// process, where the kernel told
-    pub pid: Option<u32>,
-    /// user, where the kernel told
-    pub uid: Option<u32>,
-    /// refusals before this one that were counted and not written
-    pub unwritten_before: u64,
-}
-
-impl Refused {
-    /// As JSON.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "timestamp": self.timestamp,
-            "status": self.status,
-            "code": self.code,
-            "request": self.request,
-            "peer": self.peer,
-            "pid": self.pid,
-            "uid": self.uid,
-            "unwritten_before": self.unwritten_before,
-        })
-    }
-}
-
-/// The newest entries.
+/// The audit of one instance. Shared by all; what it locks it locks for moments.
 pub struct Audit {
-    key: Secret,
-    injects: VecDeque<Entry>,
-    refusals: VecDeque<Refused>,
+    text_key: Secret,
+    clock: Arc<dyn Clock>,
+    /// asked before the lock is
+    pub refusal_rate: RefusalRate,
+    memory: Mutex<Memory>,
+}
+
+/// What is held in memory.
+#[derive(Default)]
+struct Memory {
+    /// the newest injects, as JSON
+    injects: VecDeque<Arc<str>>,
+    /// the newest refusals, as JSON
+    refusals: VecDeque<Arc<str>>,
+    shares: Shares,
+    /// entries about injects that a rate refused
+    rate_refusals: Window,
 }
 
 impl Audit {
-    /// An empty audit whose hashes are keyed with `key`.
-    pub fn new(key: Secret) -> Self {
-        Self { key, injects: VecDeque::new(), refusals: VecDeque::new() }
+    /// An audit in memory alone, whose hashes are keyed with `text_key`: random, of this launch.
+    pub fn in_memory(text_key: Secret, clock: Arc<dyn Clock>) -> Self {
+        Self { text_key, clock, refusal_rate: RefusalRate::default(), memory: Mutex::default() }
     }
 
     /// The keyed hash of a text.
     pub fn hash(&self, text: &str) -> String {
-        let mac = HMAC::mac(text.as_bytes(), self.key.expose());
+        let mac = HMAC::mac(text.as_bytes(), self.text_key.expose());
         mac.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Writes an inject down.
-    pub fn record(&mut self, mut entry: Entry) {
-        keepable(&mut entry.target_agent);
-        keepable(&mut entry.request_id);
-        if let Some(source) = &mut entry.source_agent {
-            keepable(source);
+    /// Writes an inject down, typed or not, with the hash of its `text`. What a rate refused
+    /// (`rate_limited`) is written at a bounded rate itself, or one sender could push everything
+    /// else out.
+    pub fn inject(&self, inject: Inject, text: &str, rate_limited: bool) {
+        let now = self.clock.monotonic_ms();
+        if rate_limited && !self.memory().rate_refusals.take(limits::AUDIT_REFUSALS_PER_SECOND, now) {
+            return;
         }
-        if let Some(error) = &mut entry.error {
-            keepable(error);
-        }
-        push(&mut self.injects, entry);
+        let hash = self.hash(text);
+        let caller = inject.caller.clone();
+        self.write(&Entry::Inject(inject), Payer::of(&caller), Some(&hash));
     }
 
-    /// Writes a refusal down.
-    pub fn record_refusal(&mut self, mut refused: Refused) {
-        keepable(&mut refused.request);
-        push(&mut self.refusals, refused);
+    /// Writes down what became of a message, with the hash of its `text`.
+    pub fn message(&self, message: Message, text: &str) {
+        let hash = self.hash(text);
+        let caller = message.caller.clone();
+        self.write(&Entry::Message(message), Payer::of(&caller), Some(&hash));
     }
 
-    /// The newest injects, newest first.
-    pub fn newest(&self, limit: usize) -> impl Iterator<Item = &Entry> {
-        self.injects.iter().rev().take(limit)
+    /// Writes down that an agent was started or ended.
+    pub fn agent(&self, agent: Agent) {
+        self.write(&Entry::Agent(agent), Payer::Free, None);
+    }
+
+    /// Writes a refusal down; [`Audit::refusal_rate`] was asked before.
+    pub fn refused(&self, refused: Refused) {
+        self.write(&Entry::Refused(refused), Payer::Refused, None);
+    }
+
+    /// The newest injects, newest first, as AgentMux shows them.
+    pub fn newest_injects(&self, limit: usize) -> Vec<Value> {
+        // Copied under the lock, parsed outside of it: nobody's inject waits for that.
+        let newest: Vec<_> = self.memory().injects.iter().rev().take(limit).cloned().collect();
+        newest.iter().map(|json| shown(json)).collect()
     }
 
     /// The newest refusals, newest first.
-    pub fn newest_refusals(&self, limit: usize) -> impl Iterator<Item = &Refused> {
-        self.refusals.iter().rev().take(limit)
+    pub fn newest_refusals(&self, limit: usize) -> Vec<Value> {
+        let newest: Vec<_> = self.memory().refusals.iter().rev().take(limit).cloned().collect();
+        newest.iter().map(|json| shown(json)).collect()
+    }
+
+    fn write(&self, entry: &Entry, payer: Payer<'_>, hash: Option<&str>) {
+        let mut value = entry.to_json(self.clock.unix_ms(), hash);
+        let length = value.to_string().len();
+        let mut memory = self.memory();
+        let Some(left_out) = memory.shares.take(payer, length, self.clock.monotonic_ms()) else { return };
+        if left_out > 0
+            && let Some(fields) = value.as_object_mut()
+        {
+            let before = fields.get("unwritten_before").and_then(Value::as_u64).unwrap_or(0);
+            fields.insert("unwritten_before".to_owned(), json!(before.saturating_add(left_out)));
+        }
+        let json: Arc<str> = value.to_string().into();
+        match entry {
+            Entry::Inject(_) => push(&mut memory.injects, json),
+            Entry::Refused(_) => push(&mut memory.refusals, json),
+            Entry::Message(_) | Entry::Agent(_) => {}
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // A panic of another thread leaves counters at worst one too low; nothing is half written.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -182,131 +161,22 @@ impl RefusalRate {
     }
 }
 
-fn push<T>(ring: &mut VecDeque<T>, entry: T) {
+fn push(ring: &mut VecDeque<Arc<str>>, json: Arc<str>) {
     while ring.len() >= limits::AUDIT_ENTRIES {
         ring.pop_front();
     }
-    ring.push_back(entry);
+    ring.push_back(json);
 }
 
-/// Makes a caller's text fit to be kept: no agent token is in it, and it is short.
-fn keepable(text: &mut String) {
-    *text = agent::redacted(text);
-    sanitise::cut(text, limits::AUDIT_TEXT);
-    text.shrink_to_fit();
+/// An entry as a ring's reader is shown it: all of its kind there, so that the kind is not told.
+fn shown(json: &str) -> Value {
+    let mut value = serde_json::from_str(json).unwrap_or(Value::Null);
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("kind");
+    }
+    value
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn audit() -> Audit {
-        Audit::new(Secret::new(vec![7; 32]))
-    }
-
-    fn entry(request_id: &str) -> Entry {
-        Entry {
-            timestamp: 1,
-            source_agent: None,
-            target_agent: "a".to_owned(),
-            block_id: String::new(),
-            message_hash: String::new(),
-            message_length: 0,
-            error: None,
-            request_id: request_id.to_owned(),
-            caller: "owner".to_owned(),
-        }
-    }
-
-    fn refused() -> Refused {
-        Refused {
-            timestamp: 1,
-            status: 401,
-            code: "unauthorized",
-            request: "GET /".to_owned(),
-            peer: "127.0.0.1:1".to_owned(),
-            pid: None,
-            uid: None,
-            unwritten_before: 0,
-        }
-    }
-
-    #[test]
-    fn the_audit_keeps_the_newest_entries() {
-        let mut audit = audit();
-        for n in 0..limits::AUDIT_ENTRIES + 5 {
-            audit.record(entry(&format!("req-{n}")));
-        }
-        let newest: Vec<&str> = audit.newest(usize::MAX).map(|e| e.request_id.as_str()).collect();
-        assert_eq!(newest.len(), limits::AUDIT_ENTRIES);
-        assert_eq!((newest[0], newest[limits::AUDIT_ENTRIES - 1]), ("req-1004", "req-5"));
-        assert_eq!(audit.newest(0).count(), 0);
-    }
-
-    #[test]
-    fn the_hash_depends_on_the_text_and_on_a_key_of_this_launch() {
-        let (one, other) = (audit(), Audit::new(Secret::new(vec![8; 32])));
-        assert_eq!(one.hash("yes"), one.hash("yes"));
-        assert_ne!(one.hash("yes"), one.hash("no"));
-        assert_ne!(one.hash("yes"), other.hash("yes"));
-        let hash = one.hash("yes");
-        assert!(hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
-    }
-
-    #[test]
-    fn an_audit_entrys_texts_are_bounded() {
-        let mut audit = audit();
-        let mut long = entry(&"é".repeat(40_000));
-        long.source_agent = Some("s".repeat(60_000));
-        long.target_agent = "t".repeat(60_000);
-        long.error = Some("e".repeat(60_000));
-        audit.record(long);
-        let kept = audit.newest(1).next().expect("the entry");
-        for text in [&kept.request_id, &kept.target_agent] {
-            assert!(text.len() <= limits::AUDIT_TEXT && text.capacity() <= 2 * limits::AUDIT_TEXT);
-        }
-        for text in [&kept.source_agent, &kept.error].into_iter().flatten() {
-            assert_eq!(text.len(), limits::AUDIT_TEXT);
-        }
-    }
-
-    #[test]
-    fn no_agent_token_is_kept_in_the_audit() {
-        let token = format!("lga_{}", "0123456789abcdef".repeat(4));
-        let mut audit = audit();
-        let mut told = entry(&token);
-        told.source_agent = Some(format!("é {token}"));
-        told.target_agent = token.clone();
-        told.error = Some(format!("invalid agent ID: {}{token}", "x".repeat(limits::AUDIT_TEXT - 40)));
-        audit.record(told);
-        let mut refused = refused();
-        refused.request = format!("GET /api/v1/agents/{token}");
-        audit.record_refusal(refused);
-        let entries =
-            audit.newest(1).map(Entry::to_json).chain(audit.newest_refusals(1).map(Refused::to_json));
-        let shown: Vec<String> = entries.map(|entry| entry.to_string()).collect();
-        assert!(shown.iter().all(|text| !text.contains("lga_0")), "{shown:?}");
-        assert!(shown.iter().all(|text| text.contains("[agent token]")), "{shown:?}");
-        assert_eq!(audit.newest(1).next().and_then(|e| e.source_agent.as_deref()), Some("é [agent token]"));
-    }
-
-    #[test]
-    fn refusals_are_audited_at_a_bounded_rate() {
-        let rate = RefusalRate::default();
-        let written = (0..1_000).filter(|now| rate.take(*now)).count();
-        assert_eq!(written, limits::AUDIT_REFUSALS_PER_SECOND as usize);
-        assert!(rate.take(1_000));
-        assert_eq!((rate.take_unwritten(), rate.take_unwritten()), (990, 0));
-    }
-
-    #[test]
-    fn refusals_do_not_push_injects_out() {
-        let mut audit = audit();
-        audit.record(entry("kept"));
-        for _ in 0..10_000 {
-            audit.record_refusal(refused());
-        }
-        assert_eq!(audit.newest_refusals(usize::MAX).count(), limits::AUDIT_ENTRIES);
-        assert_eq!(audit.newest(1).next().map(|e| e.request_id.as_str()), Some("kept"));
-    }
-}
+#[path = "audit/tests.rs"]
+mod tests;

@@ -5,8 +5,7 @@
 //! typed only where the target was started to accept it from this sender; else it waits.
 
 use super::{
-    Bus, State, Terminals,
-    audit::Entry,
+    Bus, Terminals, audit,
     mail::{Full, Message},
     rate::{Reached, Sender},
     sanitise,
@@ -14,7 +13,6 @@ use super::{
 };
 use crate::{
     agent::{Delivery, Submit},
-    limits,
     wire::id::AgentId,
 };
 
@@ -200,12 +198,11 @@ impl Bus {
         self.write_down(
             answer.result.err(),
             ask.message,
-            Entry {
+            audit::Inject {
                 timestamp: answer.timestamp,
                 source_agent: ask.source.map(str::to_owned),
                 target_agent: ask.target.to_owned(),
                 block_id: answer.block_id.clone().unwrap_or_default(),
-                message_hash: String::new(),
                 message_length: length,
                 error: answer.error(ask.target),
                 request_id: ask.request_id.to_owned(),
@@ -282,12 +279,11 @@ impl Bus {
         self.write_down(
             result.err(),
             ask.text,
-            Entry {
+            audit::Inject {
                 timestamp: self.clock.unix_ms(),
                 source_agent: Some(sender.name().to_owned()),
                 target_agent: to.to_owned(),
                 block_id: block_id.to_owned(),
-                message_hash: String::new(),
                 message_length: typed.text.len(),
                 error: result.err().map(|error| error.sentence(to, block_id)),
                 request_id: ask.id.to_owned(),
@@ -306,17 +302,7 @@ impl Bus {
         }
     }
 
-    /// Writes an entry, with the text's hash. What a rate refused is written at a bounded rate
-    /// itself, or one sender could push everything else out of the audit.
-    fn write_down(&self, error: Option<InjectError>, message: &str, mut entry: Entry) {
-        let now = self.clock.monotonic_ms();
-        let State { audit, rate_refusals, .. } = &mut *self.state();
-        if matches!(error, Some(InjectError::RateLimited(_)))
-            && !rate_refusals.take(limits::AUDIT_REFUSALS_PER_SECOND, now)
-        {
-            return;
-        }
-        entry.message_hash = audit.hash(message);
-        audit.record(entry);
+    fn write_down(&self, error: Option<InjectError>, message: &str, entry: audit::Inject) {
+        self.audit.inject(entry, message, matches!(error, Some(InjectError::RateLimited(_))));
     }
 }

@@ -108,6 +108,11 @@ impl Directory {
         self.by_agent.remove(&agent_id).is_some()
     }
 
+    /// Who holds the block.
+    pub fn holder(&self, block_id: &str) -> Option<&AgentId> {
+        self.by_block.get(block_id)
+    }
+
     /// An agent's registration.
     pub fn get(&self, agent_id: &AgentId) -> Option<&Registration> {
         self.by_agent.get(agent_id)
@@ -151,6 +156,7 @@ mod tests {
         let mut directory = Directory::default();
         directory.register(id("a1"), "b1", None, 1).expect("room");
         directory.register(id("a2"), "b1", None, 2).expect("room");
+        assert_eq!((directory.holder("b1"), directory.holder("b2")), (Some(&id("a2")), None));
         assert_eq!(directory.get(&id("a1")), None);
         assert!(directory.unregister("a2") && !directory.unregister("a2"));
         assert_eq!(directory.list().len(), 0);

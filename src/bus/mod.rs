@@ -25,7 +25,7 @@ pub use deliver::{Inject, InjectAnswer, InjectError, Outgoing, SendError, SendOu
 use self::{audit::Audit, directory::Directory, mail::Mail, rate::Rates};
 use crate::{
     agent::{Delivery, Submit},
-    wire::{clock::Clock, id::AgentId, secret::Secret},
+    wire::{clock::Clock, id::AgentId},
 };
 
 /// What the bus asks of the terminals of running agents.
@@ -51,36 +51,30 @@ pub struct Terminal {
 pub struct Bus {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// asked before the lock is
-    pub refusal_rate: audit::RefusalRate,
+    /// what was typed and sent, and who was refused; never called while the state is locked
+    pub audit: Arc<Audit>,
 }
 
 /// All that the bus remembers.
 pub struct State {
     /// who is reached where
     pub directory: Directory,
-    /// what was typed, and who was refused
-    pub audit: Audit,
     /// what waits
     pub mail: Mail,
     rates: Rates,
     typed: typed::TypedMessages,
-    /// writes of the audit about injects that a rate refused
-    rate_refusals: rate::Window,
 }
 
 impl Bus {
-    /// An empty bus; `audit_key` is random and new at each launch.
-    pub fn new(clock: Arc<dyn Clock>, audit_key: Secret) -> Self {
+    /// An empty bus.
+    pub fn new(clock: Arc<dyn Clock>, audit: Arc<Audit>) -> Self {
         let state = State {
             directory: Directory::default(),
-            audit: Audit::new(audit_key),
             mail: Mail::default(),
             rates: Rates::default(),
             typed: typed::TypedMessages::default(),
-            rate_refusals: rate::Window::default(),
         };
-        Self { clock, state: Mutex::new(state), refusal_rate: audit::RefusalRate::default() }
+        Self { clock, state: Mutex::new(state), audit }
     }
 
     /// What the bus remembers, for as long as the guard lives.

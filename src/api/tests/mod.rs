@@ -26,7 +26,7 @@ use crate::{
         BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartError, StartSpec, State,
         StopError, Submit,
     },
-    bus::{Terminal, Terminals},
+    bus::{Terminal, Terminals, audit::Audit},
     exposure::Declared,
     gate::{Decision, Peer, Reply, Response, Service},
     wire::{clock::ManualClock, head::Head, id::AgentId, secret::Secret},
@@ -77,7 +77,7 @@ impl Instance {
             clock: Arc::clone(&clock) as _,
             instance: "instance-of-the-tests".to_owned(),
             declared: Declared::default(),
-            audit_key: secret("k"),
+            audit: Arc::new(Audit::in_memory(secret("k"), Arc::clone(&clock) as _)),
         });
         Self { app, table, clock }
     }

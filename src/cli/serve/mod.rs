@@ -24,6 +24,7 @@ use crate::{
     admit::Policy,
     agent::Agents,
     api::{App, AppParts, PeerProbe, VERSION},
+    bus::audit::Audit,
     cli::{Exit, Failure, verbs::home_failure},
     exposure::Declared,
     gate::{self, Gate},
@@ -140,7 +141,7 @@ impl Instance {
         let owner_key = Arc::new(owner_key);
         let random = |error| broken("the system gives no random bytes", &error);
         let id = random::uuid().map_err(random)?;
-        let audit_key = random::bytes::<32>().map_err(random)?;
+        let text_key = random::bytes::<32>().map_err(random)?;
         let agents = Agents::new(Arc::clone(&clock), format!("http://{}", near(address)), descriptors)
             .map_err(|error| broken("agents cannot be run", &error))?;
         let app = App::new(AppParts {
@@ -157,10 +158,10 @@ impl Instance {
             },
             fleet: Arc::clone(&agents) as _,
             peers: Box::new(PeerProbe::new(std::process::id(), process::uid())),
+            audit: Arc::new(Audit::in_memory(Secret::new(text_key.to_vec()), Arc::clone(&clock))),
             clock,
             instance: id.clone(),
             declared: Declared::instance(address, home.path()),
-            audit_key: Secret::new(audit_key.to_vec()),
         });
         Ok(Self { listener, address, agents, app, id, owner_key, from_host })
     }

@@ -1,0 +1,169 @@
+//! How much of the audit each class of caller may fill: a budget of bytes a day, sans-IO.
+//!
+//! The oldest entries make room for new ones, so whoever may write without end can push out what
+//! was written about them. The owner and the operator write as much as they do; one agent, all
+//! agents together, and those who are turned away each have a share that refills over a day, and
+//! what goes beyond it is counted, and told by the next entry that is written (`unwritten_before`).
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+};
+
+use crate::limits;
+
+/// Microseconds of a day.
+const DAY_US: u64 = 24 * 60 * 60 * 1_000_000;
+
+/// Whose share an entry uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Payer<'a> {
+    /// nobody's: the owner, the operator, the instance itself
+    Free,
+    /// this agent's, or another instance's, and that of all of them
+    Agent(&'a str),
+    /// that of all who are turned away
+    Refused,
+}
+
+impl<'a> Payer<'a> {
+    /// By the caller as entries write it.
+    pub fn of(caller: &'a str) -> Self {
+        match caller {
+            "owner" | "api" => Payer::Free,
+            other => Payer::Agent(other),
+        }
+    }
+}
+
+/// All shares.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    agents: Bucket,
+    refused: Bucket,
+    /// keyed by a hash with a random key, as the rates are
+    each: HashMap<u64, Bucket>,
+    hash: RandomState,
+}
+
+impl Shares {
+    /// Takes `bytes` at `now` (monotonic ms): how many entries of this payer were left out before
+    /// this one, or `None` where this one is left out too.
+    #[must_use]
+    pub fn take(&mut self, payer: Payer<'_>, bytes: usize, now: u64) -> Option<u64> {
+        match payer {
+            Payer::Free => Some(0),
+            Payer::Refused => self.refused.take(bytes, limits::AUDIT_REFUSALS_A_DAY, now),
+            Payer::Agent(name) => {
+                let key = self.hash.hash_one(name);
+                if !self.each.contains_key(&key) && self.each.len() >= limits::AUDIT_SHARES {
+                    self.each.retain(|_, bucket| !bucket.is_settled(now));
+                }
+                let Self { agents, each, .. } = self;
+                if !each.contains_key(&key) && each.len() >= limits::AUDIT_SHARES {
+                    return agents.take(bytes, limits::AUDIT_AGENTS_A_DAY, now);
+                }
+                let own = each.entry(key).or_default();
+                if !agents.has_room(bytes, limits::AUDIT_AGENTS_A_DAY, now) {
+                    own.left_out = own.left_out.saturating_add(1);
+                    return None;
+                }
+                let left_out = own.take(bytes, limits::AUDIT_AGENT_A_DAY, now)?;
+                let _ = agents.take(bytes, limits::AUDIT_AGENTS_A_DAY, now);
+                Some(left_out)
+            }
+        }
+    }
+}
+
+/// One budget.
+#[derive(Debug, Default)]
+struct Bucket {
+    /// when all that was taken is paid off, in us of the monotonic clock
+    paid: u64,
+    left_out: u64,
+}
+
+impl Bucket {
+    fn after(&self, bytes: usize, a_day: usize, now: u64) -> u64 {
+        let cost = (bytes as u64).saturating_mul(DAY_US.div_ceil((a_day as u64).max(1)));
+        self.paid.max(now.saturating_mul(1_000)).saturating_add(cost)
+    }
+
+    fn has_room(&self, bytes: usize, a_day: usize, now: u64) -> bool {
+        self.after(bytes, a_day, now) <= now.saturating_mul(1_000).saturating_add(DAY_US)
+    }
+
+    fn take(&mut self, bytes: usize, a_day: usize, now: u64) -> Option<u64> {
+        if !self.has_room(bytes, a_day, now) {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        self.paid = self.after(bytes, a_day, now);
+        Some(std::mem::take(&mut self.left_out))
+    }
+
+    /// Whether forgetting it changes nothing.
+    fn is_settled(&self, now: u64) -> bool {
+        self.left_out == 0 && self.paid <= now.saturating_mul(1_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 60 * 60 * 1_000;
+
+    /// How many entries of 500 bytes pass between now and an hour later, one each 10 ms.
+    fn passed(shares: &mut Shares, payer: Payer<'_>, from: u64, ms: u64) -> usize {
+        (from..from + ms).step_by(10).filter(|now| shares.take(payer, 500, *now).is_some()).count()
+    }
+
+    #[test]
+    fn an_agent_fills_no_more_of_the_audit_than_its_share() {
+        let mut shares = Shares::default();
+        let first = passed(&mut shares, Payer::Agent("agent a"), 0, HOUR);
+        let share = limits::AUDIT_AGENT_A_DAY / 500;
+        assert!(first >= share && first <= share + share / 20, "{first}");
+        let rest = passed(&mut shares, Payer::Agent("agent a"), HOUR, 10 * HOUR);
+        assert!(rest <= share * 10 / 20, "{rest}: it refills over a day");
+        assert!(shares.take(Payer::Agent("agent b"), 500, 11 * HOUR).is_some(), "another has its own");
+        let left_out = shares.take(Payer::Agent("agent a"), 500, 12 * HOUR);
+        assert!(left_out.is_some_and(|left_out| left_out > 1_000), "{left_out:?}");
+    }
+
+    #[test]
+    fn all_agents_together_fill_no_more_of_the_audit_than_theirs() {
+        let mut shares = Shares::default();
+        let names: Vec<String> = (0..100).map(|n| format!("agent {n}")).collect();
+        let bytes: usize = names
+            .iter()
+            .flat_map(|name| std::iter::repeat_n(name, 10_000))
+            .filter(|name| shares.take(Payer::Agent(name), 500, 1).is_some())
+            .count()
+            * 500;
+        assert!(bytes <= limits::AUDIT_AGENTS_A_DAY && bytes > limits::AUDIT_AGENTS_A_DAY / 100 * 99);
+        assert_eq!(shares.take(Payer::Free, 500, 1), Some(0), "the owner's entries are all written");
+    }
+
+    #[test]
+    fn those_who_are_turned_away_fill_no_more_of_the_audit_than_their_share() {
+        let mut shares = Shares::default();
+        let bytes = 500 * passed(&mut shares, Payer::Refused, 0, HOUR);
+        assert!(bytes <= limits::AUDIT_REFUSALS_A_DAY + limits::AUDIT_REFUSALS_A_DAY / 20, "{bytes}");
+        assert!(shares.take(Payer::Agent("agent a"), 500, HOUR).is_some());
+    }
+
+    #[test]
+    fn shares_are_remembered_for_a_bounded_number_of_callers() {
+        let mut shares = Shares::default();
+        for n in 0..3 * limits::AUDIT_SHARES {
+            let _ = shares.take(Payer::Agent(&format!("agent {n}")), 500, n as u64);
+            assert!(shares.each.len() <= limits::AUDIT_SHARES);
+        }
+        let much_later = 48 * HOUR;
+        assert_eq!(shares.take(Payer::Agent("agent new"), 500, much_later), Some(0));
+        assert!(shares.each.len() < limits::AUDIT_SHARES, "those that owe nothing are forgotten");
+    }
+}
