@@ -5,7 +5,10 @@
 mod support;
 
 use std::{
-    os::{fd::AsRawFd, unix::fs::PermissionsExt},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::fs::PermissionsExt,
+    },
     path::PathBuf,
     sync::{
         Arc,
@@ -20,7 +23,10 @@ use loopgate::{
         State, StopError, Submit,
     },
     limits,
-    sys::clock::SystemClock,
+    sys::{
+        clock::SystemClock,
+        poll::{Entry, Wake, poll},
+    },
     wire::{
         clock::{Clock, ManualClock},
         id::AgentId,
@@ -367,6 +373,59 @@ fn whoever_asked_to_be_told_is_told_of_each_end_once_and_first() {
         host.run("true");
         assert_eq!(told.load(Ordering::SeqCst), count);
     }
+}
+
+#[test]
+fn a_watcher_is_woken_by_output_and_by_the_end() {
+    let host = Host::new();
+    let agent = host.start("x", "read go; echo more; read go");
+    let wake = Arc::new(Wake::new().expect("a descriptor"));
+    let watch = agent.watch(wake.clone());
+    let woken = || {
+        let ready = poll(&mut [Entry::new(wake.as_fd(), true, false)], Some(PATIENCE)).expect("poll");
+        assert_eq!(ready, 1, "nobody woke the watcher");
+        wake.clear();
+    };
+    agent.input(b"\n").unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("more") {
+        woken();
+        seen = agent.output(Some(0), Duration::ZERO, usize::MAX).unwrap().bytes;
+    }
+    agent.input(b"\n").unwrap();
+    while !agent.output(None, Duration::ZERO, usize::MAX).unwrap().done {
+        woken();
+    }
+    drop(watch);
+}
+
+#[test]
+fn an_agent_is_found_by_its_block_until_it_is_removed_or_replaced() {
+    let host = Host::new();
+    let first = host.start("x", "true");
+    let block = first.block_id().to_owned();
+    all_output(&first);
+    let name = |block: &str| host.agents.by_block(block).map(|agent| agent.name().clone());
+    assert_eq!(name(&block), Some(id("x")), "a done one is still there");
+    let second = host.start("x", "read x");
+    assert_eq!(name(&block), None, "its place was taken, though somebody still holds it");
+    assert_eq!(name(second.block_id()), Some(id("x")));
+    host.agents.stop(second.name()).unwrap();
+    assert_eq!(name(second.block_id()), None);
+    assert_eq!(name(""), None);
+}
+
+#[test]
+fn a_done_agent_holds_no_descriptor() {
+    let count = || std::fs::read_dir("/proc/self/fd").expect("our descriptors").count();
+    let host = Host::new();
+    let before = count();
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        all_output(&host.start(name, "echo x"));
+    }
+    // Tests beside this one open and close some too.
+    until("the descriptors", || (count() < before + 8).then_some(()));
+    assert_eq!(host.agents.list().len(), 8);
 }
 
 #[test]

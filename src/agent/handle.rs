@@ -17,6 +17,7 @@ use super::{
     ring::Ring,
     token::TokenHash,
     types::{BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartSpec, State, Submit},
+    watch::{Watch, Watchers},
 };
 use crate::{
     limits,
@@ -44,13 +45,13 @@ pub struct Agent {
     pub(super) token: TokenHash,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) life: Arc<Life>,
-    /// Wakes the terminal thread.
-    pub(super) wake: Arc<Wake>,
     /// Locked before `screen` where both are.
     pub(super) queue: Mutex<Queue<mpsc::Sender<Delivery>>>,
     pub(super) screen: Mutex<Screen>,
     /// Tells of more output, and of the end.
     pub(super) changed: Condvar,
+    /// Those who are told of the same without waiting.
+    pub(super) watchers: Arc<Watchers>,
 }
 
 /// What the terminal thread and the callers share.
@@ -110,7 +111,7 @@ impl Agent {
                 return Delivery::Failed(QUEUE_FULL);
             }
         }
-        self.wake.wake();
+        self.life.wake();
         match told.recv_timeout(DELIVERED_WITHIN) {
             Ok(outcome) => outcome,
             Err(RecvTimeoutError::Timeout) => Delivery::Queued,
@@ -127,7 +128,7 @@ impl Agent {
             }
             queue.push_keys(bytes).map_err(|Full| InputError::QueueFull)?;
         }
-        self.wake.wake();
+        self.life.wake();
         Ok(())
     }
 
@@ -147,6 +148,18 @@ impl Agent {
             }
             screen = self.changed.wait_timeout(screen, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Has `wake` woken whenever there is more output, and when the agent has ended, until the watch
+    /// is dropped. What was there before it, nobody is woken for.
+    pub fn watch(&self, wake: Arc<Wake>) -> Watch {
+        self.watchers.add(wake)
+    }
+
+    /// There is more, or the end: for the terminal thread.
+    pub(super) fn tell(&self) {
+        self.changed.notify_all();
+        self.watchers.wake();
     }
 
     /// Changes the screen's size; the programs in it are told (SIGWINCH).

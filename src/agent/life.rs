@@ -12,8 +12,8 @@ use crate::sys::poll::Wake;
 pub(super) struct Life {
     now: Mutex<Now>,
     changed: Condvar,
-    /// Wakes the terminal thread.
-    wake: Arc<Wake>,
+    /// Wakes the terminal thread; its descriptor is given back when that ends.
+    wake: Mutex<Option<Arc<Wake>>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +36,19 @@ pub(super) enum Begin {
 
 impl Life {
     pub fn new(wake: Arc<Wake>) -> Self {
-        Self { now: Mutex::new(Now::default()), changed: Condvar::new(), wake }
+        Self { now: Mutex::new(Now::default()), changed: Condvar::new(), wake: Mutex::new(Some(wake)) }
+    }
+
+    /// Wakes the terminal thread, while there is one.
+    pub fn wake(&self) {
+        if let Some(wake) = &*lock(&self.wake) {
+            wake.wake();
+        }
+    }
+
+    /// The terminal thread has ended.
+    pub fn needs_no_wake(&self) {
+        *lock(&self.wake) = None;
     }
 
     /// A report of the keeper.
@@ -54,7 +66,7 @@ impl Life {
     pub fn tree_is_gone(&self) {
         lock(&self.now).gone = true;
         self.changed.notify_all();
-        self.wake.wake();
+        self.wake();
     }
 
     /// Waits for the start to succeed or fail.

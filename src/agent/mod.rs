@@ -22,6 +22,7 @@ mod terminal;
 mod token;
 mod tree;
 mod types;
+mod watch;
 
 pub use handle::Agent;
 pub use redact::redacted;
@@ -30,3 +31,4 @@ pub use types::{
     BeyondEnd, Delivery, Exit, InputError, Output, Record, ResizeError, StartError, StartSpec, State,
     StopError, Submit,
 };
+pub use watch::{Watch, Watchers};

@@ -69,6 +69,8 @@ pub struct Agents {
     base: Base,
     spawner: Spawner,
     slots: Mutex<BTreeMap<AgentId, Slot>>,
+    /// Where to look for a terminal's agent; it is there only if `slots` has it too.
+    blocks: Mutex<HashMap<String, Weak<Agent>>>,
     ends: Arc<Ends>,
     stopping: AtomicBool,
 }
@@ -105,6 +107,7 @@ impl Agents {
             settings,
             clock,
             slots: Mutex::default(),
+            blocks: Mutex::default(),
             ends: Arc::default(),
             stopping: AtomicBool::new(false),
         }))
@@ -144,7 +147,10 @@ impl Agents {
 
     /// The agent with that terminal.
     pub fn by_block(&self, block_id: &str) -> Option<Arc<Agent>> {
-        lock(&self.slots).values().filter_map(Slot::agent).find(|agent| agent.block_id == block_id).cloned()
+        let agent = lock(&self.blocks).get(block_id)?.upgrade()?;
+        let slots = lock(&self.slots);
+        let here = slots.get(agent.name()).and_then(Slot::agent)?;
+        Arc::ptr_eq(here, &agent).then(|| Arc::clone(here))
     }
 
     /// All of them, by name.
@@ -220,7 +226,7 @@ impl Agents {
         let size = Size { rows: spec.rows, cols: spec.cols };
         let pty = pty::open(size).map_err(|_| StartError::Failed("terminal"))?;
         let wake = Arc::new(Wake::new().map_err(|_| StartError::Failed("descriptors"))?);
-        let life = Arc::new(Life::new(wake.clone()));
+        let life = Arc::new(Life::new(Arc::clone(&wake)));
         let order = Order {
             descriptors: self.settings.descriptors,
             cwd: spec.cwd.as_os_str().as_bytes().to_vec(),
@@ -240,7 +246,6 @@ impl Agents {
             token: TokenHash::of(token.expose()),
             clock: self.clock.clone(),
             life,
-            wake,
             queue: Mutex::new(Queue::default()),
             screen: Mutex::new(Screen {
                 ring: Ring::default(),
@@ -250,7 +255,9 @@ impl Agents {
                 master: Some(master.clone()),
             }),
             changed: Condvar::new(),
+            watchers: Arc::default(),
         });
+        self.remember_block(&agent);
         // The token holds before the program runs: its first act may be to use it.
         lock(&self.ends.tokens).insert(agent.token, Arc::downgrade(&agent));
         if let Err(error) = self.begin(&agent, order, &to_keeper) {
@@ -261,13 +268,20 @@ impl Agents {
         let thread = thread::Builder::new()
             .name(format!("term-{}", agent.name()))
             .stack_size(limits::THREAD_STACK)
-            .spawn(move || terminal::run(&own, master, |agent| ends.ended(agent)));
+            .spawn(move || terminal::run(&own, wake, master, |agent| ends.ended(agent)));
         if thread.is_err() {
             self.spawner.end(&agent.life);
             lock(&self.ends.tokens).remove(&agent.token);
             return Err(StartError::Failed("threads"));
         }
         Ok(agent)
+    }
+
+    /// Lets an agent be found by its block, and forgets the blocks of those who are no more.
+    fn remember_block(&self, agent: &Arc<Agent>) {
+        let mut blocks = lock(&self.blocks);
+        blocks.retain(|_, agent| agent.strong_count() > 0);
+        blocks.insert(agent.block_id.clone(), Arc::downgrade(agent));
     }
 
     /// Starts a keeper; its number, and where to send it its order.

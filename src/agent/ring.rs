@@ -42,6 +42,11 @@ impl Ring {
         self.bytes.extend(kept);
     }
 
+    /// Gives back the room for what will not come any more.
+    pub fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+    }
+
     /// Offset of the oldest byte kept.
     pub fn start(&self) -> u64 {
         self.start
@@ -105,6 +110,15 @@ mod tests {
         assert_eq!(ring.bytes.capacity(), 0);
         ring.push(b"hello");
         assert!(ring.bytes.capacity() <= 2 * SMALLEST);
+    }
+
+    #[test]
+    fn a_ring_that_takes_no_more_keeps_no_room_for_it() {
+        let mut ring = Ring::default();
+        ring.push(&[b'x'; 2 * SMALLEST + 1]);
+        assert!(ring.bytes.capacity() > 2 * SMALLEST + 1);
+        ring.shrink();
+        assert_eq!((ring.bytes.capacity(), ring.end()), (2 * SMALLEST + 1, 2 * SMALLEST as u64 + 1));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::{
 use super::{handle::Agent, life::lock, paste::Tracker, queue::Action, redact::Redactor, types::Delivery};
 use crate::{
     limits,
-    sys::poll::{self, Entry},
+    sys::poll::{self, Entry, Wake},
 };
 
 /// More than the kernel hands out of a terminal at once.
@@ -27,9 +27,15 @@ const STUCK: &str = "failed to send input: the terminal takes nothing";
 /// Runs until the agent's tree is gone and its last output is read. `ended` is called then: after
 /// the agent's state has become done, so that whoever registers an agent and then sees it running
 /// is told, and before anybody who waits for the end goes on.
-pub(super) fn run(agent: &Agent, master: Arc<File>, ended: impl FnOnce(&Agent)) {
-    let mut terminal =
-        Terminal { agent, master, paste: Tracker::default(), redactor: Redactor::default(), open: true };
+pub(super) fn run(agent: &Agent, wake: Arc<Wake>, master: Arc<File>, ended: impl FnOnce(&Agent)) {
+    let mut terminal = Terminal {
+        agent,
+        wake,
+        master,
+        paste: Tracker::default(),
+        redactor: Redactor::default(),
+        open: true,
+    };
     let mut chunk = vec![0; CHUNK];
     while agent.life.end().is_none() {
         terminal.turn(&mut chunk);
@@ -45,14 +51,20 @@ pub(super) fn run(agent: &Agent, master: Arc<File>, ended: impl FnOnce(&Agent)) 
     lock(&agent.screen).ended = true;
     ended(agent);
     drop(terminal);
-    lock(&agent.screen).master = None;
-    agent.changed.notify_all();
+    // A done agent is kept until somebody removes it: with its output, and with nothing else.
+    agent.life.needs_no_wake();
+    let mut screen = lock(&agent.screen);
+    screen.ring.shrink();
+    screen.master = None;
+    drop(screen);
+    agent.tell();
     // Dropped, the tags tell the waiting deliveries that the agent has ended.
     lock(&agent.queue).clear().for_each(drop);
 }
 
 struct Terminal<'a> {
     agent: &'a Agent,
+    wake: Arc<Wake>,
     master: Arc<File>,
     paste: Tracker,
     redactor: Redactor,
@@ -78,7 +90,7 @@ impl Terminal<'_> {
         let now = self.agent.clock.monotonic_ms();
         let timeout = until.map(|until| Duration::from_millis(until.saturating_sub(now)));
         let mut entries = [
-            Entry::new(self.agent.wake.as_fd(), true, false),
+            Entry::new(self.wake.as_fd(), true, false),
             Entry::new(self.master.as_fd(), self.open, room && self.open),
         ];
         // A closed terminal would always be ready: then only the wake counts.
@@ -90,7 +102,7 @@ impl Terminal<'_> {
             std::thread::park_timeout(Duration::from_millis(10));
         }
         if woken {
-            self.agent.wake.clear();
+            self.wake.clear();
         }
         if readable && self.open {
             for _ in 0..TURN {
@@ -161,6 +173,6 @@ impl Terminal<'_> {
         screen.active = self.agent.clock.monotonic_ms();
         screen.ring.push(output);
         drop(screen);
-        self.agent.changed.notify_all();
+        self.agent.tell();
     }
 }

@@ -306,6 +306,7 @@ pub(super) fn not_found() -> Fault {
 impl App {
     /// Makes a started agent reachable by its name, as spec agentmux E.3 does at spawn.
     pub(super) fn registered(&self, record: &Record) {
+        self.statuses.started(|| self.fleet.record_of_block(&record.block_id));
         let now = self.clock.unix_ms();
         // Room was there when the agent was started; where another took it meanwhile, the agent
         // runs and only inject by name does not reach it.

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{fleet::Fleet, request::Fault};
+use super::{controller::Statuses, fleet::Fleet, request::Fault};
 use crate::{
     admit::{PeerAddr, PeerFacts, Penalties, Policy, TreeFact},
     bus::{
@@ -64,6 +64,7 @@ pub struct App {
     pub(super) refusals: Refusals,
     pub(super) waiters: Places,
     pub(super) file_reads: Places,
+    pub(super) statuses: Arc<Statuses>,
     pub(super) gate_counters: OnceLock<Arc<Counters>>,
     /// monotonic ms
     pub(super) started: u64,
@@ -74,13 +75,13 @@ impl App {
     pub fn new(parts: AppParts) -> Arc<Self> {
         let AppParts { policy, fleet, peers, clock, instance, declared, audit } = parts;
         let bus = Arc::new(Bus::new(Arc::clone(&clock), audit));
-        let ended = Arc::clone(&bus);
-        fleet.on_exit(Box::new(move |block_id| {
-            let name = ended.state().directory.holder(block_id).cloned();
-            ended.state().directory.unregister_block(block_id);
-            // its block tells whom it was even where it had unregistered itself
-            let name = name.map(|name| name.as_str().to_owned()).unwrap_or_default();
-            let (happened, block_id) = (AgentHappened::Ended, block_id.to_owned());
+        let statuses = Arc::new(Statuses::new(Arc::clone(&bus.events)));
+        let (ended, ends) = (Arc::clone(&bus), Arc::clone(&statuses));
+        fleet.on_exit(Box::new(move |record| {
+            ends.ended(record);
+            ended.state().directory.unregister_block(&record.block_id);
+            let (name, block_id) = (record.name.as_str().to_owned(), record.block_id.clone());
+            let happened = AgentHappened::Ended;
             ended.audit.agent(audit::Agent { happened, name, block_id, by: None });
         }));
         let started = clock.monotonic_ms();
@@ -96,6 +97,7 @@ impl App {
             refusals: Refusals::default(),
             waiters: Places::new(limits::OUTPUT_WAITERS),
             file_reads: Places::new(limits::FILE_READS),
+            statuses,
             gate_counters: OnceLock::new(),
             started,
         })

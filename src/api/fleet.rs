@@ -1,13 +1,14 @@
 //! What the handlers ask of the agents that run, so that tests can put a table in their place.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     agent::{
         Agents, BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartError, StartSpec, State,
-        StopError, Submit,
+        StopError, Submit, Watch,
     },
     bus::{Terminal, Terminals},
+    sys::poll::Wake,
     wire::id::AgentId,
 };
 
@@ -39,8 +40,24 @@ pub trait Fleet: Terminals + Send + Sync {
     fn agent_of_token(&self, token: &[u8]) -> Option<AgentId>;
     /// The keepers of all agents that are not done.
     fn keeper_pids(&self) -> Vec<u32>;
-    /// `callback` is told the block of each agent that ends.
-    fn on_exit(&self, callback: Box<dyn Fn(&str) + Send + Sync>);
+    /// `callback` is told of each agent that ends, once its state is done.
+    fn on_exit(&self, callback: Box<dyn Fn(&Record) + Send + Sync>);
+
+    /// One by its terminal.
+    fn record_of_block(&self, block_id: &str) -> Option<Record>;
+    /// Raw keys.
+    fn input_to_block(&self, block_id: &str, bytes: &[u8]) -> Option<Result<(), InputError>>;
+    /// Changes the screen.
+    fn resize_block(&self, block_id: &str, rows: u16, cols: u16) -> Option<Result<(), ResizeError>>;
+    /// A piece of output, or nothing where there is none yet: does not wait.
+    fn output_of_block(
+        &self,
+        block_id: &str,
+        from: Option<u64>,
+        most: usize,
+    ) -> Option<Result<Output, BeyondEnd>>;
+    /// Wakes `wake` whenever there is more output, and at the end, until the watch is dropped.
+    fn watch(&self, block_id: &str, wake: Arc<Wake>) -> Option<Watch>;
 }
 
 impl Terminals for Agents {
@@ -103,7 +120,32 @@ impl Fleet for Agents {
         self.keeper_pids()
     }
 
-    fn on_exit(&self, callback: Box<dyn Fn(&str) + Send + Sync>) {
-        self.on_exit(move |agent| callback(agent.block_id()));
+    fn on_exit(&self, callback: Box<dyn Fn(&Record) + Send + Sync>) {
+        self.on_exit(move |agent| callback(&agent.record()));
+    }
+
+    fn record_of_block(&self, block_id: &str) -> Option<Record> {
+        self.by_block(block_id).map(|agent| agent.record())
+    }
+
+    fn input_to_block(&self, block_id: &str, bytes: &[u8]) -> Option<Result<(), InputError>> {
+        self.by_block(block_id).map(|agent| agent.input(bytes))
+    }
+
+    fn resize_block(&self, block_id: &str, rows: u16, cols: u16) -> Option<Result<(), ResizeError>> {
+        self.by_block(block_id).map(|agent| agent.resize(rows, cols))
+    }
+
+    fn output_of_block(
+        &self,
+        block_id: &str,
+        from: Option<u64>,
+        most: usize,
+    ) -> Option<Result<Output, BeyondEnd>> {
+        self.by_block(block_id).map(|agent| agent.output(from, Duration::ZERO, most))
+    }
+
+    fn watch(&self, block_id: &str, wake: Arc<Wake>) -> Option<Watch> {
+        self.by_block(block_id).map(|agent| agent.watch(wake))
     }
 }

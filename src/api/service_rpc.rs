@@ -128,15 +128,14 @@ pub(super) fn status_of(record: &Record) -> Value {
     json!({
         "blockid": record.block_id,
         "shellprocstatus": status,
-        "shellprocconnname": "",
+        "shellprocconnname": "local",
         "shellprocexitcode": code,
         "version": version,
     })
 }
 
 fn block(app: &App, block_id: &str) -> Option<Record> {
-    let agent = app.fleet.agent_of_block(block_id)?;
-    app.fleet.record(agent.as_str()).filter(|record| record.block_id == block_id)
+    app.fleet.record_of_block(block_id)
 }
 
 /// `controller:input`: keys, a new size, or both; the size first, so that what the keys make the

@@ -2,7 +2,8 @@
 //!
 //! Text is cleaned before it is typed ([`sanitise`]), counted against limits ([`rate`]), sent
 //! where the directory says ([`directory`]) and written down without its words ([`audit`]). What
-//! may not be typed waits ([`mail`]). Who the caller is was decided before (admit/).
+//! may not be typed waits ([`mail`]). Whoever watches is told ([`events`]). Who the caller is was
+//! decided before (admit/).
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -13,6 +14,7 @@
 pub mod audit;
 mod deliver;
 pub mod directory;
+pub mod events;
 pub mod mail;
 pub mod rate;
 pub mod sanitise;
@@ -22,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use deliver::{Inject, InjectAnswer, InjectError, Outgoing, SendError, SendOutcome, Sent};
 
-use self::{audit::Audit, directory::Directory, mail::Mail, rate::Rates};
+use self::{audit::Audit, directory::Directory, events::Hub, mail::Mail, rate::Rates};
 use crate::{
     agent::{Delivery, Submit},
     wire::{clock::Clock, id::AgentId},
@@ -53,6 +55,8 @@ pub struct Bus {
     state: Mutex<State>,
     /// what was typed and sent, and who was refused; never called while the state is locked
     pub audit: Arc<Audit>,
+    /// what happens, for those who watch
+    pub events: Arc<Hub>,
 }
 
 /// All that the bus remembers.
@@ -74,7 +78,7 @@ impl Bus {
             rates: Rates::default(),
             typed: typed::TypedMessages::default(),
         };
-        Self { clock, state: Mutex::new(state), audit }
+        Self { clock, state: Mutex::new(state), audit, events: Arc::default() }
     }
 
     /// What the bus remembers, for as long as the guard lives.

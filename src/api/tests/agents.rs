@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{agent::Exit, limits};
+use crate::{agent::Exit, bus::events::Scopes, limits};
 
 #[test]
 fn a_started_agent_is_201_with_its_record_and_can_be_injected_by_name() {
@@ -198,4 +198,45 @@ fn an_agent_that_ended_before_it_was_registered_leaves_no_entry() {
     instance.table.with("coder", |row| row.record.state = State::Done);
     instance.app.registered(&record);
     assert_eq!(instance.get("/agentmux/reactive/agent?id=coder", OWNER).status, 404);
+}
+
+#[test]
+fn controllerstatus_tells_of_the_start_and_of_the_end_with_its_code() {
+    let instance = Instance::new();
+    let wake = Arc::new(Wake::new().expect("a descriptor"));
+    let events = instance.app.bus.events.subscribe(wake);
+    events
+        .set("controllerstatus", Scopes::new(vec!["block:*".to_owned()], false).expect("few"))
+        .expect("room");
+    let instance = instance.with_agent("a", &[]);
+    instance.table.with("a", |row| row.record.exit = Some(Exit::Code(3)));
+    instance.table.ends("a");
+    let told: Vec<Value> = events.take(9).iter().map(|event| event.data.clone()).collect();
+    let expected = |status: &str, code: i32, version: u32| {
+        json!({"blockid": "block-of-a", "shellprocstatus": status, "shellprocconnname": "local",
+            "shellprocexitcode": code, "version": version})
+    };
+    assert_eq!(told, [expected("running", 0, 1), expected("done", 3, 2)]);
+    let kept = instance.app.bus.events.history("controllerstatus", "block:block-of-a", 9);
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].data, expected("done", 3, 2));
+}
+
+#[test]
+fn an_agent_that_ended_at_once_is_never_told_as_running_afterwards() {
+    let instance = Instance::new().with_agent("a", &[]);
+    instance.table.ends("a");
+    let record = instance.table.record("a").expect("it is still in the table");
+    instance.app.registered(&record);
+    let kept = instance.app.bus.events.history("controllerstatus", "block:block-of-a", 9);
+    assert_eq!(kept[0].data["shellprocstatus"], "done");
+}
+
+#[test]
+fn a_program_that_a_signal_ended_has_the_exit_code_of_a_shell() {
+    let instance = Instance::new().with_agent("a", &[]);
+    instance.table.with("a", |row| row.record.exit = Some(Exit::Signal(9)));
+    instance.table.ends("a");
+    let kept = instance.app.bus.events.history("controllerstatus", "", 9);
+    assert_eq!(kept[0].data["shellprocexitcode"], 137);
 }

@@ -24,11 +24,12 @@ use crate::{
     admit::{Cors, PeerAddr, PeerFacts, Policy, Standing, TreeFact},
     agent::{
         BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartError, StartSpec, State,
-        StopError, Submit,
+        StopError, Submit, Watch, Watchers,
     },
     bus::{Terminal, Terminals, audit::Audit},
     exposure::Declared,
     gate::{Decision, Peer, Reply, Response, Service},
+    sys::poll::Wake,
     wire::{clock::ManualClock, head::Head, id::AgentId, secret::Secret},
 };
 
@@ -202,7 +203,7 @@ struct Table {
     trees_asked: Mutex<Vec<u32>>,
 }
 
-type Callback = Box<dyn Fn(&str) + Send + Sync>;
+type Callback = Box<dyn Fn(&Record) + Send + Sync>;
 
 struct Row {
     record: Record,
@@ -212,6 +213,7 @@ struct Row {
     input: Result<(), InputError>,
     output: Vec<u8>,
     waits: Vec<Duration>,
+    watchers: Arc<Watchers>,
 }
 
 impl Table {
@@ -219,18 +221,26 @@ impl Table {
         self.rows.lock().expect("no panic").get_mut(name).map(act)
     }
 
+    fn name_of(&self, block_id: &str) -> Option<String> {
+        self.records()
+            .into_iter()
+            .find(|record| record.block_id == block_id)
+            .map(|record| record.name.as_str().to_owned())
+    }
+
     fn typed(&self, name: &str) -> Vec<String> {
         self.with(name, |row| row.typed.iter().map(|(text, _)| text.clone()).collect()).unwrap_or_default()
     }
 
     fn ends(&self, name: &str) {
-        let block_id = self.with(name, |row| {
+        let record = self.with(name, |row| {
             row.record.state = State::Done;
             row.delivery = Delivery::Failed("controller is not running");
-            row.record.block_id.clone()
+            row.watchers.wake();
+            row.record.clone()
         });
         for callback in self.on_exit.lock().expect("no panic").iter() {
-            callback(block_id.as_deref().expect("there is one"));
+            callback(record.as_ref().expect("there is one"));
         }
     }
 }
@@ -283,6 +293,7 @@ impl Fleet for Table {
             input: Ok(()),
             output: Vec::new(),
             waits: Vec::new(),
+            watchers: Arc::default(),
         };
         rows.insert(record.name.as_str().to_owned(), row);
         Ok(record)
@@ -355,5 +366,30 @@ impl Fleet for Table {
 
     fn on_exit(&self, callback: Callback) {
         self.on_exit.lock().expect("no panic").push(callback);
+    }
+
+    fn record_of_block(&self, block_id: &str) -> Option<Record> {
+        self.record(&self.name_of(block_id)?)
+    }
+
+    fn input_to_block(&self, block_id: &str, bytes: &[u8]) -> Option<Result<(), InputError>> {
+        self.input(&self.name_of(block_id)?, bytes)
+    }
+
+    fn resize_block(&self, block_id: &str, rows: u16, cols: u16) -> Option<Result<(), ResizeError>> {
+        self.resize(&self.name_of(block_id)?, rows, cols)
+    }
+
+    fn output_of_block(
+        &self,
+        block_id: &str,
+        from: Option<u64>,
+        most: usize,
+    ) -> Option<Result<Output, BeyondEnd>> {
+        self.output(&self.name_of(block_id)?, from, Duration::ZERO, most)
+    }
+
+    fn watch(&self, block_id: &str, wake: Arc<Wake>) -> Option<Watch> {
+        self.with(&self.name_of(block_id)?, |row| row.watchers.add(wake))
     }
 }

@@ -79,7 +79,8 @@ fn a_blocks_status_rises_from_init_over_running_to_done() {
     let instance = Instance::new().with_agent("coder", &[]);
     let status = |block: &str| call(&instance, "block", "GetControllerStatus", json!([block]));
     let expected = |block: &str, status: &str, code: i32, version: u32| {
-        json!({"success": true, "data": {"blockid": block, "shellprocstatus": status, "shellprocconnname": "",
+        let connection = if status == "init" { "" } else { "local" };
+        json!({"success": true, "data": {"blockid": block, "shellprocstatus": status, "shellprocconnname": connection,
                "shellprocexitcode": code, "version": version}})
     };
     assert_eq!(status("nothing"), expected("nothing", "init", 0, 0));
