@@ -13,7 +13,7 @@ use crate::{
     admit::{Caller, Who},
     agent::{Exit, InputError, Record, ResizeError, StartError, StartSpec, State, StopError, Submit},
     bus::{
-        InjectError, Outgoing, SendError,
+        Outgoing, SendError,
         audit::{self, AgentHappened},
         rate::{Reached, Sender},
     },
@@ -254,26 +254,23 @@ pub(super) fn deliver(app: &App, sender: Sender<'_>, to: &AgentId, fields: Field
             return Err(Error::wrong("id", format!("1 to {} bytes long", limits::MESSAGE_ID)).into());
         }
     };
-    match app.bus.send(sender, Outgoing { to, text, id: &id }, &*app.fleet) {
-        Ok(sent) => {
-            let mut answer = json!({ "id": id, "to": to.as_str(), "outcome": sent.outcome.as_str() });
-            if let (true, Some(fields)) = (sent.truncated, answer.as_object_mut()) {
-                fields.insert("truncated".to_owned(), json!(true));
-            }
-            ok(&answer)
+    let sent = app.bus.send(sender, Outgoing::new(to, text, &id), &*app.fleet).map_err(send_fault)?;
+    let mut answer = json!({ "id": id, "to": to.as_str(), "outcome": sent.outcome.as_str() });
+    if let (true, Some(fields)) = (sent.truncated, answer.as_object_mut()) {
+        fields.insert("truncated".to_owned(), json!(true));
+    }
+    ok(&answer)
+}
+
+/// Why a message was not accepted, as /api/v1/ says it.
+pub(super) fn send_fault(error: SendError) -> Fault {
+    match error {
+        SendError::RateLimited(reached) => rate_limited(reached),
+        SendError::Mail(error) => {
+            let (status, code, sentence, _) = error.answer();
+            Fault::new(status, code, sentence)
         }
-        Err(SendError::Underway) => {
-            Err(Fault::new(409, "message_underway", "a message with this id is being typed right now"))
-        }
-        Err(SendError::Full(full)) => {
-            let (code, sentence) = full.answer();
-            Err(Fault::new(429, code, sentence))
-        }
-        Err(SendError::NotTyped(InjectError::RateLimited(reached))) => Err(rate_limited(reached)),
-        Err(SendError::NotTyped(InjectError::Failed(reason))) => Err(queue_full(reason)),
-        Err(SendError::NotTyped(
-            error @ (InjectError::BadId | InjectError::NotFound | InjectError::NoController),
-        )) => Err(Fault::new(409, error.code(), "the agent's terminal is gone")),
+        SendError::NoRandomness => Fault::new(500, "no_randomness", "the system gives no random bytes"),
     }
 }
 

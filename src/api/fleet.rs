@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     agent::{
-        Agents, BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartError, StartSpec, State,
-        StopError, Submit, Watch,
+        Agent, Agents, BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartError, StartSpec,
+        State, StopError, Submit, Watch,
     },
     bus::{Terminal, Terminals},
     sys::poll::Wake,
@@ -68,8 +68,21 @@ impl Terminals for Agents {
 
     fn terminal(&self, agent: &AgentId) -> Option<Terminal> {
         let record = self.get(agent.as_str())?.record();
-        (record.state != State::Done)
-            .then_some(Terminal { block_id: record.block_id, accept_typed_from: record.accept_typed_from })
+        (record.state != State::Done).then_some(Terminal {
+            block_id: record.block_id,
+            accept_typed_from: record.accept_typed_from,
+            quiet: record.state == State::WaitingInput,
+            started_at: record.started_at,
+        })
+    }
+
+    fn knows(&self, agent: &AgentId) -> bool {
+        self.get(agent.as_str()).is_some()
+    }
+
+    fn running(&self) -> Vec<AgentId> {
+        let running = |agent: &&Arc<Agent>| agent.state() != State::Done;
+        self.list().iter().filter(running).map(|agent| agent.name().clone()).collect()
     }
 }
 

@@ -1,95 +1,20 @@
-//! Inject and send: how a text gets into an agent's terminal, or does not.
+//! Send: a message reaches a terminal that accepts its sender, or waits for its reader.
 //!
-//! Typing into a terminal is a privilege (design section 8). The owner has it, and a peer on his
-//! behalf: that is [`Bus::inject`], in the order of spec agentmux E.1. Anybody's [`Bus::send`] is
-//! typed only where the target was started to accept it from this sender; else it waits.
+//! Rates come before anything is accepted; what is accepted is on disk before its sender hears so.
+//! Who a sender is was decided by his credential: what a message says of itself is a label, kept
+//! beside the name and never in its place (design section 8).
 
 use super::{
-    Bus, Terminals, audit,
-    mail::{Full, Message},
+    Bus, InjectError, Terminals, audit,
+    mail::{Kind, MailError, Message, Priority, State},
     rate::{Reached, Sender},
     sanitise,
     typed::Seen,
 };
-use crate::{
-    agent::{Delivery, Submit},
-    wire::id::AgentId,
-};
+use crate::{agent::Delivery, limits, wire::id::AgentId};
 
-/// An inject, as its caller asked for it.
-#[derive(Debug, Clone, Copy)]
-pub struct Inject<'a> {
-    /// not checked yet
-    pub target: &'a str,
-    /// not cleaned yet
-    pub message: &'a str,
-    /// free text of the caller, never believed
-    pub source: Option<&'a str>,
-    /// the caller's, or one that was made
-    pub request_id: &'a str,
-    /// how to submit; `None`: as the agent was started to
-    pub submit: Option<Submit>,
-}
-
-/// What became of an inject.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InjectAnswer {
-    /// unix ms
-    pub timestamp: u64,
-    /// the block, where one was found
-    pub block_id: Option<String>,
-    /// whether the text was cut
-    pub truncated: bool,
-    /// `Ok(true)`: it waits behind another; `Ok(false)`: it is typed
-    pub result: Result<bool, InjectError>,
-}
-
-/// Why a text was not typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InjectError {
-    /// a rate
-    RateLimited(Reached),
-    /// the target is not an agent id
-    BadId,
-    /// nobody is registered under the target's name
-    NotFound,
-    /// the registered block is no terminal of ours
-    NoController,
-    /// the terminal did not take it
-    Failed(&'static str),
-}
-
-impl InjectError {
-    /// A stable code.
-    pub fn code(self) -> &'static str {
-        match self {
-            InjectError::RateLimited(_) => "rate_limited",
-            InjectError::BadId => "bad_agent_id",
-            InjectError::NotFound => "agent_not_found",
-            InjectError::NoController => "no_controller",
-            InjectError::Failed(_) => "not_typed",
-        }
-    }
-
-    /// The sentence that AgentMux clients know (spec agentmux B.4).
-    fn sentence(self, target: &str, block_id: &str) -> String {
-        match self {
-            InjectError::RateLimited(_) => "rate limit exceeded".to_owned(),
-            InjectError::BadId => format!("invalid agent ID: {target}"),
-            InjectError::NotFound => format!("agent not found: {target}"),
-            InjectError::NoController => format!("no controller for block {block_id}"),
-            InjectError::Failed(reason) => reason.to_owned(),
-        }
-    }
-}
-
-impl InjectAnswer {
-    /// The error's sentence, if there is one.
-    pub fn error(&self, target: &str) -> Option<String> {
-        let block_id = self.block_id.as_deref().unwrap_or_default();
-        self.result.err().map(|error| error.sentence(target, block_id))
-    }
-}
+/// How long a message waits where its sender does not say.
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// A message, as its sender asked for it.
 #[derive(Debug, Clone, Copy)]
@@ -100,14 +25,48 @@ pub struct Outgoing<'a> {
     pub text: &'a str,
     /// the sender's, or one that was made
     pub id: &'a str,
+    /// what the reader is shown as sender, on the owner's surfaces; else the sender's own name
+    pub from: Option<&'a str>,
+    /// how it was sent
+    pub kind: Kind,
+    /// which of those that wait comes first
+    pub priority: Priority,
+    /// how long it may wait
+    pub ttl_ms: u64,
+    /// what question and answer are matched by
+    pub correlation_id: Option<&'a str>,
+    /// the id of the message that this one answers
+    pub in_reply_to: Option<&'a str>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// A plain message, for a day.
+    pub fn new(to: &'a AgentId, text: &'a str, id: &'a str) -> Self {
+        Self {
+            to,
+            text,
+            id,
+            from: None,
+            kind: Kind::Send,
+            priority: Priority::Normal,
+            ttl_ms: DAY_MS,
+            correlation_id: None,
+            in_reply_to: None,
+        }
+    }
+
+    /// A message of the AgentMux message bus, which waits [`limits::BUS_TTL_MS`].
+    pub fn on_bus(to: &'a AgentId, text: &'a str, id: &'a str, from: &'a str) -> Self {
+        Self { from: Some(from), ttl_ms: limits::BUS_TTL_MS, ..Self::new(to, text, id) }
+    }
 }
 
 /// What became of a message that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// it is typed
+    /// it is typed, or its reader has it
     Delivered,
-    /// it will be typed after what is ahead of it
+    /// it will be typed after what is ahead of it, or a connection or a waiting asker is there to take it
     Queued,
     /// it waits for its reader
     Waiting,
@@ -127,26 +86,56 @@ impl SendOutcome {
 /// What the sender of an accepted message is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
+    /// of the message, over all messages
+    pub number: u64,
     /// what became of it
     pub outcome: SendOutcome,
+    /// its state
+    pub state: State,
+    /// whether it had been accepted before, under this id: then it was not again
+    pub duplicate: bool,
     /// whether the text was cut to be typed; one that waits never is
     pub truncated: bool,
+    /// whether there is an agent or a name on the bus that it is for, now
+    pub known: bool,
 }
 
 /// Why a message was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendError {
-    /// it would be typed, and a rate or the terminal forbids that now
-    NotTyped(InjectError),
-    /// another request is typing the same message
-    Underway,
-    /// it would wait, and there is no room
-    Full(Full),
+    /// its sender sends too fast, or it would be typed and a rate forbids that now
+    RateLimited(Reached),
+    /// there is no room for it, or it cannot be kept
+    Mail(MailError),
+    /// the system gives no random bytes for its id
+    NoRandomness,
+}
+
+/// What became of a broadcast.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Broadcast {
+    /// copies for names with a connection that takes them at once
+    pub delivered: usize,
+    /// copies that wait to be fetched, or typed
+    pub queued: usize,
+    /// copies that found no room
+    pub refused: usize,
+}
+
+/// A message to all, as its sender asked for it.
+#[derive(Debug, Clone, Copy)]
+pub struct ToAll<'a> {
+    /// the sender's label, and the name that gets no copy
+    pub from: &'a str,
+    /// not cleaned yet
+    pub text: &'a str,
+    /// which of those that wait comes first
+    pub priority: Priority,
 }
 
 impl Sender<'_> {
     /// The name that a target's `accept_typed_from` may hold, and that stands before a typed text.
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         match self {
             Sender::Owner(_) => "owner",
             Sender::Agent(name) => name,
@@ -155,8 +144,8 @@ impl Sender<'_> {
         }
     }
 
-    /// As the audit writes it.
-    fn caller(&self) -> String {
+    /// As the audit and the mailboxes write it.
+    pub(super) fn caller(&self) -> String {
         match self {
             Sender::Agent(name) => format!("agent {name}"),
             Sender::Owner(_) | Sender::Api | Sender::Peer => self.name().to_owned(),
@@ -165,75 +154,95 @@ impl Sender<'_> {
 }
 
 impl Bus {
-    /// Types a text into the terminal of a registered agent, for the owner or a peer.
-    pub fn inject(&self, sender: Sender<'_>, ask: Inject<'_>, terminals: &dyn Terminals) -> InjectAnswer {
-        let mut answer = InjectAnswer {
-            timestamp: self.clock.unix_ms(),
-            block_id: None,
-            truncated: false,
-            result: Err(InjectError::BadId),
-        };
-        let mut length = ask.message.len();
-        answer.result = (|| {
-            let now = self.clock.monotonic_ms();
-            self.state().rates.take(sender, ask.target, now).map_err(InjectError::RateLimited)?;
-            let target = AgentId::parse(ask.target).map_err(|_| InjectError::BadId)?;
-            let typed = sanitise::typed(ask.message);
-            length = typed.text.len();
-            answer.truncated = typed.truncated;
-            let block_id = self.state().directory.get(&target).map(|r| r.block_id.clone());
-            let block_id = answer.block_id.insert(block_id.ok_or(InjectError::NotFound)?);
-            let queued = match terminals.deliver(block_id, &typed.text, ask.submit) {
-                None => return Err(InjectError::NoController),
-                Some(Delivery::Failed(reason)) => {
-                    self.forget_ended(&target, block_id, terminals);
-                    return Err(InjectError::Failed(reason));
-                }
-                Some(Delivery::Queued) => true,
-                Some(Delivery::Delivered) => false,
-            };
-            self.state().directory.seen(&target, answer.timestamp);
-            Ok(queued)
-        })();
-        self.write_down(
-            answer.result.err(),
-            ask.message,
-            audit::Inject {
-                timestamp: answer.timestamp,
-                source_agent: ask.source.map(str::to_owned),
-                target_agent: ask.target.to_owned(),
-                block_id: answer.block_id.clone().unwrap_or_default(),
-                message_length: length,
-                error: answer.error(ask.target),
-                request_id: ask.request_id.to_owned(),
-                caller: sender.caller(),
-            },
-        );
-        answer
-    }
-
     /// Types a message where the target accepts that from this sender, or lets it wait.
     pub fn send(
         &self,
         sender: Sender<'_>,
-        ask: Outgoing<'_>,
+        message: Outgoing<'_>,
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
-        let terminal =
-            terminals.terminal(ask.to).filter(|t| t.accept_typed_from.iter().any(|who| who == sender.name()));
+        self.count_send(sender)?;
+        if let Some(sent) = self.answer_ask(sender, message, terminals)? {
+            return Ok(sent);
+        }
+        let accepts = |who: &String| who == sender.name();
+        let terminal = terminals.terminal(message.to).filter(|t| t.accept_typed_from.iter().any(accepts));
         if let Some(terminal) = terminal
-            && let Some(result) = self.type_once(sender, ask, &terminal.block_id, terminals)
+            && let Some(result) = self.type_once(sender, message, &terminal.block_id, terminals)
         {
             return result;
         }
-        let message = Message {
-            id: ask.id.to_owned(),
-            from: sender.name().to_owned(),
-            text: ask.text.to_owned(),
+        self.put(sender, message, terminals)
+    }
+
+    /// Lets a message wait, whoever accepts typed text.
+    pub(super) fn mail_only(
+        &self,
+        sender: Sender<'_>,
+        message: Outgoing<'_>,
+        terminals: &dyn Terminals,
+    ) -> Result<Sent, SendError> {
+        self.count_send(sender)?;
+        self.put(sender, message, terminals)
+    }
+
+    /// A copy for every name on the bus and every running agent but the sender's own. One that finds
+    /// no room does not keep the others from theirs.
+    pub fn broadcast(
+        &self,
+        sender: Sender<'_>,
+        message: ToAll<'_>,
+        terminals: &dyn Terminals,
+    ) -> Result<Broadcast, SendError> {
+        self.count_send(sender)?;
+        let mut names = terminals.running();
+        names.extend(self.presence.list().into_iter().map(|present| present.name));
+        names.sort();
+        names.dedup();
+        let mut told = Broadcast::default();
+        for to in names.iter().filter(|name| name.as_str() != message.from) {
+            let id = self.fresh_id()?;
+            let copy = Outgoing {
+                kind: Kind::Broadcast,
+                priority: message.priority,
+                ..Outgoing::on_bus(to, message.text, &id, message.from)
+            };
+            match self.put(sender, copy, terminals) {
+                Ok(_) if self.presence.is_live(to) => told.delivered += 1,
+                Ok(_) => told.queued += 1,
+                Err(_) => told.refused += 1,
+            }
+        }
+        Ok(told)
+    }
+
+    /// Whether there is an agent or a name on the bus.
+    pub fn is_known(&self, name: &AgentId, terminals: &dyn Terminals) -> bool {
+        self.presence.is_known(name) || terminals.knows(name) || self.state().directory.get(name).is_some()
+    }
+
+    fn count_send(&self, sender: Sender<'_>) -> Result<(), SendError> {
+        let now = self.clock.monotonic_ms();
+        self.state().sends.take(sender, now).map_err(SendError::RateLimited)
+    }
+
+    fn put(
+        &self,
+        sender: Sender<'_>,
+        message: Outgoing<'_>,
+        terminals: &dyn Terminals,
+    ) -> Result<Sent, SendError> {
+        let kept = Message {
+            id: message.id.to_owned(),
+            from: message.from.unwrap_or(sender.name()).to_owned(),
+            text: message.text.to_owned(),
             sent_at: self.clock.unix_ms(),
         };
-        self.state().mail.put(ask.to, message).map_err(SendError::Full)?;
-        Ok(Sent { outcome: SendOutcome::Waiting, truncated: false })
+        self.state().mail.put(message.to, kept).map_err(|full| SendError::Mail(MailError::Full(full)))?;
+        let outcome =
+            if self.presence.is_live(message.to) { SendOutcome::Queued } else { SendOutcome::Waiting };
+        let known = self.is_known(message.to, terminals);
+        Ok(Sent { number: 0, outcome, state: State::Accepted, duplicate: false, truncated: false, known })
     }
 
     /// Types a message unless it was typed before, which is what its sender is told then.
@@ -246,11 +255,11 @@ impl Bus {
     ) -> Option<Result<Sent, SendError>> {
         let seen = self.state().typed.begin(sender.name(), &ask, self.clock.monotonic_ms());
         match seen {
-            Seen::Typed(sent) => Some(Ok(sent)),
-            Seen::Underway => Some(Err(SendError::Underway)),
+            Seen::Typed(sent) => Some(Ok(Sent { duplicate: true, ..sent })),
+            Seen::Underway => None,
             Seen::New => {
                 let result = self.type_message(sender, ask, block_id, terminals);
-                let sent = result.and_then(Result::ok);
+                let sent = result.as_ref().and_then(|result| result.as_ref().ok()).copied();
                 self.state().typed.end(sender.name(), &ask, sent);
                 result
             }
@@ -290,19 +299,29 @@ impl Bus {
                 caller: sender.caller(),
             },
         );
-        let sent = result.map(|outcome| Sent { outcome, truncated: typed.truncated });
-        Some(sent.map_err(SendError::NotTyped))
-    }
-
-    /// Forgets a registration whose agent has ended: one that ended in the moment it was registered
-    /// was not there yet when its end was told.
-    fn forget_ended(&self, target: &AgentId, block_id: &str, terminals: &dyn Terminals) {
-        if terminals.terminal(target).is_none_or(|terminal| terminal.block_id != block_id) {
-            self.state().directory.unregister_block(block_id);
+        match result {
+            Ok(outcome) => Some(Ok(Sent {
+                number: 0,
+                outcome,
+                state: State::Delivered,
+                duplicate: false,
+                truncated: typed.truncated,
+                known: true,
+            })),
+            Err(InjectError::RateLimited(reached)) => Some(Err(SendError::RateLimited(reached))),
+            Err(_) => None,
         }
     }
+}
 
-    fn write_down(&self, error: Option<InjectError>, message: &str, entry: audit::Inject) {
-        self.audit.inject(entry, message, matches!(error, Some(InjectError::RateLimited(_))));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bus_message_waits_an_hour() {
+        let to = AgentId::parse("a").expect("a valid id");
+        assert_eq!(Outgoing::on_bus(&to, "x", "1", "me").ttl_ms, 3_600_000);
+        assert_eq!(Outgoing::new(&to, "x", "1").ttl_ms, 24 * 3_600_000);
     }
 }

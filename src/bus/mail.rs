@@ -7,6 +7,118 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::{limits, wire::id::AgentId};
 
+/// What kind of message it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// sent to wait for its reader
+    Send,
+    /// meant for the terminal, and waiting because it could not be typed
+    Inject,
+    /// one copy of a message to all
+    Broadcast,
+    /// a question that waits for a reply
+    Ask,
+    /// the reply to a question
+    Reply,
+}
+
+impl Kind {
+    /// As answers and the journal write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Send => "send",
+            Kind::Inject => "inject",
+            Kind::Broadcast => "broadcast",
+            Kind::Ask => "ask",
+            Kind::Reply => "reply",
+        }
+    }
+}
+
+/// How urgent it is; the more urgent come first, whenever they were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// after all others
+    Normal,
+    /// before normal ones
+    High,
+    /// before all others
+    Urgent,
+}
+
+impl Priority {
+    /// As answers and the journal write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Priority::Normal => "normal",
+            Priority::High => "high",
+            Priority::Urgent => "urgent",
+        }
+    }
+
+    /// What a sender asked for; a word that is not known is normal (spec agentmux B.11).
+    pub fn parse(text: &str) -> Self {
+        Self::read(text).unwrap_or(Priority::Normal)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        [Priority::Normal, Priority::High, Priority::Urgent].into_iter().find(|p| p.as_str() == text)
+    }
+}
+
+/// Where a message is on its way (design section 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// on disk, and nobody has it
+    Accepted,
+    /// on its way to a reader, who may or may not have it
+    Delivering,
+    /// handed to its reader
+    Delivered,
+    /// its reader said so
+    Read,
+    /// given up, for a reason that is told
+    Failed,
+    /// nobody took it, or said that it was read, in time
+    Expired,
+}
+
+impl State {
+    /// As answers and the journal write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Accepted => "accepted",
+            State::Delivering => "delivering",
+            State::Delivered => "delivered",
+            State::Read => "read",
+            State::Failed => "failed",
+            State::Expired => "expired",
+        }
+    }
+}
+
+/// Status, stable code, sentence, and the limit where one was reached.
+pub type Answer = (u16, &'static str, String, Option<u64>);
+
+/// Why the mailbox refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailError {
+    /// a bound
+    Full(Full),
+}
+
+impl MailError {
+    /// The answer.
+    pub fn answer(self) -> Answer {
+        match self {
+            MailError::Full(full) => {
+                let (code, sentence) = full.answer();
+                (429, code, sentence, (full == Full::Mailbox).then_some(1_000))
+            }
+        }
+    }
+}
+
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {

@@ -11,22 +11,37 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod ask;
 pub mod audit;
 mod deliver;
 pub mod directory;
+mod envelope;
 pub mod events;
+mod inject;
 pub mod mail;
+pub mod presence;
 pub mod rate;
 pub mod sanitise;
 mod typed;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use deliver::{Inject, InjectAnswer, InjectError, Outgoing, SendError, SendOutcome, Sent};
+pub use ask::{Ask, AskError, Asked};
+pub use deliver::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll};
+pub use inject::{BusInject, BusInjectError, BusInjected, Inject, InjectAnswer, InjectError};
 
-use self::{audit::Audit, directory::Directory, events::Hub, mail::Mail, rate::Rates};
+use self::{
+    ask::Asks,
+    audit::Audit,
+    directory::Directory,
+    events::Hub,
+    mail::Mail,
+    presence::{Presence, PresenceError},
+    rate::{Rates, Sends},
+};
 use crate::{
     agent::{Delivery, Submit},
+    sys::{poll::Wake, random},
     wire::{clock::Clock, id::AgentId},
 };
 
@@ -38,6 +53,12 @@ pub trait Terminals {
 
     /// The terminal of an agent that runs.
     fn terminal(&self, agent: &AgentId) -> Option<Terminal>;
+
+    /// Whether there is an agent of that name, running or done.
+    fn knows(&self, agent: &AgentId) -> bool;
+
+    /// The agents that run.
+    fn running(&self) -> Vec<AgentId>;
 }
 
 /// A running agent's terminal.
@@ -47,6 +68,10 @@ pub struct Terminal {
     pub block_id: String,
     /// who, beside the owner, may have text typed into it
     pub accept_typed_from: Vec<String>,
+    /// whether the agent is assumed to wait for input
+    pub quiet: bool,
+    /// unix ms
+    pub started_at: u64,
 }
 
 /// The bus of one instance. Shared by all connections; nothing is typed while its lock is held.
@@ -57,6 +82,9 @@ pub struct Bus {
     pub audit: Arc<Audit>,
     /// what happens, for those who watch
     pub events: Arc<Hub>,
+    /// which names are on the message bus
+    pub presence: Presence,
+    asks: Asks,
 }
 
 /// All that the bus remembers.
@@ -66,6 +94,7 @@ pub struct State {
     /// what waits
     pub mail: Mail,
     rates: Rates,
+    sends: Sends,
     typed: typed::TypedMessages,
 }
 
@@ -76,9 +105,52 @@ impl Bus {
             directory: Directory::default(),
             mail: Mail::default(),
             rates: Rates::default(),
+            sends: Sends::default(),
             typed: typed::TypedMessages::default(),
         };
-        Self { clock, state: Mutex::new(state), audit, events: Arc::default() }
+        Self {
+            clock,
+            state: Mutex::new(state),
+            presence: Presence::default(),
+            asks: Asks::default(),
+            audit,
+            events: Arc::default(),
+        }
+    }
+
+    /// A fresh UUIDv4 for a message.
+    pub fn fresh_id(&self) -> Result<String, SendError> {
+        random::uuid().map_err(|_| SendError::NoRandomness)
+    }
+
+    /// Puts a name on the bus that fetches its messages. A socket's push of them ends.
+    pub fn register_http(&self, name: &AgentId) -> Result<(), PresenceError> {
+        self.presence.register_http(name, self.clock.unix_ms())?;
+        Ok(())
+    }
+
+    /// Puts a name on the bus whose messages are pushed: `wake` is woken when there are some. Another
+    /// socket's push of them ends. `socket` comes from [`Presence::new_socket`].
+    pub fn register_socket(
+        &self,
+        name: &AgentId,
+        socket: u64,
+        _wake: Arc<Wake>,
+    ) -> Result<(), PresenceError> {
+        self.presence.register_socket(name, socket, self.clock.unix_ms())?;
+        Ok(())
+    }
+
+    /// Takes a name off the bus; whether it was on it. What waits for it goes on waiting.
+    pub fn unregister(&self, name: &AgentId) -> bool {
+        let known = self.presence.is_known(name);
+        self.presence.unregister(name);
+        known
+    }
+
+    /// Takes those names off the bus that this socket still holds.
+    pub fn socket_closed(&self, socket: u64) {
+        self.presence.socket_closed(socket);
     }
 
     /// What the bus remembers, for as long as the guard lives.

@@ -35,6 +35,8 @@ pub enum Reached {
     Target,
     /// of the instance
     Total,
+    /// messages of this agent, typed or not
+    Sends,
 }
 
 impl Reached {
@@ -45,6 +47,7 @@ impl Reached {
             Reached::Owner => format!("{} a second from the owner", limits::INJECT_OWNER),
             Reached::Target => format!("{} a second to one target", limits::INJECT_PER_TARGET),
             Reached::Total => format!("{} a second in all", limits::INJECT_TOTAL),
+            Reached::Sends => format!("{} messages a second from one agent", limits::SENDS_PER_AGENT),
         }
     }
 }
@@ -90,6 +93,26 @@ impl Rates {
             windows.entry(key).or_default().count(now);
         }
         Ok(())
+    }
+}
+
+/// The messages of agents, typed or not. The owner's and the operator's are not counted.
+#[derive(Debug, Default)]
+pub struct Sends(HashMap<String, Window>);
+
+impl Sends {
+    /// Counts one message, or says that this agent has sent as many as it may.
+    pub fn take(&mut self, sender: Sender<'_>, now: u64) -> Result<(), Reached> {
+        let name = match sender {
+            Sender::Agent(name) => name,
+            Sender::Owner(_) | Sender::Api | Sender::Peer => return Ok(()),
+        };
+        // As many as there are agents at once, and those of the second before.
+        if self.0.len() >= 2 * limits::AGENTS && !self.0.contains_key(name) {
+            self.0.retain(|_, window| window.used(now) > 0);
+        }
+        let window = self.0.entry(name.to_owned()).or_default();
+        if window.take(limits::SENDS_PER_AGENT, now) { Ok(()) } else { Err(Reached::Sends) }
     }
 }
 
@@ -196,6 +219,24 @@ mod tests {
         }
         assert_eq!(rates.take(Sender::Agent("s"), "t", 0), Err(Reached::Total));
         assert_eq!(rates.take(Sender::Agent("s"), "t", 1_000), Ok(()));
+    }
+
+    #[test]
+    fn an_agents_sends_are_limited_and_the_owners_are_not() {
+        let mut sends = Sends::default();
+        for _ in 0..limits::SENDS_PER_AGENT {
+            assert_eq!(sends.take(Sender::Agent("a"), 0), Ok(()));
+        }
+        assert_eq!(sends.take(Sender::Agent("a"), 999), Err(Reached::Sends));
+        assert_eq!(sends.take(Sender::Agent("b"), 999), Ok(()), "another has a window of its own");
+        assert_eq!(sends.take(Sender::Agent("a"), 1_000), Ok(()));
+        for sender in [Sender::Owner("a"), Sender::Api, Sender::Peer] {
+            assert!((0..1_000).all(|_| sends.take(sender, 0).is_ok()), "{sender:?}");
+        }
+        for n in 0..10_000u64 {
+            assert_eq!(sends.take(Sender::Agent(&format!("s{n}")), n * 1_000), Ok(()));
+            assert!(sends.0.len() <= 2 * limits::AGENTS);
+        }
     }
 
     #[test]

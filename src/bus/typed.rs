@@ -79,14 +79,21 @@ impl TypedMessages {
 mod tests {
     use super::{super::SendOutcome, *};
 
-    const SENT: Sent = Sent { outcome: SendOutcome::Delivered, truncated: false };
+    const SENT: Sent = Sent {
+        number: 0,
+        outcome: SendOutcome::Delivered,
+        state: super::super::mail::State::Delivered,
+        duplicate: false,
+        truncated: false,
+        known: true,
+    };
 
     fn to(name: &str) -> AgentId {
         AgentId::parse(name).expect("a valid id")
     }
 
     fn typed(messages: &mut TypedMessages, from: &str, to: &AgentId, id: &str, now: u64) -> Seen {
-        let ask = Outgoing { to, text: "x", id };
+        let ask = Outgoing::new(to, "x", id);
         let seen = messages.begin(from, &ask, now);
         if seen == Seen::New {
             messages.end(from, &ask, Some(SENT));
@@ -108,7 +115,7 @@ mod tests {
     #[test]
     fn one_that_is_being_typed_is_not_typed_beside_it_and_one_that_failed_may_be_sent_again() {
         let (mut messages, a) = (TypedMessages::default(), to("a"));
-        let ask = Outgoing { to: &a, text: "x", id: "1" };
+        let ask = Outgoing::new(&a, "x", "1");
         assert_eq!(messages.begin("x", &ask, 0), Seen::New);
         assert_eq!(messages.begin("x", &ask, 0), Seen::Underway);
         messages.end("x", &ask, None);

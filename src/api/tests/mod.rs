@@ -256,9 +256,20 @@ impl Terminals for Table {
     }
 
     fn terminal(&self, agent: &AgentId) -> Option<Terminal> {
-        self.record(agent.as_str())
-            .filter(|record| record.state != State::Done)
-            .map(|record| Terminal { block_id: record.block_id, accept_typed_from: record.accept_typed_from })
+        self.record(agent.as_str()).filter(|record| record.state != State::Done).map(|record| Terminal {
+            block_id: record.block_id,
+            accept_typed_from: record.accept_typed_from,
+            quiet: record.state == State::WaitingInput,
+            started_at: record.started_at,
+        })
+    }
+
+    fn knows(&self, agent: &AgentId) -> bool {
+        self.record(agent.as_str()).is_some()
+    }
+
+    fn running(&self) -> Vec<AgentId> {
+        self.records().into_iter().filter(|r| r.state != State::Done).map(|r| r.name).collect()
     }
 }
 

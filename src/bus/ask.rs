@@ -1,0 +1,345 @@
+//! Ask: a question, and whoever waits for its answer.
+//!
+//! A question is a message like any other; so is its answer, which only the one who was asked can
+//! give: to the asker, and naming the question's id or its correlation id. An answer goes to the
+//! request that waits for it, or where nobody waits any more to the asker's mailbox. Waiting is
+//! bounded in time and in number, by agent and in all.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{
+    Bus, SendError, SendOutcome, Sent, Terminals,
+    deliver::Outgoing,
+    envelope::{self, Lasting, Progress},
+    mail::{Kind, Priority, State},
+    rate::Sender,
+};
+use crate::{limits, wire::id::AgentId};
+
+/// A question, as its asker put it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// who is asked
+    pub to: &'a AgentId,
+    /// not cleaned yet
+    pub text: &'a str,
+    /// the question's id as a message
+    pub id: &'a str,
+    /// `None`: the message's id
+    pub correlation_id: Option<&'a str>,
+    /// `None`: [`limits::ASK_TIMEOUT_MS`]; longer than [`limits::ASK_TIMEOUT_MOST_MS`] is cut to it
+    pub timeout_ms: Option<u64>,
+    /// which of those that wait comes first
+    pub priority: Priority,
+}
+
+/// Why a question was not asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskError {
+    /// the correlation id is none
+    BadCorrelationId,
+    /// [`limits::ASKS_PER_AGENT`] questions of this agent wait
+    TooManyOfAgent,
+    /// [`limits::ASKS`] questions wait, or all but those kept for the owner
+    TooMany,
+    /// the message was not accepted
+    Send(SendError),
+}
+
+/// What becomes of an answer once its asker has been told it, or could not be.
+type Settle = Box<dyn FnOnce(bool) + Send>;
+
+/// What whoever asked is told.
+pub struct Asked {
+    envelope: Value,
+    settle: Option<Settle>,
+}
+
+impl Asked {
+    /// The envelope, and what to call with whether the asker took it: an answer that was not taken
+    /// waits in his mailbox.
+    pub fn into_parts(self) -> (Value, Settle) {
+        (self.envelope, self.settle.unwrap_or_else(|| Box::new(|_| ())))
+    }
+}
+
+/// The questions that wait.
+#[derive(Default)]
+pub(super) struct Asks(Mutex<Vec<Arc<Waiting>>>);
+
+/// One of them.
+struct Waiting {
+    asker: AgentId,
+    /// whether an agent asks
+    by_agent: bool,
+    asked: AgentId,
+    id: String,
+    correlation_id: String,
+    slot: Mutex<Slot>,
+    told: Condvar,
+}
+
+/// Where an answer is put.
+enum Slot {
+    Open,
+    Taken(Answer),
+    /// nobody waits any more, or an answer came before
+    Closed,
+}
+
+struct Answer {
+    text: String,
+    settle: Settle,
+}
+
+/// A question's place among those that wait.
+struct Place<'a> {
+    asks: &'a Asks,
+    waiting: Arc<Waiting>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.asks.lock().retain(|other| !Arc::ptr_eq(other, &self.waiting));
+    }
+}
+
+impl Asks {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Waiting>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, waiting: Waiting) -> Result<Place<'_>, AskError> {
+        let mut all = self.lock();
+        let most = if waiting.by_agent { limits::ASKS - limits::ASKS_KEPT } else { limits::ASKS };
+        let own = all.iter().filter(|other| other.by_agent && other.asker == waiting.asker).count();
+        if waiting.by_agent && own >= limits::ASKS_PER_AGENT {
+            return Err(AskError::TooManyOfAgent);
+        }
+        let agents = all.iter().filter(|other| other.by_agent).count();
+        if all.len() >= limits::ASKS || (waiting.by_agent && agents >= most) {
+            return Err(AskError::TooMany);
+        }
+        let waiting = Arc::new(waiting);
+        all.push(Arc::clone(&waiting));
+        Ok(Place { asks: self, waiting })
+    }
+
+    /// The question that a message answers.
+    fn answered_by(&self, sender: Sender<'_>, message: &Outgoing<'_>) -> Option<Arc<Waiting>> {
+        // The owner speaks for the names on the bus, which have no credential of their own.
+        let speaker = match sender {
+            Sender::Agent(name) => name,
+            Sender::Owner(_) | Sender::Api => message.from?,
+            Sender::Peer => return None,
+        };
+        let all = self.lock();
+        let mut fitting = all.iter().filter(|waiting| {
+            waiting.asker == *message.to
+                && waiting.asked.as_str() == speaker
+                && (message.in_reply_to == Some(waiting.id.as_str())
+                    || message.correlation_id == Some(waiting.correlation_id.as_str()))
+                && matches!(*waiting.slot(), Slot::Open)
+        });
+        fitting.next().map(Arc::clone)
+    }
+}
+
+impl Waiting {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands an answer over; gives it back where nobody waits for it any more.
+    fn put(&self, answer: Answer) -> Result<(), Answer> {
+        let mut slot = self.slot();
+        match *slot {
+            Slot::Open => {
+                *slot = Slot::Taken(answer);
+                self.told.notify_all();
+                Ok(())
+            }
+            Slot::Taken(_) | Slot::Closed => Err(answer),
+        }
+    }
+
+    /// Waits until an answer is there, the time is over or the asker is gone. Takes none afterwards.
+    fn wait(&self, until: Instant, gone: &dyn Fn() -> bool) -> Option<Answer> {
+        let mut slot = self.slot();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if !matches!(*slot, Slot::Open) || left.is_zero() || gone() {
+                return match std::mem::replace(&mut *slot, Slot::Closed) {
+                    Slot::Taken(answer) => Some(answer),
+                    Slot::Open | Slot::Closed => None,
+                };
+            }
+            let look = left.min(LOOK);
+            slot = self.told.wait_timeout(slot, look).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn timeout(asked_for: Option<u64>) -> Duration {
+    Duration::from_millis(asked_for.unwrap_or(limits::ASK_TIMEOUT_MS).min(limits::ASK_TIMEOUT_MOST_MS))
+}
+
+/// How often whoever waits is asked whether he still does.
+const LOOK: Duration = Duration::from_millis(250);
+
+impl Bus {
+    /// Asks, and waits for the answer. `gone` tells whether the asker has hung up.
+    pub fn ask(
+        &self,
+        sender: Sender<'_>,
+        ask: Ask<'_>,
+        terminals: &dyn Terminals,
+        gone: &dyn Fn() -> bool,
+    ) -> Result<Asked, AskError> {
+        let correlation_id = ask.correlation_id.unwrap_or(ask.id);
+        if !envelope::is_correlation_id(correlation_id) {
+            return Err(AskError::BadCorrelationId);
+        }
+        let only = |envelope| Ok(Asked { envelope, settle: None });
+        let Ok(asker) = AgentId::parse(sender.name()) else { return Err(AskError::BadCorrelationId) };
+        if !self.is_known(ask.to, terminals) {
+            let sentence = format!("agent not found: {}", ask.to);
+            return only(envelope::refused(
+                "target_not_found",
+                &sentence,
+                Lasting::Permanent,
+                correlation_id,
+            ));
+        }
+        let begin = Instant::now();
+        let place = self.asks.enter(Waiting {
+            asker,
+            by_agent: matches!(sender, Sender::Agent(_)),
+            asked: ask.to.clone(),
+            id: ask.id.to_owned(),
+            correlation_id: correlation_id.to_owned(),
+            slot: Mutex::new(Slot::Open),
+            told: Condvar::new(),
+        })?;
+        let question = Outgoing {
+            kind: Kind::Ask,
+            priority: ask.priority,
+            correlation_id: Some(correlation_id),
+            ..Outgoing::new(ask.to, ask.text, ask.id)
+        };
+        self.send(sender, question, terminals).map_err(AskError::Send)?;
+        let answer = place.waiting.wait(begin + timeout(ask.timeout_ms), gone);
+        let took = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match answer {
+            Some(answer) => Ok(Asked {
+                envelope: envelope::answered(&answer.text, correlation_id, took),
+                settle: Some(answer.settle),
+            }),
+            None => only(envelope::timed_out(Progress::of(State::Accepted), correlation_id, took)),
+        }
+    }
+
+    /// Hands a message to whoever asked for it. `None`: nobody waits for it.
+    pub(super) fn answer_ask(
+        &self,
+        sender: Sender<'_>,
+        message: Outgoing<'_>,
+        terminals: &dyn Terminals,
+    ) -> Result<Option<Sent>, SendError> {
+        let Some(waiting) = self.asks.answered_by(sender, &message) else { return Ok(None) };
+        let answer = Answer { text: message.text.to_owned(), settle: Box::new(|_| ()) };
+        let known = self.is_known(message.to, terminals);
+        Ok(waiting.put(answer).ok().map(|()| Sent {
+            number: 0,
+            outcome: SendOutcome::Queued,
+            state: State::Delivering,
+            duplicate: false,
+            truncated: false,
+            known,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> AgentId {
+        AgentId::parse(text).expect("a valid id")
+    }
+
+    fn waiting(asker: &str, by_agent: bool, id_: &str) -> Waiting {
+        Waiting {
+            asker: id(asker),
+            by_agent,
+            asked: id("asked"),
+            id: id_.to_owned(),
+            correlation_id: format!("c-{id_}"),
+            slot: Mutex::new(Slot::Open),
+            told: Condvar::new(),
+        }
+    }
+
+    #[test]
+    fn waiting_questions_are_bounded() {
+        let asks = Asks::default();
+        let mut places = Vec::new();
+        for n in 0..limits::ASKS - limits::ASKS_KEPT {
+            let asker = format!("a{}", n / limits::ASKS_PER_AGENT);
+            places.push(asks.enter(waiting(&asker, true, &n.to_string())).expect("a place"));
+        }
+        assert_eq!(asks.enter(waiting("a0", true, "x")).err(), Some(AskError::TooManyOfAgent));
+        assert_eq!(asks.enter(waiting("new", true, "x")).err(), Some(AskError::TooMany));
+        for n in 0..limits::ASKS_KEPT {
+            places.push(asks.enter(waiting("owner", false, &n.to_string())).expect("the owner's place"));
+        }
+        assert_eq!(asks.enter(waiting("owner", false, "x")).err(), Some(AskError::TooMany));
+        places.clear();
+        assert!(asks.enter(waiting("a0", true, "x")).is_ok(), "places are given back");
+    }
+
+    #[test]
+    fn the_wait_for_an_answer_is_bounded() {
+        assert_eq!(timeout(None), Duration::from_secs(30));
+        assert_eq!(timeout(Some(5)), Duration::from_millis(5));
+        assert_eq!(timeout(Some(u64::MAX)), Duration::from_secs(300));
+        let asks = Asks::default();
+        let place = asks.enter(waiting("a", true, "1")).expect("a place");
+        assert!(place.waiting.wait(Instant::now(), &|| false).is_none());
+        let answer = Answer { text: "late".to_owned(), settle: Box::new(|_| ()) };
+        assert!(place.waiting.put(answer).is_err(), "nobody waits any more");
+        let place = asks.enter(waiting("a", true, "2")).expect("a place");
+        assert!(place.waiting.wait(Instant::now() + Duration::from_secs(60), &|| true).is_none(), "gone");
+    }
+
+    #[test]
+    fn only_who_was_asked_can_answer() {
+        let asks = Asks::default();
+        let place = asks.enter(waiting("asker", true, "q1")).expect("a place");
+        let (to, other) = (id("asker"), id("other"));
+        let plain = Outgoing::new(&to, "x", "m");
+        let by_id = Outgoing { in_reply_to: Some("q1"), ..plain };
+        let by_mark = Outgoing { correlation_id: Some("c-q1"), ..plain };
+        let fits = |sender, message: Outgoing<'_>| asks.answered_by(sender, &message).is_some();
+        let asked = Sender::Agent("asked");
+        assert!(fits(asked, by_id) && fits(asked, by_mark));
+        assert!(!fits(asked, plain), "it answers nothing");
+        assert!(!fits(asked, Outgoing { in_reply_to: Some("q2"), ..plain }));
+        assert!(!fits(asked, Outgoing { to: &other, ..by_id }), "another did not ask");
+        for sender in
+            [Sender::Agent("other"), Sender::Agent("asker"), Sender::Owner(""), Sender::Api, Sender::Peer]
+        {
+            assert!(!fits(sender, by_id), "{sender:?}");
+        }
+        let labelled = Outgoing { from: Some("asked"), ..by_id };
+        assert!(fits(Sender::Owner("asked"), labelled), "the owner speaks for names on the bus");
+        assert!(!fits(Sender::Agent("other"), labelled), "an agent's label changes nothing");
+        drop(place);
+        assert!(!fits(asked, by_id), "nobody waits any more");
+    }
+}

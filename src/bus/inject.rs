@@ -1,0 +1,258 @@
+//! Inject: typing into a terminal at once.
+//!
+//! Typing is a privilege (design section 8). The owner has it, and a peer on his behalf; an agent
+//! only where the target was started with `accept_typed_from` naming it. The order is that of spec
+//! agentmux E.1. [`Bus::bus_inject`] is the message bus's form: where nobody is registered, the text
+//! waits in the mailbox.
+
+use super::{
+    Bus, SendError, Sent, Terminal, Terminals, audit,
+    deliver::Outgoing,
+    mail::{Kind, Priority},
+    rate::{Reached, Sender},
+    sanitise,
+};
+use crate::{
+    agent::{Delivery, Submit},
+    wire::id::AgentId,
+};
+
+/// An inject, as its caller asked for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Inject<'a> {
+    /// not checked yet
+    pub target: &'a str,
+    /// not cleaned yet
+    pub message: &'a str,
+    /// free text of the caller, never believed
+    pub source: Option<&'a str>,
+    /// the caller's, or one that was made
+    pub request_id: &'a str,
+    /// how to submit; `None`: as the agent was started to
+    pub submit: Option<Submit>,
+}
+
+/// What became of an inject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InjectAnswer {
+    /// unix ms
+    pub timestamp: u64,
+    /// the block, where one was found
+    pub block_id: Option<String>,
+    /// whether the text was cut
+    pub truncated: bool,
+    /// `Ok(true)`: it waits behind another; `Ok(false)`: it is typed
+    pub result: Result<bool, InjectError>,
+}
+
+/// Why a text was not typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InjectError {
+    /// a rate
+    RateLimited(Reached),
+    /// the target is not an agent id
+    BadId,
+    /// an agent asked that its target does not let type
+    NotAllowed,
+    /// nobody is registered under the target's name
+    NotFound,
+    /// the registered block is no terminal of ours
+    NoController,
+    /// the terminal did not take it
+    Failed(&'static str),
+}
+
+impl InjectError {
+    /// A stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            InjectError::RateLimited(_) => "rate_limited",
+            InjectError::BadId => "bad_agent_id",
+            InjectError::NotAllowed => "typing_not_allowed",
+            InjectError::NotFound => "agent_not_found",
+            InjectError::NoController => "no_controller",
+            InjectError::Failed(_) => "not_typed",
+        }
+    }
+
+    /// The sentence that AgentMux clients know (spec agentmux B.4).
+    pub(super) fn sentence(self, target: &str, block_id: &str) -> String {
+        match self {
+            InjectError::RateLimited(_) => "rate limit exceeded".to_owned(),
+            InjectError::BadId => format!("invalid agent ID: {target}"),
+            InjectError::NotAllowed => format!("{target} does not let you type"),
+            InjectError::NotFound => format!("agent not found: {target}"),
+            InjectError::NoController => format!("no controller for block {block_id}"),
+            InjectError::Failed(reason) => reason.to_owned(),
+        }
+    }
+}
+
+impl InjectAnswer {
+    /// The error's sentence, if there is one.
+    pub fn error(&self, target: &str) -> Option<String> {
+        let block_id = self.block_id.as_deref().unwrap_or_default();
+        self.result.err().map(|error| error.sentence(target, block_id))
+    }
+}
+
+/// An inject of the message bus, as its caller asked for it.
+#[derive(Debug, Clone, Copy)]
+pub struct BusInject<'a> {
+    /// not checked yet
+    pub target: &'a str,
+    /// not cleaned yet
+    pub message: &'a str,
+    /// a label of the caller's
+    pub from: &'a str,
+    /// where it waits
+    pub priority: Priority,
+    /// of the message, where it waits
+    pub id: &'a str,
+}
+
+/// What became of an inject of the message bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BusInjected {
+    /// it went to a terminal
+    Typed {
+        /// which
+        block_id: String,
+        /// it will be typed after what is ahead of it
+        queued: bool,
+        /// it was cut
+        truncated: bool,
+    },
+    /// nobody is registered under the name, so it waits in the mailbox
+    Mailed(Sent),
+}
+
+/// Why an inject of the message bus was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BusInjectError {
+    /// not typed; the sentence that AgentMux clients know
+    Inject(InjectError, String),
+    /// not put in the mailbox
+    Send(SendError),
+}
+
+impl Bus {
+    /// Types a text into the terminal of a registered agent: for the owner, a peer, or an agent that
+    /// its target accepts.
+    pub fn inject(&self, sender: Sender<'_>, ask: Inject<'_>, terminals: &dyn Terminals) -> InjectAnswer {
+        let mut answer = InjectAnswer {
+            timestamp: self.clock.unix_ms(),
+            block_id: None,
+            truncated: false,
+            result: Err(InjectError::BadId),
+        };
+        let mut length = ask.message.len();
+        answer.result = (|| {
+            let now = self.clock.monotonic_ms();
+            self.state().rates.take(sender, ask.target, now).map_err(InjectError::RateLimited)?;
+            let target = AgentId::parse(ask.target).map_err(|_| InjectError::BadId)?;
+            let typed = match sender {
+                Sender::Owner(_) | Sender::Peer | Sender::Api => sanitise::typed(ask.message),
+                Sender::Agent(name) => {
+                    let accepts = |t: Terminal| t.accept_typed_from.iter().any(|who| who == name);
+                    if !terminals.terminal(&target).is_some_and(accepts) {
+                        return Err(InjectError::NotAllowed);
+                    }
+                    sanitise::typed_from(name, ask.message)
+                }
+            };
+            length = typed.text.len();
+            answer.truncated = typed.truncated;
+            let block_id = self.block_of(sender, &target, terminals);
+            let block_id = answer.block_id.insert(block_id.ok_or(InjectError::NotFound)?);
+            let queued = match terminals.deliver(block_id, &typed.text, ask.submit) {
+                None => return Err(InjectError::NoController),
+                Some(Delivery::Failed(reason)) => {
+                    self.forget_ended(&target, block_id, terminals);
+                    return Err(InjectError::Failed(reason));
+                }
+                Some(Delivery::Queued) => true,
+                Some(Delivery::Delivered) => false,
+            };
+            self.state().directory.seen(&target, answer.timestamp);
+            Ok(queued)
+        })();
+        self.write_down(
+            answer.result.err(),
+            ask.message,
+            audit::Inject {
+                timestamp: answer.timestamp,
+                source_agent: ask.source.map(str::to_owned),
+                target_agent: ask.target.to_owned(),
+                block_id: answer.block_id.clone().unwrap_or_default(),
+                message_length: length,
+                error: answer.error(ask.target),
+                request_id: ask.request_id.to_owned(),
+                caller: sender.caller(),
+            },
+        );
+        answer
+    }
+
+    /// As spec agentmux B.11 and D.4: into the terminal, or where nobody is registered into the
+    /// mailbox, and the answer tells which.
+    pub fn bus_inject(
+        &self,
+        sender: Sender<'_>,
+        ask: BusInject<'_>,
+        terminals: &dyn Terminals,
+    ) -> Result<BusInjected, BusInjectError> {
+        let inject = Inject {
+            target: ask.target,
+            message: ask.message,
+            source: Some(ask.from),
+            request_id: ask.id,
+            submit: None,
+        };
+        let answer = self.inject(sender, inject, terminals);
+        match (answer.result, AgentId::parse(ask.target)) {
+            (Ok(queued), _) => Ok(BusInjected::Typed {
+                block_id: answer.block_id.unwrap_or_default(),
+                queued,
+                truncated: answer.truncated,
+            }),
+            (Err(InjectError::NotFound), Ok(target)) => {
+                let message = Outgoing {
+                    kind: Kind::Inject,
+                    priority: ask.priority,
+                    ..Outgoing::on_bus(&target, ask.message, ask.id, ask.from)
+                };
+                self.mail_only(sender, message, terminals)
+                    .map(BusInjected::Mailed)
+                    .map_err(BusInjectError::Send)
+            }
+            (Err(error), _) => {
+                let sentence = answer.error(ask.target).unwrap_or_default();
+                Err(BusInjectError::Inject(error, sentence))
+            }
+        }
+    }
+
+    /// The block that an inject goes to. An agent's goes only to the terminal that accepts it, never
+    /// to a block that was registered under the same name.
+    fn block_of(&self, sender: Sender<'_>, target: &AgentId, terminals: &dyn Terminals) -> Option<String> {
+        match sender {
+            Sender::Agent(_) => terminals.terminal(target).map(|terminal| terminal.block_id),
+            Sender::Owner(_) | Sender::Peer | Sender::Api => {
+                self.state().directory.get(target).map(|registration| registration.block_id.clone())
+            }
+        }
+    }
+
+    /// Forgets a registration whose agent has ended: one that ended in the moment it was registered
+    /// was not there yet when its end was told.
+    fn forget_ended(&self, target: &AgentId, block_id: &str, terminals: &dyn Terminals) {
+        if terminals.terminal(target).is_none_or(|terminal| terminal.block_id != block_id) {
+            self.state().directory.unregister_block(block_id);
+        }
+    }
+
+    pub(super) fn write_down(&self, error: Option<InjectError>, message: &str, entry: audit::Inject) {
+        self.audit.inject(entry, message, matches!(error, Some(InjectError::RateLimited(_))));
+    }
+}
