@@ -87,41 +87,24 @@ impl Instance {
 
     /// Starts one by a command that ends up being an instance in `home` (a shell with limits, say).
     pub fn from_command(home: TempDir, command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("serve starts");
-        let stderr = BufReader::new(child.stderr.take().expect("stderr"));
-        let (send, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let mut seen = Vec::new();
-        let ready_line = loop {
-            match lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains("-ESTART ") => break line,
-                Ok(line) => seen.push(line),
-                Err(_) => {
-                    let _ = child.kill();
-                    panic!("no ready line; it said {seen:?}, status {:?}", child.wait());
-                }
-            }
-        };
-        let address = ready_line
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix("web:"))
-            .and_then(|address| address.parse().ok())
-            .expect("an address in the ready line");
-        let file = std::fs::read(home.path().join("authkey")).expect("the key file");
-        let key_file: Value = serde_json::from_slice(&file).expect("the key file is JSON");
-        let key = key_file["auth_key"].as_str().expect("a key").to_owned();
-        Self { child, home, address, ready_line, key, lines: Mutex::new(lines) }
+        let Launched { child, address, ready_line, key, lines } = launch(home.path(), command);
+        Self { child, home, address, ready_line, key, lines }
+    }
+
+    /// Ends it as a crash would, with SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("reaped");
+    }
+
+    /// After [`Instance::kill`] or [`Instance::terminate`]: another one in the same home.
+    pub fn start_again(&mut self) {
+        let launched = launch(self.home.path(), &mut serve_command(self.home.path(), &[], &[]));
+        self.child = launched.child;
+        self.address = launched.address;
+        self.ready_line = launched.ready_line;
+        self.key = launched.key;
+        self.lines = launched.lines;
     }
 
     /// A line of its stderr, or `None` at its end.
@@ -199,6 +182,54 @@ impl Drop for Instance {
             }
         }
     }
+}
+
+/// What a start gave.
+struct Launched {
+    child: Child,
+    address: SocketAddr,
+    ready_line: String,
+    key: String,
+    lines: Mutex<mpsc::Receiver<String>>,
+}
+
+/// Runs the command and waits for its ready line.
+fn launch(home: &Path, command: &mut Command) -> Launched {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("serve starts");
+    let stderr = BufReader::new(child.stderr.take().expect("stderr"));
+    let (send, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let mut seen = Vec::new();
+    let ready_line = loop {
+        match lines.recv_timeout(PATIENCE) {
+            Ok(line) if line.contains("-ESTART ") => break line,
+            Ok(line) => seen.push(line),
+            Err(_) => {
+                let _ = child.kill();
+                panic!("no ready line; it said {seen:?}, status {:?}", child.wait());
+            }
+        }
+    };
+    let address = ready_line
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("web:"))
+        .and_then(|address| address.parse().ok())
+        .expect("an address in the ready line");
+    let file = std::fs::read(home.join("authkey")).expect("the key file");
+    let key_file: Value = serde_json::from_slice(&file).expect("the key file is JSON");
+    let key = key_file["auth_key"].as_str().expect("a key").to_owned();
+    Launched { child, address, ready_line, key, lines: Mutex::new(lines) }
 }
 
 /// `loopgate serve` in `home` with a clean environment.
