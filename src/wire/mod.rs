@@ -15,4 +15,5 @@ pub mod json;
 pub mod origin;
 pub mod query;
 pub mod secret;
+pub mod sha1;
 pub mod uuid;

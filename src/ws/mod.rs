@@ -1,4 +1,9 @@
 //! WebSocket connections after the gate's upgrade (RFC 6455).
+//!
+//! [`upgrade`] decides from a head whether a connection changes its protocol; [`connection`] runs
+//! it on the gate's thread, one turn at a time; what is said on it is a [`Session`]'s: AgentMux's,
+//! or the echo of `examples/ws_echo.rs`. Frames are taken apart by tungstenite behind a scanner of
+//! our own ([`decode`]), and put together here ([`outbox`]); who may call was decided before.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -11,3 +16,19 @@
         clippy::arithmetic_side_effects
     )
 )]
+
+pub mod connection;
+mod decode;
+mod machine;
+mod outbox;
+mod scan;
+mod session;
+mod sockets;
+#[cfg(test)]
+mod tests;
+pub mod upgrade;
+
+pub use connection::run;
+pub use machine::Settings;
+pub use session::{Out, Session};
+pub use sockets::{Seat, Sockets};
