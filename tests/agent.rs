@@ -376,6 +376,16 @@ fn whoever_asked_to_be_told_is_told_of_each_end_once_and_first() {
 }
 
 #[test]
+fn an_output_wait_ends_for_somebody_who_has_gone() {
+    let host = Host::new();
+    let agent = host.start("x", "read x");
+    let begin = Instant::now();
+    let output = agent.output_for(None, Duration::from_secs(25), usize::MAX, &|| true).unwrap();
+    assert!(output.bytes.is_empty() && !output.done);
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+}
+
+#[test]
 fn a_watcher_is_woken_by_output_and_by_the_end() {
     let host = Host::new();
     let agent = host.start("x", "read go; echo more; read go");

@@ -3,7 +3,7 @@
 mod support;
 
 use std::{
-    io::Read,
+    io::{Read, Write},
     time::{Duration, Instant},
 };
 
@@ -377,4 +377,28 @@ fn requests_in_flight_at_the_end_are_answered_or_closed_never_hung() {
     assert!(began.elapsed() < Duration::from_secs(5));
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
+}
+
+#[test]
+fn nobody_waits_for_output_on_behalf_of_a_client_that_has_gone() {
+    let instance = Instance::start();
+    start(&instance, "quiet", "read x", Value::Null);
+    let open = || {
+        let status = instance.call("GET", "/api/v1/status", &Value::Null).json();
+        // Its own connection is one.
+        status["connections"]["open"].as_u64().expect("a number")
+    };
+    let request = format!(
+        "GET /api/v1/agents/quiet/output?wait=25000 HTTP/1.1\r\nHost: {}\r\nX-AuthKey: {}\r\n\r\n",
+        instance.address, instance.key
+    );
+    let mut waiting: Vec<_> = (0..5).map(|_| instance.connect()).collect();
+    waiting.iter_mut().for_each(|stream| stream.write_all(request.as_bytes()).expect("it is sent"));
+    until("the five", || (open() == 6).then_some(()));
+    // One stays, and keeps its place.
+    waiting.truncate(1);
+    until("the end of four", || (open() == 2).then_some(()));
+    waiting[0].set_nonblocking(true).expect("a socket");
+    let nothing = waiting[0].read(&mut [0; 1]).expect_err("no answer yet");
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
 }

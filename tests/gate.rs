@@ -16,3 +16,5 @@ mod requests;
 mod rig;
 #[path = "gate/strict.rs"]
 mod strict;
+#[path = "gate/told.rs"]
+mod told;

@@ -30,6 +30,8 @@ use crate::{
 
 /// How long a delivery waits to be able to say "delivered".
 const DELIVERED_WITHIN: Duration = Duration::from_millis(250);
+/// How long somebody who has gone away is waited with.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
 /// What AgentMux clients are told of a terminal that has ended.
 const NOT_RUNNING: &str = "controller is not running";
 const QUEUE_FULL: &str = "failed to send input: queue full";
@@ -135,7 +137,18 @@ impl Agent {
     /// Output from an absolute offset (`None`: the oldest kept). Where there is none yet, waits
     /// for it at most `wait`, and `OUTPUT_WAIT_MS`; at most `max` bytes, and `OUTPUT_CHUNK`.
     pub fn output(&self, from: Option<u64>, wait: Duration, max: usize) -> Result<Output, BeyondEnd> {
-        let end = Instant::now() + bounded_wait(wait);
+        self.output_for(from, wait, max, &|| false)
+    }
+
+    /// The same for somebody who may go away: `gone` is asked once a second, and ends the wait.
+    pub fn output_for(
+        &self,
+        from: Option<u64>,
+        wait: Duration,
+        max: usize,
+        gone: &dyn Fn() -> bool,
+    ) -> Result<Output, BeyondEnd> {
+        let mut end = Instant::now() + bounded_wait(wait);
         let max = max.clamp(1, limits::OUTPUT_CHUNK);
         let mut screen = lock(&self.screen);
         loop {
@@ -146,7 +159,18 @@ impl Agent {
                 let done = screen.is_done() && next == screen.ring.end();
                 return Ok(Output { from: piece.from, next, bytes: piece.bytes, gap: piece.gap, done });
             }
-            screen = self.changed.wait_timeout(screen, left).unwrap_or_else(PoisonError::into_inner).0;
+            let step = left.min(GONE_WITHIN);
+            let (held, waited) =
+                self.changed.wait_timeout(screen, step).unwrap_or_else(PoisonError::into_inner);
+            screen = held;
+            if waited.timed_out() {
+                // Asked without the lock: it may be a system call.
+                drop(screen);
+                if gone() {
+                    end = Instant::now();
+                }
+                screen = lock(&self.screen);
+            }
         }
     }
 

@@ -175,7 +175,8 @@ pub(super) fn stop(app: &App, caller: &Caller, request: &Request<'_>) -> Result 
 pub(super) fn output(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let from = request.whole_param("from")?;
     let wait = request.whole_param("wait")?.unwrap_or(0).min(limits::OUTPUT_WAIT_MS);
-    let read = |wait| app.fleet.output(request.id, from, wait, limits::OUTPUT_CHUNK);
+    let gone = || request.peer.is_gone();
+    let read = |wait| app.fleet.output(request.id, from, wait, limits::OUTPUT_CHUNK, &gone);
     let mut result = read(Duration::ZERO).ok_or_else(not_found)?;
     if let Ok(nothing) = &result
         && nothing.bytes.is_empty()

@@ -76,11 +76,16 @@ fn read(app: &App, agent: &AgentId, offset: u64) -> Option<Kept> {
     let mut kept = Kept { from: offset, bytes: Vec::new(), gap: false };
     loop {
         let next = kept.from.saturating_add(kept.bytes.len() as u64);
-        let piece =
-            match app.fleet.output(agent.as_str(), Some(next), Duration::ZERO, limits::OUTPUT_CHUNK)? {
-                Ok(piece) => piece,
-                Err(beyond) => return Some(Kept { from: beyond.end, bytes: Vec::new(), gap: false }),
-            };
+        let piece = match app.fleet.output(
+            agent.as_str(),
+            Some(next),
+            Duration::ZERO,
+            limits::OUTPUT_CHUNK,
+            &|| false,
+        )? {
+            Ok(piece) => piece,
+            Err(beyond) => return Some(Kept { from: beyond.end, bytes: Vec::new(), gap: false }),
+        };
         if piece.gap {
             kept = Kept { from: piece.from, bytes: Vec::new(), gap: true };
         }

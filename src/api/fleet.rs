@@ -26,13 +26,15 @@ pub trait Fleet: Terminals + Send + Sync {
     fn stop(&self, name: &AgentId) -> Result<Record, StopError>;
     /// Raw keys.
     fn input(&self, name: &str, bytes: &[u8]) -> Option<Result<(), InputError>>;
-    /// A piece of output; waits for one up to `wait`.
+    /// A piece of output; waits for one up to `wait`, and about a second where whoever wants it is
+    /// `gone`.
     fn output(
         &self,
         name: &str,
         from: Option<u64>,
         wait: Duration,
         most: usize,
+        gone: &dyn Fn() -> bool,
     ) -> Option<Result<Output, BeyondEnd>>;
     /// Changes the screen.
     fn resize(&self, name: &str, rows: u16, cols: u16) -> Option<Result<(), ResizeError>>;
@@ -117,8 +119,9 @@ impl Fleet for Agents {
         from: Option<u64>,
         wait: Duration,
         most: usize,
+        gone: &dyn Fn() -> bool,
     ) -> Option<Result<Output, BeyondEnd>> {
-        self.get(name).map(|agent| agent.output(from, wait, most))
+        self.get(name).map(|agent| agent.output_for(from, wait, most, gone))
     }
 
     fn resize(&self, name: &str, rows: u16, cols: u16) -> Option<Result<(), ResizeError>> {

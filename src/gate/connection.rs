@@ -149,8 +149,10 @@ impl<'a, S: Service> Connection<'a, S> {
             None => self.refuse(500, Some(ticket), with_body),
             Some(Reply::Response(response)) => self.answer(&response, with_body, head.wants_close()),
             Some(Reply::Told(response, told)) => {
+                // The socket of a peer that is gone still takes bytes, and drops them.
+                let gone = socket::peer_is_gone(&self.slot.stream);
                 let answered = self.answer(&response, with_body, head.wants_close());
-                let taken = with_body && !matches!(answered, Err(End::Gone));
+                let taken = with_body && !gone && !matches!(answered, Err(End::Gone));
                 guarded(&shared.counters, || told(taken));
                 answered
             }

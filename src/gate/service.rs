@@ -68,7 +68,8 @@ pub enum Reply {
     Upgrade(Upgrade),
 }
 
-/// Called once, after an answer: `true` where the socket took all of it.
+/// Called once, after an answer: `true` where the socket took all of it and the peer had not ended its
+/// side before. Of what a peer that ends in that very moment has read, no socket knows.
 pub type Told = Box<dyn FnOnce(bool) + Send>;
 
 /// Whoever waits for an answer.

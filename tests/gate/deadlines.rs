@@ -11,7 +11,7 @@ const NEVER: Duration = Duration::from_secs(1_000_000);
 
 /// Moves the clock on in small steps until `done`.
 #[track_caller]
-fn let_time_pass(rig: &Rig, what: &str, mut done: impl FnMut() -> bool) {
+pub fn let_time_pass(rig: &Rig, what: &str, mut done: impl FnMut() -> bool) {
     until(what, || {
         rig.clock.advance(50);
         done()

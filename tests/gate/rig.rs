@@ -41,6 +41,10 @@ pub struct Echo {
     pub opened: AtomicU64,
     /// heads that were decided on
     pub decided: AtomicU64,
+    /// what the answers of `/told` learnt of their fate
+    pub told: Arc<Mutex<Vec<bool>>>,
+    /// handlers that noticed that their peer was gone
+    pub noticed: AtomicU64,
     /// handlers inside `/wait`
     pub waiting: AtomicU64,
     released: Mutex<bool>,
@@ -59,6 +63,23 @@ impl Echo {
         let released = self.released.lock().unwrap();
         drop(self.release.wait_timeout_while(released, PATIENCE, |released| !*released).unwrap());
         self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// An answer of as many bytes as the query says.
+    fn told(&self, head: &Head, peer: &gate::Peer<'_>) -> Reply {
+        let path = head.path().to_owned();
+        if path == "/told-gone" {
+            until("the peer's end", || peer.is_gone());
+        }
+        let told = Arc::clone(&self.told);
+        let response = Response::bytes(200, "application/octet-stream", vec![0; number(head)]);
+        Reply::Told(
+            response,
+            Box::new(move |taken| {
+                told.lock().unwrap().push(taken);
+                assert!(path != "/told-panics", "as the test asked");
+            }),
+        )
     }
 
     pub fn labels(&self) -> Vec<String> {
@@ -92,7 +113,14 @@ impl Service for Echo {
         }
     }
 
-    fn handle(&self, conn: &mut u32, ticket: &String, head: &Head, body: &[u8], _: &gate::Peer<'_>) -> Reply {
+    fn handle(
+        &self,
+        conn: &mut u32,
+        ticket: &String,
+        head: &Head,
+        body: &[u8],
+        peer: &gate::Peer<'_>,
+    ) -> Reply {
         self.handled.lock().unwrap().push((ticket.clone(), body.to_vec()));
         Reply::Response(match head.path() {
             "/count" => Response::bytes(200, "text/plain", conn.to_string().into_bytes()),
@@ -102,9 +130,13 @@ impl Service for Echo {
             }
             "/panics" => panic!("as the test asked"),
             "/empty" => Response::empty(204),
-            "/zeroes" => {
-                let length = head.query().and_then(|text| text.parse().ok()).unwrap_or(0);
-                Response::bytes(200, "application/octet-stream", vec![0; length])
+            "/zeroes" => Response::bytes(200, "application/octet-stream", vec![0; number(head)]),
+            "/told" | "/told-gone" | "/told-panics" => return self.told(head, peer),
+            "/is-gone" => Response::bytes(200, "text/plain", peer.is_gone().to_string().into_bytes()),
+            "/until-gone" => {
+                until("the peer's end", || peer.is_gone());
+                self.noticed.fetch_add(1, Ordering::SeqCst);
+                Response::empty(200)
             }
             "/stack" => Response::bytes(200, "text/plain", own_stack().to_string().into_bytes()),
             "/upgrade" => return Reply::Upgrade(backwards()),
@@ -124,6 +156,11 @@ impl Service for Echo {
             None => response,
         }
     }
+}
+
+/// The query as a number.
+fn number(head: &Head) -> usize {
+    head.query().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// Sends every byte back plus one, first those that came early.

@@ -340,6 +340,7 @@ impl Fleet for Table {
         from: Option<u64>,
         wait: Duration,
         most: usize,
+        _: &dyn Fn() -> bool,
     ) -> Option<Result<Output, BeyondEnd>> {
         self.with(name, |row| {
             row.waits.push(wait);
@@ -397,7 +398,7 @@ impl Fleet for Table {
         from: Option<u64>,
         most: usize,
     ) -> Option<Result<Output, BeyondEnd>> {
-        self.output(&self.name_of(block_id)?, from, Duration::ZERO, most)
+        self.output(&self.name_of(block_id)?, from, Duration::ZERO, most, &|| false)
     }
 
     fn watch(&self, block_id: &str, wake: Arc<Wake>) -> Option<Watch> {
