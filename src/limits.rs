@@ -195,6 +195,18 @@ limits! {
     WS_CLOSE_MS: u64 = 2_000, "ms", "a_close_that_is_not_answered_ends_in_time";
     #[doc = "a private file that is read: key file, lock"]
     PRIVATE_FILE: usize = 64 * 1024, "bytes", "an_oversized_private_file_is_refused";
+    #[doc = "one file of a journal; the next line begins another"]
+    JOURNAL_SEGMENT: usize = 8 * 1024 * 1024, "bytes", "a_full_segment_is_followed_by_another";
+    #[doc = "one line of a journal"]
+    JOURNAL_LINE: usize = 1024 * 1024, "bytes", "a_line_over_its_limit_is_refused_and_never_read_whole";
+    #[doc = "lines of one journal that wait to be written"]
+    JOURNAL_UNWRITTEN: usize = 16 * 1024 * 1024, "bytes", "lines_that_wait_for_the_disk_are_bounded";
+    #[doc = "time that a writer waits for the sync that another one leads"]
+    JOURNAL_WAIT_MS: u64 = 10_000, "ms", "a_writer_behind_a_disk_that_does_not_answer_is_told_at_the_deadline";
+    #[doc = "files in a journal's directory"]
+    JOURNAL_FILES: usize = 4_096, "count", "a_directory_of_too_many_files_is_refused";
+    #[doc = "bad places, and foreign files, that opening a journal names one by one"]
+    JOURNAL_BAD_SHOWN: usize = 32, "count", "bad_lines_are_reported_in_a_bounded_list";
     #[doc = "an answer that a client verb reads"]
     CLIENT_ANSWER: usize = 16 * 1024 * 1024, "bytes", "a_client_refuses_an_answer_over_its_limit";
 }

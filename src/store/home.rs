@@ -61,11 +61,11 @@ impl fmt::Display for HomeError {
             }
             Self::Mode(path, mode) => write!(
                 f,
-                "the home {} has mode {mode:04o} and lets others in; `chmod 700` it if nobody else could have written there",
+                "the directory {} has mode {mode:04o} and lets others in; `chmod 700` it if nobody else could have written there",
                 path.display()
             ),
             Self::Io(path, error) => {
-                write!(f, "the home {} cannot be used; the system says: {error}", path.display())
+                write!(f, "the directory {} cannot be used; the system says: {error}", path.display())
             }
         }
     }
@@ -101,16 +101,22 @@ impl Home {
 
     /// Opens an existing home, for a reader.
     pub fn open(path: &Path) -> Result<Self, HomeError> {
+        Self::open_at(path, path)
+    }
+
+    /// Opens the directory that `at` leads to; errors name `path`.
+    fn open_at(at: &Path, path: &Path) -> Result<Self, HomeError> {
         // a slash at the end would make the kernel follow a link there, whatever the flags say
+        let at = &at.components().collect::<PathBuf>();
         let path = &path.components().collect::<PathBuf>();
         let io = |error: io::Error| match error.raw_os_error() {
             Some(libc::ENOENT) => HomeError::Missing(path.to_owned()),
             Some(libc::ELOOP) => HomeError::Symlink(path.to_owned()),
-            Some(libc::ENOTDIR) => not_directory(path),
+            Some(libc::ENOTDIR) => not_directory(at, path),
             _ => HomeError::Io(path.to_owned(), error),
         };
         let flags = libc::O_NOFOLLOW | libc::O_DIRECTORY;
-        let directory = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(io)?;
+        let directory = OpenOptions::new().read(true).custom_flags(flags).open(at).map_err(io)?;
         let facts = directory.metadata().map_err(io)?;
         if facts.uid() != process::uid() {
             return Err(HomeError::Owner(path.to_owned(), facts.uid()));
@@ -151,6 +157,19 @@ impl Home {
         Ok(home)
     }
 
+    /// Opens the directory `name` of the home, making it where it is missing, under the rules of the
+    /// home itself. It is there after a loss of power too, whoever made it: an earlier process may
+    /// have ended between making and syncing.
+    pub(super) fn directory(&self, name: &str) -> Result<Self, HomeError> {
+        make_durably(self, name).map_err(|error| HomeError::Io(self.path.join(name), error))?;
+        Self::open_at(&self.at(name), &self.path.join(name))
+    }
+
+    /// Returns when every creation and removal in it so far is on the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.directory.sync_all()
+    }
+
     /// Takes the home for this process: no other instance may use it while the lock lives.
     pub fn lock(&self) -> Result<Lock, LockError> {
         let lock = Lock::take(self)?;
@@ -170,10 +189,34 @@ impl Home {
 }
 
 /// With `O_DIRECTORY` a symlink answers ENOTDIR like any file.
-fn not_directory(path: &Path) -> HomeError {
-    match std::fs::symlink_metadata(path) {
+fn not_directory(at: &Path, path: &Path) -> HomeError {
+    match std::fs::symlink_metadata(at) {
         Ok(facts) if facts.is_symlink() => HomeError::Symlink(path.to_owned()),
         Ok(_) | Err(_) => HomeError::NotDirectory(path.to_owned()),
+    }
+}
+
+/// What making a directory needs of the one above it; the test loses power in between.
+trait Above {
+    fn make(&self, name: &str) -> io::Result<()>;
+    fn sync(&self) -> io::Result<()>;
+}
+
+impl Above for Home {
+    fn make(&self, name: &str) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).create(self.at(name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Self::sync(self)
+    }
+}
+
+/// Synced also where the directory is there: whoever made it may have ended before the sync.
+fn make_durably(above: &dyn Above, name: &str) -> io::Result<()> {
+    match above.make(name) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => above.sync(),
     }
 }
 

@@ -17,7 +17,9 @@
     )
 )]
 
+pub mod disk;
 pub mod home;
+pub mod journal;
 pub mod keyfile;
 pub mod lock;
 pub mod private;
@@ -25,7 +27,9 @@ pub mod private;
 #[cfg(test)]
 mod testing;
 
+pub use disk::{Disk, RealDisk};
 pub use home::{Home, HomeError};
+pub use journal::{Journal, JournalError};
 pub use keyfile::{KeyFile, KeyFileError};
 pub use lock::{Lock, LockError};
 pub use private::FileError;

@@ -122,8 +122,21 @@ pub(super) fn open(
     name: impl AsRef<OsStr>,
     options: &mut OpenOptions,
 ) -> Result<File, FileError> {
+    let file = open_any_size(home, name, options)?;
+    if file.metadata()?.len() > limits::PRIVATE_FILE as u64 {
+        return Err(FileError::TooLarge);
+    }
+    Ok(file)
+}
+
+/// The same for a file that its reader takes in parts: a journal's segment.
+pub(super) fn open_any_size(
+    directory: &Home,
+    name: impl AsRef<OsStr>,
+    options: &mut OpenOptions,
+) -> Result<File, FileError> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = options.mode(0o600).custom_flags(flags).open(home.at(name))?;
+    let file = options.mode(0o600).custom_flags(flags).open(directory.at(name))?;
     check(&file)?;
     Ok(file)
 }
@@ -139,9 +152,6 @@ fn check(file: &File) -> Result<(), FileError> {
     let mode = facts.mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(FileError::Mode(mode));
-    }
-    if facts.len() > limits::PRIVATE_FILE as u64 {
-        return Err(FileError::TooLarge);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 
 pub mod base64;
 pub mod clock;
+pub mod crc32;
 pub mod date;
 pub mod head;
 pub mod host;

@@ -1,0 +1,63 @@
+//! Reads a segment from its beginning to a given end, line by line, in memory that does not depend
+//! on what is in it: a line over the limit is passed over without being kept.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use crate::store::{disk::DiskFile, journal::line};
+
+/// How much is read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// What stands at a place of a segment.
+pub(super) enum Found<'a> {
+    /// a line that checks; `length` counts its newline
+    Line { number: u64, json: &'a [u8], offset: u64, length: usize },
+    /// anything else, and what is wrong with it
+    Bad { offset: u64, why: &'static str },
+}
+
+/// Shows what stands in the first `len` bytes. `longest` counts the newline.
+pub(super) fn scan(
+    file: &dyn DiskFile,
+    len: u64,
+    longest: usize,
+    each: &mut dyn FnMut(Found<'_>),
+) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(CHUNK, Reader { file, offset: 0 }.take(len));
+    let mut text = Vec::new();
+    let mut offset = 0_u64;
+    loop {
+        text.clear();
+        let length = (&mut reader).take(longest as u64).read_until(b'\n', &mut text)?;
+        if length == 0 {
+            return Ok(());
+        }
+        let mut passed = length as u64;
+        match text.strip_suffix(b"\n") {
+            Some(line) => match line::parse(line) {
+                Ok((number, json)) => each(Found::Line { number, json, offset, length }),
+                Err(why) => each(Found::Bad { offset, why }),
+            },
+            None if length == longest => {
+                passed = passed.saturating_add(reader.skip_until(b'\n')? as u64);
+                each(Found::Bad { offset, why: "too long" });
+            }
+            None => each(Found::Bad { offset, why: "it does not end" }),
+        }
+        offset = offset.saturating_add(passed);
+    }
+}
+
+/// A file from some offset on, as a stream.
+struct Reader<'a> {
+    file: &'a dyn DiskFile,
+    offset: u64,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(self.offset, buffer)?;
+        self.offset = self.offset.saturating_add(read as u64);
+        Ok(read)
+    }
+}
