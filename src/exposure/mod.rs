@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-pub use observe::{Child, Descriptor, DiskFile, Observed, Process, What, observe};
+pub use observe::{Child, Descriptor, DiskFile, DiskFolder, Observed, Process, What, observe};
 pub use report::{Kind, Report, Row, report};
 pub use table::table;
 
@@ -37,6 +37,8 @@ pub struct Declared {
     pub listeners: Vec<Listener>,
     /// files and directories
     pub files: Vec<DeclaredFile>,
+    /// directories whose files come and go
+    pub folders: Vec<DeclaredFolder>,
     /// keepers that run now
     pub keepers: Vec<Keeper>,
     /// places that the program may connect to
@@ -67,6 +69,16 @@ pub struct DeclaredFile {
     pub held: bool,
 }
 
+/// A directory of a journal. It is one of the declared files; this is about what is in it: segments,
+/// by their names, as many as there are.
+#[derive(Debug, Clone)]
+pub struct DeclaredFolder {
+    /// absolute
+    pub path: PathBuf,
+    /// what its segments are
+    pub purpose: String,
+}
+
 /// A keeper process that the program started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keeper {
@@ -94,7 +106,7 @@ impl Declared {
         let home = std::fs::canonicalize(home).unwrap_or_else(|_| home.into());
         let default = if listener.ip().is_loopback() { "on" } else { "off: set" };
         let file = |path: PathBuf, purpose: &str, held| DeclaredFile { path, purpose: purpose.into(), held };
-        Self {
+        let declared = Self {
             listeners: vec![Listener {
                 address: listener,
                 purpose: "HTTP: AgentMux, GenSwarms, /api/v1".into(),
@@ -106,9 +118,22 @@ impl Declared {
                 file(home.join(lock::FILE), "lock of the home", true),
                 file(home.join(keyfile::FILE), "owner key for clients", false),
             ],
+            folders: Vec::new(),
             keepers: Vec::new(),
             outbound: Vec::new(),
-        }
+        };
+        // What was opened before the listener is declared; a home of an earlier version has none.
+        let there = JOURNALS.into_iter().filter(|(name, _)| home.join(name).is_dir());
+        there.fold(declared, |declared, (name, purpose)| declared.with_journal(&home, name, purpose))
+    }
+
+    /// With a journal in this directory of the home, whose path has no links.
+    fn with_journal(mut self, home: &Path, name: &str, purpose: &str) -> Self {
+        let path = home.join(name);
+        let directory = DeclaredFile { path: path.clone(), purpose: format!("{name} journal"), held: true };
+        self.files.push(directory);
+        self.folders.push(DeclaredFolder { path, purpose: purpose.into() });
+        self
     }
 }
 
@@ -119,7 +144,7 @@ pub fn live(declared: &Declared, keepers: &dyn Fn() -> Vec<Keeper>) -> io::Resul
     let look = || -> io::Result<Report> {
         let before = keepers();
         let mut declared = declared.clone();
-        let observed = observe(declared.files.iter().map(|file| file.path.as_path()))?;
+        let observed = observe(&declared)?;
         let after = keepers();
         let both = |keeper: &Keeper| before.contains(keeper) && after.contains(keeper);
         // One that began or ended meanwhile is neither foreign nor missed.
@@ -138,6 +163,9 @@ pub fn live(declared: &Declared, keepers: &dyn Fn() -> Vec<Keeper>) -> io::Resul
     }
     Ok(found)
 }
+
+/// The journals of a home: directory, and what its segments are.
+const JOURNALS: [(&str, &str); 2] = [("mail", "messages"), ("audit", "audit entries")];
 
 /// Waits before another look, where there was a difference, in milliseconds.
 const AGAIN_AFTER_MS: [u64; 4] = [2, 5, 15, 40];

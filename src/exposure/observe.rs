@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    Declared,
     proc_net::{self, Listed},
     processes,
 };
@@ -23,6 +24,8 @@ pub struct Observed {
     pub children: Vec<Child>,
     /// the declared files that exist, as the disk has them
     pub files: Vec<DiskFile>,
+    /// what is in the declared folders
+    pub folders: Vec<DiskFolder>,
     /// the user this process runs as
     pub uid: u32,
 }
@@ -103,6 +106,15 @@ pub struct Process {
     pub name: String,
 }
 
+/// What is in a declared folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskFolder {
+    /// the folder's path
+    pub path: PathBuf,
+    /// its entries, whatever they are, by name
+    pub entries: Vec<DiskFile>,
+}
+
 /// A declared file as it is on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskFile {
@@ -123,8 +135,8 @@ impl Observed {
     }
 }
 
-/// Looks at this process, and at the declared `files` on disk.
-pub fn observe<'a>(files: impl Iterator<Item = &'a Path>) -> io::Result<Observed> {
+/// Looks at this process, and at what is declared on disk.
+pub fn observe(declared: &Declared) -> io::Result<Observed> {
     // Descriptors before tables: what is opened in between is then listed but not ours, while the
     // other order would show a socket of ours that no table knows.
     let links = links()?;
@@ -136,7 +148,8 @@ pub fn observe<'a>(files: impl Iterator<Item = &'a Path>) -> io::Result<Observed
     Ok(Observed {
         descriptors,
         children: processes::children(),
-        files: files.filter_map(on_disk).collect(),
+        files: declared.files.iter().filter_map(|file| on_disk(&file.path)).collect(),
+        folders: declared.folders.iter().filter_map(|folder| in_folder(&folder.path)).collect(),
         uid: process::uid(),
     })
 }
@@ -217,6 +230,17 @@ fn socket(fd: u32, link: &Path, listed: Option<&Listed>) -> Option<What> {
         }
     })
 }
+
+fn in_folder(path: &Path) -> Option<DiskFolder> {
+    let listed = fs::read_dir(path).ok()?.take(ENTRIES).flatten();
+    // One that is removed meanwhile is not there.
+    let mut entries: Vec<DiskFile> = listed.filter_map(|entry| on_disk(&entry.path())).collect();
+    entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Some(DiskFolder { path: path.into(), entries })
+}
+
+/// Most entries of a folder that are looked at; a journal has fewer.
+const ENTRIES: usize = 4_096;
 
 fn on_disk(path: &Path) -> Option<DiskFile> {
     let meta = fs::symlink_metadata(path).ok()?;

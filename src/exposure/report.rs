@@ -95,6 +95,7 @@ pub fn report(declared: &Declared, observed: &Observed) -> Report {
     listeners(&mut rows, declared, observed);
     descriptors(&mut rows, declared, observed);
     files(&mut rows, declared, observed);
+    folders(&mut rows, declared, observed);
     children(&mut rows, declared, observed);
     rows.finish()
 }
@@ -265,6 +266,8 @@ fn file(rows: &mut Rows, declared: &Declared, fd: u32, path: &Path) {
         standard_stream(rows, fd, &shown);
     } else if path.starts_with("/proc/") {
         rows.known(Kind::File, "/proc", "facts of the kernel", "read only", NONE);
+    } else if is_segment(declared, path) {
+        // counted with the others of its folder, which the disk lists
     } else if !declared.files.iter().any(|file| file.path == path) {
         rows.stray(Kind::File, shown, "open file");
     }
@@ -318,18 +321,57 @@ fn files(rows: &mut Rows, declared: &Declared, observed: &Observed) {
     }
 }
 
+/// Whether it is a segment of a declared journal, by its place and its name.
+fn is_segment(declared: &Declared, path: &Path) -> bool {
+    let named = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".seg"));
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    named.is_some_and(|name| !name.is_empty() && number(name))
+        && declared.folders.iter().any(|folder| path.parent() == Some(&folder.path))
+}
+
+/// One row for the segments of a journal that are as they should be, one for each that is not and for
+/// whatever else is there.
+fn folders(rows: &mut Rows, declared: &Declared, observed: &Observed) {
+    for folder in &declared.folders {
+        let Some(disk) = observed.folders.iter().find(|disk| disk.path == folder.path) else { continue };
+        for entry in &disk.entries {
+            let shown = clean(&entry.path.to_string_lossy());
+            if !is_segment(declared, &entry.path) {
+                rows.stray(Kind::File, shown, "file in the home");
+                continue;
+            }
+            let difference = disk_difference(entry, observed.uid);
+            let all = || clean(&folder.path.join("*.seg").to_string_lossy());
+            rows.add(Row {
+                kind: Kind::File,
+                process: SELF.into(),
+                address: if difference.is_some() { shown } else { all() },
+                purpose: folder.purpose.clone(),
+                auth: format!("mode {:04o}", entry.mode),
+                default: "on".into(),
+                count: 1,
+                declared: true,
+                observed: true,
+                difference,
+            });
+        }
+    }
+}
+
 fn file_difference(file: &DeclaredFile, disk: Option<&DiskFile>, open: bool, uid: u32) -> Option<String> {
     let Some(disk) = disk else { return Some(NOT_OBSERVED.into()) };
+    let not_held = || (file.held && !open).then(|| "exists, but is not held open".into());
+    disk_difference(disk, uid).or_else(not_held)
+}
+
+fn disk_difference(disk: &DiskFile, uid: u32) -> Option<String> {
     if disk.symlink {
         return Some("is a symbolic link".into());
     }
     if uid != disk.uid {
         return Some(format!("belongs to user {}", disk.uid));
     }
-    if disk.mode & 0o077 != 0 {
-        return Some("other users have access".into());
-    }
-    (file.held && !open).then(|| "exists, but is not held open".into())
+    (disk.mode & 0o077 != 0).then(|| "other users have access".into())
 }
 
 fn children(rows: &mut Rows, declared: &Declared, observed: &Observed) {

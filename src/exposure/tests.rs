@@ -42,6 +42,7 @@ fn plain() -> Observed {
             disk("/home/u/.loopgate/lock", 0o600),
             disk("/home/u/.loopgate/authkey", 0o600),
         ],
+        folders: Vec::new(),
         uid: 1000,
     }
 }
@@ -212,4 +213,50 @@ fn the_table_marks_differences_and_stays_within_120_columns() {
     let plain = table(&report(&declared(), &plain()));
     assert!(plain.ends_with("no difference between declared and observed\n"), "{plain}");
     assert!(!plain.contains('!'), "{plain}");
+}
+
+/// A journal's segments come and go; anything else beside them was not declared.
+#[test]
+fn the_segments_of_a_journal_are_declared_and_nothing_else_in_its_folder() {
+    let home = Path::new("/home/u/.loopgate");
+    let declared = declared().with_journal(home, "mail", "waiting messages");
+    let folder = PathBuf::from("/home/u/.loopgate/mail");
+    let file = |name: &str, mode, uid, symlink| DiskFile { path: folder.join(name), mode, uid, symlink };
+    let segment = "00000001-0000000000000001.seg";
+    let with = |entries: Vec<DiskFile>| {
+        let mut observed = plain();
+        observed.files.push(DiskFile { path: folder.clone(), mode: 0o700, uid: 1000, symlink: false });
+        let open = [folder.clone(), folder.join(segment)].map(What::File);
+        observed.descriptors.extend(open.into_iter().zip(20..).map(|(what, fd)| Descriptor { fd, what }));
+        observed.folders.push(DiskFolder { path: folder.clone(), entries });
+        report(&declared, &observed)
+    };
+    let good =
+        || vec![file(segment, 0o600, 1000, false), file("00000002-00000000000000ff.seg", 0o600, 1000, false)];
+    let report = with(good());
+    assert_eq!(report.differences, 0, "{report:?}");
+    let row = report.rows.iter().find(|row| row.purpose == "waiting messages").unwrap();
+    assert_eq!((row.address.as_str(), row.count), ("/home/u/.loopgate/mail/*.seg", 2));
+    for (more, difference) in [
+        (file("00000003-0000000000000100.seg", 0o640, 1000, false), "other users have access"),
+        (file("00000003-0000000000000100.seg", 0o600, 7, false), "belongs to user 7"),
+        (file("00000003-0000000000000100.seg", 0o777, 1000, true), "is a symbolic link"),
+        (file("notes", 0o600, 1000, false), "not declared"),
+        (file(".seg", 0o600, 1000, false), "not declared"),
+    ] {
+        let path = more.path.to_string_lossy().into_owned();
+        let report = with([good(), vec![more]].concat());
+        let marked: Vec<_> = report.rows.iter().filter(|row| row.difference.is_some()).collect();
+        assert_eq!(marked.len(), 1, "{marked:?}");
+        assert_eq!(
+            (marked[0].address.as_str(), marked[0].difference.as_deref()),
+            (path.as_str(), Some(difference))
+        );
+    }
+    let mut observed = plain();
+    observed.descriptors.push(Descriptor { fd: 20, what: What::File(home.join("audit").join(segment)) });
+    assert!(
+        super::report(&declared, &observed).rows.iter().any(|row| row.purpose == "open file"),
+        "another folder"
+    );
 }
