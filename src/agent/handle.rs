@@ -16,7 +16,10 @@ use super::{
     queue::{Full, Queue},
     ring::Ring,
     token::TokenHash,
-    types::{BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartSpec, State, Submit},
+    types::{
+        BeyondEnd, Delivery, InputError, Later, NOT_RUNNING, Offer, Output, Record, ResizeError, StartSpec,
+        State, Submit,
+    },
     watch::{Watch, Watchers},
 };
 use crate::{
@@ -32,8 +35,6 @@ use crate::{
 const DELIVERED_WITHIN: Duration = Duration::from_millis(250);
 /// How long somebody who has gone away is waited with.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
-/// What AgentMux clients are told of a terminal that has ended.
-const NOT_RUNNING: &str = "controller is not running";
 const QUEUE_FULL: &str = "failed to send input: queue full";
 
 /// One agent, running or done. Dropping it does not end it.
@@ -103,21 +104,30 @@ impl Agent {
     /// Types `text`, which the caller has sanitised, and submits it; waits at most 250 ms for it
     /// to be written.
     pub fn deliver(&self, text: &str, submit: Submit) -> Delivery {
+        match self.offer(text, submit, DELIVERED_WITHIN) {
+            Offer::Settled(delivery) => delivery,
+            Offer::Queued(_) => Delivery::Queued,
+        }
+    }
+
+    /// As [`Agent::deliver`], waiting at most `within`, and whoever still wants to know what becomes
+    /// of a text that waits behind another can.
+    pub fn offer(&self, text: &str, submit: Submit, within: Duration) -> Offer {
         let (tell, told) = mpsc::channel();
         {
             let mut queue = lock(&self.queue);
             if lock(&self.screen).is_done() {
-                return Delivery::Failed(NOT_RUNNING);
+                return Offer::Settled(Delivery::Failed(NOT_RUNNING));
             }
             if let Err(Full) = queue.push_text(text, submit, tell) {
-                return Delivery::Failed(QUEUE_FULL);
+                return Offer::Settled(Delivery::Failed(QUEUE_FULL));
             }
         }
         self.life.wake();
-        match told.recv_timeout(DELIVERED_WITHIN) {
-            Ok(outcome) => outcome,
-            Err(RecvTimeoutError::Timeout) => Delivery::Queued,
-            Err(RecvTimeoutError::Disconnected) => Delivery::Failed(NOT_RUNNING),
+        match told.recv_timeout(within) {
+            Ok(outcome) => Offer::Settled(outcome),
+            Err(RecvTimeoutError::Timeout) => Offer::Queued(Later(told)),
+            Err(RecvTimeoutError::Disconnected) => Offer::Settled(Delivery::Failed(NOT_RUNNING)),
         }
     }
 

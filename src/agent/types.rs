@@ -1,6 +1,9 @@
 //! What callers of this folder pass in and get back: plain data.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::mpsc::{self, Receiver, Sender, TryRecvError},
+};
 
 pub use crate::sys::process::Exit;
 use crate::wire::id::AgentId;
@@ -99,6 +102,39 @@ pub enum Delivery {
     /// It was not, and will not be, written: a sentence that AgentMux clients know.
     Failed(&'static str),
 }
+
+/// What became of a text that was offered to a terminal.
+#[derive(Debug)]
+pub enum Offer {
+    /// It was written or not, and nothing more comes of it.
+    Settled(Delivery),
+    /// Something is ahead of it.
+    Queued(Later),
+}
+
+/// What will have become of a text that waits to be written.
+#[derive(Debug)]
+pub struct Later(pub(super) Receiver<Delivery>);
+
+impl Later {
+    /// One that is told through the sender.
+    pub fn new() -> (Sender<Delivery>, Self) {
+        let (tell, told) = mpsc::channel();
+        (tell, Self(told))
+    }
+
+    /// What became of it; `None` while it still waits.
+    pub fn look(&self) -> Option<Delivery> {
+        match self.0.try_recv() {
+            Ok(delivery) => Some(delivery),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Delivery::Failed(NOT_RUNNING)),
+        }
+    }
+}
+
+/// What AgentMux clients are told of a terminal that has ended.
+pub(super) const NOT_RUNNING: &str = "controller is not running";
 
 /// Why keys were not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

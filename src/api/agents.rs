@@ -15,7 +15,7 @@ use crate::{
     bus::{
         Outgoing, SendError,
         audit::{self, AgentHappened},
-        rate::{Reached, Sender},
+        rate::Sender,
     },
     gate::{Reply, Response},
     limits,
@@ -265,18 +265,8 @@ pub(super) fn deliver(app: &App, sender: Sender<'_>, to: &AgentId, fields: Field
 
 /// Why a message was not accepted, as /api/v1/ says it.
 pub(super) fn send_fault(error: SendError) -> Fault {
-    match error {
-        SendError::RateLimited(reached) => rate_limited(reached),
-        SendError::Mail(error) => {
-            let (status, code, sentence, _) = error.answer();
-            Fault::new(status, code, sentence)
-        }
-        SendError::NoRandomness => Fault::new(500, "no_randomness", "the system gives no random bytes"),
-    }
-}
-
-fn rate_limited(reached: Reached) -> Fault {
-    Fault::new(429, "rate_limited", format!("rate limit exceeded: {}", reached.sentence()))
+    let (status, code, sentence, _) = error.answer();
+    Fault::new(status, code, sentence)
 }
 
 fn queue_full(reason: &str) -> Fault {

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     agent::{
-        Agent, Agents, BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartError, StartSpec,
-        State, StopError, Submit, Watch,
+        Agent, Agents, BeyondEnd, Delivery, InputError, Offer, Output, Record, ResizeError, StartError,
+        StartSpec, State, StopError, Submit, Watch,
     },
     bus::{Terminal, Terminals},
     sys::poll::Wake,
@@ -66,6 +66,11 @@ impl Terminals for Agents {
     fn deliver(&self, block_id: &str, text: &str, submit: Option<Submit>) -> Option<Delivery> {
         let agent = self.by_block(block_id)?;
         Some(agent.deliver(text, submit.unwrap_or(agent.submit())))
+    }
+
+    fn offer(&self, block_id: &str, text: &str, within: Duration) -> Option<Offer> {
+        let agent = self.by_block(block_id)?;
+        Some(agent.offer(text, agent.submit(), within))
     }
 
     fn terminal(&self, agent: &AgentId) -> Option<Terminal> {

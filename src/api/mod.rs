@@ -13,6 +13,7 @@
 mod agentmux;
 mod agents;
 mod app;
+mod bus;
 mod controller;
 mod file;
 mod fleet;

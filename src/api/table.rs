@@ -3,7 +3,7 @@
 //! Admission, the routes page, `loopgate exposure --routes` and the test that walks all routes
 //! read this one table. A path that is not in it does not exist.
 
-use super::{App, agentmux, agents, file, own, request::Request, request::Result, service_rpc, status};
+use super::{App, agentmux, agents, bus, file, own, request::Request, request::Result, service_rpc, status};
 use crate::{
     admit::{Caller, Surface, Who},
     limits::{BODY_LARGEST, BODY_SMALL},
@@ -141,6 +141,12 @@ pub static ROUTES: &[Route] = &[
         .doc(NOT_HERE),
     Route { alias: None, ..mux(Method::Post, [POST_CHAT, POST_CHAT], OWNER, file::not_implemented) }
         .doc(NOT_HERE),
+    bus(Method::Post, "/api/bus/register", bus::register).doc("put a name on the message bus"),
+    bus(Method::Post, "/api/bus/send", bus::send).doc("a message to a name on the bus or an agent"),
+    bus(Method::Post, "/api/bus/inject", bus::inject)
+        .doc("type into an agent's terminal, or where there is none leave a message"),
+    bus(Method::Post, "/api/bus/broadcast", bus::broadcast).doc("a message to all"),
+    bus(Method::Get, "/api/bus/agents", bus::agents).doc("the names on the message bus"),
     ours(Method::Get, "/api/v1/agents", agents::list).doc("all agents that this instance runs"),
     // A command and its environment may have 128 KiB, and JSON may escape every byte.
     Route { body_limit: BODY_LARGEST, ..ours(Method::Post, "/api/v1/agents", agents::start) }
@@ -172,6 +178,10 @@ const fn mux(
     handler: Handler,
 ) -> Route {
     Route { alias: Some(alias), surface: Surface::AgentMux, scopes, ..ours(method, path, handler) }
+}
+
+const fn bus(method: Method, path: &'static str, handler: Handler) -> Route {
+    Route { surface: Surface::AgentMux, scopes: OWNER, ..ours(method, path, handler) }
 }
 
 const fn own(method: Method, path: &'static str, handler: Handler) -> Route {

@@ -6,7 +6,7 @@
 
 use super::{
     Bus, InjectError, Terminals, audit,
-    mail::{Kind, MailError, Message, Priority, State},
+    mail::{Answer, Kind, MailError, Message, Priority, State},
     rate::{Reached, Sender},
     sanitise,
     typed::Seen,
@@ -109,6 +109,32 @@ pub enum SendError {
     Mail(MailError),
     /// the system gives no random bytes for its id
     NoRandomness,
+}
+
+impl SendError {
+    /// The answer, as /api/v1/ gives it.
+    pub fn answer(&self) -> Answer {
+        match self {
+            SendError::RateLimited(reached) => {
+                (429, "rate_limited", format!("rate limit exceeded: {}", reached.sentence()), None)
+            }
+            SendError::Mail(error) => error.answer(),
+            SendError::NoRandomness => {
+                (500, "no_randomness", "the system gives no random bytes".to_owned(), None)
+            }
+        }
+    }
+
+    /// Code, sentence and limit, as clients of the AgentMux message bus are told.
+    pub fn on_bus(&self) -> (&'static str, String, Option<u64>) {
+        let (_, code, sentence, limit) = self.answer();
+        let known = match code {
+            "mailbox_full" => "mailbox full".to_owned(),
+            "rate_limited" => "rate limit exceeded".to_owned(),
+            _ => sentence,
+        };
+        (code, known, limit)
+    }
 }
 
 /// What became of a broadcast.

@@ -24,7 +24,10 @@ pub mod rate;
 pub mod sanitise;
 mod typed;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 pub use ask::{Ask, AskError, Asked};
 pub use deliver::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll};
@@ -40,7 +43,7 @@ use self::{
     rate::{Rates, Sends},
 };
 use crate::{
-    agent::{Delivery, Submit},
+    agent::{Delivery, Offer, Submit},
     sys::{poll::Wake, random},
     wire::{clock::Clock, id::AgentId},
 };
@@ -50,6 +53,10 @@ pub trait Terminals {
     /// Types `text` into the terminal of this block and submits it, as the agent was started to
     /// where `submit` does not say. `None`: no terminal of ours has this id.
     fn deliver(&self, block_id: &str, text: &str, submit: Option<Submit>) -> Option<Delivery>;
+
+    /// The same, waiting at most `within` for it to be written; what becomes of it can be asked
+    /// later.
+    fn offer(&self, block_id: &str, text: &str, within: Duration) -> Option<Offer>;
 
     /// The terminal of an agent that runs.
     fn terminal(&self, agent: &AgentId) -> Option<Terminal>;

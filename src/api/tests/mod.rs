@@ -3,6 +3,7 @@
 
 mod agents;
 mod bodies;
+mod bus;
 mod file;
 mod own;
 mod reactive;
@@ -13,7 +14,7 @@ mod walk;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 
@@ -23,8 +24,8 @@ use super::{App, AppParts, Conn, Fleet, Peers};
 use crate::{
     admit::{Cors, PeerAddr, PeerFacts, Policy, Standing, TreeFact},
     agent::{
-        BeyondEnd, Delivery, InputError, Output, Record, ResizeError, StartError, StartSpec, State,
-        StopError, Submit, Watch, Watchers,
+        BeyondEnd, Delivery, InputError, Later, Offer, Output, Record, ResizeError, StartError, StartSpec,
+        State, StopError, Submit, Watch, Watchers,
     },
     bus::{Terminal, Terminals, audit::Audit},
     exposure::Declared,
@@ -208,6 +209,8 @@ type Callback = Box<dyn Fn(&Record) + Send + Sync>;
 struct Row {
     record: Record,
     typed: Vec<(String, Option<Submit>)>,
+    /// those to be told what became of a text that waits to be typed
+    queued: Vec<mpsc::Sender<Delivery>>,
     keys: Vec<u8>,
     delivery: Delivery,
     input: Result<(), InputError>,
@@ -255,6 +258,18 @@ impl Terminals for Table {
         Some(row.delivery)
     }
 
+    fn offer(&self, block_id: &str, text: &str, _: Duration) -> Option<Offer> {
+        let delivery = self.deliver(block_id, text, None)?;
+        if delivery != Delivery::Queued {
+            return Some(Offer::Settled(delivery));
+        }
+        let (tell, later) = Later::new();
+        let mut rows = self.rows.lock().expect("no panic");
+        let row = rows.values_mut().find(|row| row.record.block_id == block_id)?;
+        row.queued.push(tell);
+        Some(Offer::Queued(later))
+    }
+
     fn terminal(&self, agent: &AgentId) -> Option<Terminal> {
         self.record(agent.as_str()).filter(|record| record.state != State::Done).map(|record| Terminal {
             block_id: record.block_id,
@@ -299,6 +314,7 @@ impl Fleet for Table {
         let row = Row {
             record: record.clone(),
             typed: Vec::new(),
+            queued: Vec::new(),
             keys: Vec::new(),
             delivery: Delivery::Delivered,
             input: Ok(()),

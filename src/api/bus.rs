@@ -1,0 +1,176 @@
+//! AgentMux's message bus over HTTP (spec agentmux B.11): same fields, same `status` strings.
+//!
+//! What an answer says in addition: `outcome` (delivered, queued, waiting), `duplicate` where the id
+//! was seen before, `code` and the `limit` that was reached beside an error. Reading stays
+//! destructive, but a message is gone only once the socket has taken the answer: one whose answer
+//! nobody took comes again, marked `redelivered` (spec agentmux K.3.11).
+
+use serde_json::{Value, json};
+
+use super::{
+    App,
+    request::{Request, Result, ok},
+};
+use crate::{
+    admit::Caller,
+    bus::{
+        BusInject, BusInjectError, BusInjected, Outgoing, SendError, SendOutcome, Sent, ToAll,
+        mail::Priority, rate::Sender,
+    },
+    gate::{Reply, Response},
+    limits,
+    wire::{
+        id::AgentId,
+        json::{Error, Fields},
+    },
+};
+
+/// `POST /api/bus/register`: the name fetches its messages; a socket's push of them ends.
+pub(super) fn register(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let body = request.json()?;
+    let id = Fields::of(&body)?.text("agent_id")?;
+    let Ok(name) = AgentId::parse(id) else {
+        return Ok(Reply::Response(Response::json(400, &bad_id(id))));
+    };
+    match app.bus.register_http(&name) {
+        Ok(()) => ok(&json!({ "agent_id": id, "status": "registered" })),
+        Err(full) => {
+            let (code, sentence, limit) = full.answer();
+            ok(&error(code, &sentence, u64::try_from(limit).ok()))
+        }
+    }
+}
+
+/// `POST /api/bus/send`.
+pub(super) fn send(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let body = request.json()?;
+    let fields = Fields::of(&body)?;
+    let (from, to) = (fields.text("from")?, fields.text("to")?);
+    let text = fields.text("payload")?;
+    let priority = priority(fields)?;
+    let id = message_id(app, fields)?;
+    let Ok(name) = AgentId::parse(to) else { return ok(&bad_id(to)) };
+    let message = Outgoing { priority, ..Outgoing::on_bus(&name, text, &id, from) };
+    match app.bus.send(Sender::Owner(from), message, &*app.fleet) {
+        Ok(sent) => {
+            let answer = json!({ "message_id": id, "status": "sent", "to": to });
+            ok(&with_outcome(answer, sent))
+        }
+        Err(refused) => ok(&send_error(&refused)),
+    }
+}
+
+/// `POST /api/bus/inject`: into the terminal, or where nobody is registered into the mailbox.
+pub(super) fn inject(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let body = request.json()?;
+    let fields = Fields::of(&body)?;
+    let from = fields.text("from")?;
+    let target = fields.text("target")?;
+    let message = fields.text("message")?;
+    let id = message_id(app, fields)?;
+    let ask = BusInject { target, message, from, priority: priority(fields)?, id: &id };
+    match app.bus.bus_inject(Sender::Owner(from), ask, &*app.fleet) {
+        Ok(BusInjected::Typed { block_id, queued, truncated }) => {
+            let outcome = if queued { SendOutcome::Queued } else { SendOutcome::Delivered };
+            let mut answer = json!({
+                "block_id": block_id,
+                "status": "injected",
+                "target": target,
+                "via": "pty",
+                "outcome": outcome.as_str(),
+            });
+            add_if(&mut answer, "truncated", truncated);
+            ok(&answer)
+        }
+        Ok(BusInjected::Mailed(sent)) => {
+            let answer =
+                json!({ "message_id": id, "status": "injected", "target": target, "via": "messagebus" });
+            ok(&with_outcome(answer, sent))
+        }
+        Err(BusInjectError::Inject(refused, sentence)) => ok(&error(refused.code(), &sentence, None)),
+        Err(BusInjectError::Send(refused)) => ok(&send_error(&refused)),
+    }
+}
+
+/// `POST /api/bus/broadcast`: `delivered` counts connections that take it at once, as clients know
+/// it; `queued` those who fetch, whom AgentMux left out (spec agentmux K.3.16).
+pub(super) fn broadcast(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let body = request.json()?;
+    let fields = Fields::of(&body)?;
+    let (from, text) = (fields.text("from")?, fields.text("payload")?);
+    let message = ToAll { from, text, priority: priority(fields)? };
+    match app.bus.broadcast(Sender::Owner(from), message, &*app.fleet) {
+        Ok(told) => ok(&json!({
+            "status": "broadcast",
+            "delivered": told.delivered,
+            "queued": told.queued,
+            "refused": told.refused,
+        })),
+        Err(refused) => ok(&send_error(&refused)),
+    }
+}
+
+/// `GET /api/bus/agents`: times in seconds.
+pub(super) fn agents(app: &App, _: &Caller, _: &Request<'_>) -> Result {
+    let list: Vec<Value> = app
+        .bus
+        .presence
+        .list()
+        .iter()
+        .map(|present| {
+            json!({
+                "id": present.name.as_str(),
+                "registered_at": present.registered_at / 1_000,
+                "last_seen": present.last_seen / 1_000,
+                "connection_type": if present.socket.is_some() { "websocket" } else { "http" },
+            })
+        })
+        .collect();
+    ok(&json!({ "total_count": list.len(), "agents": list }))
+}
+
+/// An unknown word is normal, as is none (spec agentmux B.11).
+fn priority(fields: Fields<'_>) -> Result<Priority> {
+    Ok(fields.optional_text("priority")?.map_or(Priority::Normal, Priority::parse))
+}
+
+fn message_id(app: &App, fields: Fields<'_>) -> Result<String> {
+    match fields.optional_text("id")? {
+        None => app.fresh_id(),
+        Some(id) if (1..=limits::MESSAGE_ID).contains(&id.len()) => Ok(id.to_owned()),
+        Some(_) => Err(Error::wrong("id", format!("1 to {} bytes long", limits::MESSAGE_ID)).into()),
+    }
+}
+
+fn with_outcome(mut answer: Value, sent: Sent) -> Value {
+    if let Some(fields) = answer.as_object_mut() {
+        fields.insert("outcome".to_owned(), json!(sent.outcome.as_str()));
+    }
+    add_if(&mut answer, "duplicate", sent.duplicate);
+    add_if(&mut answer, "truncated", sent.truncated);
+    answer
+}
+
+fn add_if(answer: &mut Value, name: &str, holds: bool) {
+    if let (true, Some(fields)) = (holds, answer.as_object_mut()) {
+        fields.insert(name.to_owned(), json!(true));
+    }
+}
+
+/// 200 and this: clients of the bus look at nothing but `status`.
+fn error(code: &str, sentence: &str, limit: Option<u64>) -> Value {
+    let mut answer = json!({ "status": "error", "error": sentence, "code": code });
+    if let (Some(limit), Some(fields)) = (limit, answer.as_object_mut()) {
+        fields.insert("limit".to_owned(), json!(limit));
+    }
+    answer
+}
+
+fn send_error(refused: &SendError) -> Value {
+    let (code, sentence, limit) = refused.on_bus();
+    error(code, &sentence, limit)
+}
+
+fn bad_id(id: &str) -> Value {
+    error("bad_agent_id", &format!("invalid agent ID: {id}"), None)
+}
