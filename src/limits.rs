@@ -83,8 +83,12 @@ limits! {
     OUTPUT_CHUNK: usize = 256 * 1024, "bytes", "one_output_answer_is_bounded";
     #[doc = "longest wait of an output request"]
     OUTPUT_WAIT_MS: u64 = 25_000, "ms", "an_output_wait_over_the_limit_is_cut_to_it";
-    #[doc = "requests that may wait for output at once"]
+    #[doc = "requests that may wait at once, for output, a message or an answer"]
     OUTPUT_WAITERS: usize = 128, "count", "output_waiters_are_bounded";
+    #[doc = "of those, requests of agents"]
+    AGENTS_WAITERS: usize = 96, "count", "agents_together_never_have_the_owners_last_places";
+    #[doc = "of those, requests of one agent"]
+    AGENT_WAITERS: usize = 4, "count", "one_agent_has_a_few_places_and_gets_them_back";
     #[doc = "answers of /agentmux/file at once, each until it is taken"]
     FILE_READS: usize = 16, "count", "answers_of_files_are_bounded_at_once";
     #[doc = "an agent's command in the list of agents"]

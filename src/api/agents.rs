@@ -183,8 +183,7 @@ pub(super) fn output(app: &App, _: &Caller, request: &Request<'_>) -> Result {
         && !nothing.done
         && wait > 0
     {
-        let _place =
-            app.waiters.enter().ok_or_else(|| too_many("requests that wait", limits::OUTPUT_WAITERS))?;
+        let _place = app.waiters.enter()?;
         result = read(Duration::from_millis(wait)).ok_or_else(not_found)?;
     }
     let piece = result.map_err(|beyond| {

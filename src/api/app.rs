@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{controller::Statuses, fleet::Fleet, request::Fault};
+use super::{controller::Statuses, fleet::Fleet, request::Fault, waiting::Waiting};
 use crate::{
     admit::{PeerAddr, PeerFacts, Penalties, Policy, TreeFact},
     bus::{
@@ -62,7 +62,7 @@ pub struct App {
     pub(super) bus: Arc<Bus>,
     pub(super) penalties: Penalties,
     pub(super) refusals: Refusals,
-    pub(super) waiters: Places,
+    pub(super) waiters: Waiting,
     pub(super) file_reads: Places,
     pub(super) statuses: Arc<Statuses>,
     pub(super) gate_counters: OnceLock<Arc<Counters>>,
@@ -95,7 +95,7 @@ impl App {
             bus,
             penalties: Penalties::new(),
             refusals: Refusals::default(),
-            waiters: Places::new(limits::OUTPUT_WAITERS),
+            waiters: Waiting::new(),
             file_reads: Places::new(limits::FILE_READS),
             statuses,
             gate_counters: OnceLock::new(),
@@ -158,6 +158,7 @@ impl Places {
 }
 
 /// One taken place.
+#[derive(Debug)]
 pub(super) struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {

@@ -5,8 +5,6 @@
 //! which offset its bytes begin, and whether some of those asked for are no longer kept. Answers
 //! are large, so only so many are held at once, each until its reader has taken it.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::{
@@ -18,7 +16,7 @@ use crate::{
     admit::Caller,
     gate::{Reply, Response},
     limits,
-    wire::{base64, head::Name, id::AgentId},
+    wire::{base64, head::Name},
 };
 
 /// The one file that a block has.
@@ -34,11 +32,9 @@ pub(super) fn file(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let name = given("name", "missing_name", "missing name")?;
     let offset = request.whole_param("offset")?.unwrap_or(0);
     let not_found = || Fault::new(404, "file_not_found", "file not found");
-    let agent = app.fleet.agent_of_block(&zone).filter(|_| name == TERM).ok_or_else(not_found)?;
+    let record = app.fleet.record_of_block(&zone).filter(|_| name == TERM).ok_or_else(not_found)?;
     let place = app.file_reads.enter().ok_or_else(|| too_many("answers of files", limits::FILE_READS))?;
-    let record =
-        app.fleet.record(agent.as_str()).filter(|record| record.block_id == zone).ok_or_else(not_found)?;
-    let kept = read(app, &agent, offset).ok_or_else(not_found)?;
+    let kept = read(app, &zone, offset).ok_or_else(not_found)?;
     let info = json!({
         "zoneid": zone,
         "name": TERM,
@@ -72,17 +68,11 @@ struct Kept {
 
 /// At most [`limits::RING`] bytes and one chunk. Where the output runs away meanwhile, what was read
 /// before the gap is given up: the answer is one piece.
-fn read(app: &App, agent: &AgentId, offset: u64) -> Option<Kept> {
+fn read(app: &App, block_id: &str, offset: u64) -> Option<Kept> {
     let mut kept = Kept { from: offset, bytes: Vec::new(), gap: false };
     loop {
         let next = kept.from.saturating_add(kept.bytes.len() as u64);
-        let piece = match app.fleet.output(
-            agent.as_str(),
-            Some(next),
-            Duration::ZERO,
-            limits::OUTPUT_CHUNK,
-            &|| false,
-        )? {
+        let piece = match app.fleet.output_of_block(block_id, Some(next), limits::OUTPUT_CHUNK)? {
             Ok(piece) => piece,
             Err(beyond) => return Some(Kept { from: beyond.end, bytes: Vec::new(), gap: false }),
         };

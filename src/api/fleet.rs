@@ -18,8 +18,6 @@ pub trait Fleet: Terminals + Send + Sync {
     fn start(&self, spec: StartSpec) -> Result<Record, StartError>;
     /// One by name.
     fn record(&self, name: &str) -> Option<Record>;
-    /// Whose terminal this block is, running or done.
-    fn agent_of_block(&self, block_id: &str) -> Option<AgentId>;
     /// All.
     fn records(&self) -> Vec<Record>;
     /// Ends one and all of its processes.
@@ -100,10 +98,6 @@ impl Fleet for Agents {
 
     fn record(&self, name: &str) -> Option<Record> {
         self.get(name).map(|agent| agent.record())
-    }
-
-    fn agent_of_block(&self, block_id: &str) -> Option<AgentId> {
-        self.by_block(block_id).map(|agent| agent.name().clone())
     }
 
     fn records(&self) -> Vec<Record> {

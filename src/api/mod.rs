@@ -26,6 +26,7 @@ mod status;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use app::{App, AppParts, Peers};
 pub use fleet::Fleet;

@@ -16,7 +16,6 @@ use crate::{
     limits,
     wire::{
         base64,
-        id::AgentId,
         json::{self, Fields},
     },
 };
@@ -101,25 +100,25 @@ fn client_data(app: &App) -> Value {
 
 /// The state of a block; of one that is not there, that nothing runs in it yet, as AgentMux says it.
 fn controller_status(app: &App, block_id: &str) -> Value {
-    match block(app, block_id) {
+    match app.fleet.record_of_block(block_id) {
         Some(record) => status_of(&record),
         None => json!({
             "blockid": block_id,
             "shellprocstatus": "init",
-            "shellprocconnname": "",
+            "shellprocconnname": "local",
             "shellprocexitcode": 0,
             "version": 0,
         }),
     }
 }
 
-/// `controllerstatus`, as events show it too (spec agentmux D.6). The version rises with the status.
+/// `controllerstatus`, as events show it too (spec agentmux D.6). The version rises with the status;
+/// a program that a signal ended has the exit code that a shell would give it.
 pub(super) fn status_of(record: &Record) -> Value {
     let (status, version) = match record.state {
         State::Running | State::WaitingInput => ("running", 1),
         State::Done => ("done", 2),
     };
-    // As shells show the end by a signal.
     let code = match record.exit {
         None => 0,
         Some(Exit::Code(code)) => code,
@@ -132,10 +131,6 @@ pub(super) fn status_of(record: &Record) -> Value {
         "shellprocexitcode": code,
         "version": version,
     })
-}
-
-fn block(app: &App, block_id: &str) -> Option<Record> {
-    app.fleet.record_of_block(block_id)
 }
 
 /// `controller:input`: keys, a new size, or both; the size first, so that what the keys make the
@@ -163,19 +158,20 @@ fn send_command(app: &App, block_id: &str, command: Fields<'_>) -> Done {
         Some(size) => Some((side(size, "rows")?, side(size, "cols")?)),
     };
     let no_block = || Failure::new("no_controller", format!("no controller for block {block_id}"));
-    let agent = app.fleet.agent_of_block(block_id).ok_or_else(no_block)?;
+    let not_running = || Failure::new("agent_done", "controller is not running");
     if let Some((rows, cols)) = size {
-        resize(app, &agent, rows, cols).ok_or_else(no_block)??;
-    }
-    if !keys.is_empty() {
-        match app.fleet.input(agent.as_str(), &keys).ok_or_else(no_block)? {
-            Ok(()) => {}
-            Err(InputError::Done) => return Err(not_running()),
-            Err(InputError::QueueFull) => {
-                return Err(Failure::new("terminal_queue_full", "failed to send input: queue full"));
+        app.fleet.resize_block(block_id, rows, cols).ok_or_else(no_block)?.map_err(|error| match error {
+            ResizeError::Done => not_running(),
+            ResizeError::OutOfBounds(field) => {
+                Failure::new("out_of_bounds", format!("{field} is out of bounds"))
             }
-        }
+        })?;
     }
+    // Without keys too: so a block that is not there is told of.
+    app.fleet.input_to_block(block_id, &keys).ok_or_else(no_block)?.map_err(|error| match error {
+        InputError::Done => not_running(),
+        InputError::QueueFull => Failure::new("terminal_queue_full", "failed to send input: queue full"),
+    })?;
     Ok(None)
 }
 
@@ -186,16 +182,4 @@ fn side(size: Fields<'_>, name: &'static str) -> std::result::Result<u16, Failur
     };
     let number = size.whole(name, u64::from(*range.start())..=u64::from(*range.end()))?;
     Ok(u16::try_from(number).unwrap_or(u16::MAX))
-}
-
-fn resize(app: &App, agent: &AgentId, rows: u16, cols: u16) -> Option<std::result::Result<(), Failure>> {
-    let result = app.fleet.resize(agent.as_str(), rows, cols)?;
-    Some(result.map_err(|error| match error {
-        ResizeError::Done => not_running(),
-        ResizeError::OutOfBounds(field) => Failure::new("out_of_bounds", format!("{field} is out of bounds")),
-    }))
-}
-
-fn not_running() -> Failure {
-    Failure::new("agent_done", "controller is not running")
 }

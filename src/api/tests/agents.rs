@@ -133,7 +133,7 @@ fn output_waiters_are_bounded() {
     let instance = Instance::new().with_agent("coder", &[]);
     let target = "/api/v1/agents/coder/output?wait=1000";
     let taken: Vec<_> = (0..limits::OUTPUT_WAITERS).map(|_| instance.app.waiters.enter()).collect();
-    assert!(taken.iter().all(Option::is_some));
+    assert!(taken.iter().all(Result::is_ok));
     let answer = instance.get(target, OWNER);
     assert_eq!((answer.status, answer.code()), (503, "too_many_waiters"));
     assert_eq!(

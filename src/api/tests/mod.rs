@@ -330,10 +330,6 @@ impl Fleet for Table {
         self.with(name, |row| row.record.clone())
     }
 
-    fn agent_of_block(&self, block_id: &str) -> Option<AgentId> {
-        self.records().into_iter().find(|record| record.block_id == block_id).map(|record| record.name)
-    }
-
     fn records(&self) -> Vec<Record> {
         self.rows.lock().expect("no panic").values().map(|row| row.record.clone()).collect()
     }
