@@ -12,11 +12,7 @@ use super::{
 use crate::{
     admit::{Caller, Who},
     agent::{Exit, InputError, Record, ResizeError, StartError, StartSpec, State, StopError, Submit},
-    bus::{
-        Outgoing, SendError,
-        audit::{self, AgentHappened},
-        rate::Sender,
-    },
+    bus::audit::{self, AgentHappened},
     gate::{Reply, Response},
     limits,
     wire::{base64, id::AgentId, json::Error, json::Fields},
@@ -232,57 +228,20 @@ pub(super) fn resize(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     }
 }
 
-/// `POST /api/v1/agents/:id/send`: the owner's message. He need not wait for the agent to exist.
-pub(super) fn send(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
-    let to = AgentId::parse(request.id)
-        .map_err(|_| Fault::new(400, "bad_agent_id", "the path does not name an agent"))?;
-    let sender = match caller.who() {
-        Who::Api => Sender::Api,
-        Who::Owner | Who::Peer | Who::Agent(_) | Who::Config | Who::Loopback => Sender::Owner(""),
-    };
-    let body = request.json()?;
-    deliver(app, sender, &to, Fields::of(&body)?)
-}
-
-/// The part of a send that is the same for everybody.
-pub(super) fn deliver(app: &App, sender: Sender<'_>, to: &AgentId, fields: Fields<'_>) -> Result {
-    let text = fields.text("text")?;
-    let id = match fields.optional_text("id")? {
-        None => app.fresh_id()?,
-        Some(id) if (1..=limits::MESSAGE_ID).contains(&id.len()) => id.to_owned(),
-        Some(_) => {
-            return Err(Error::wrong("id", format!("1 to {} bytes long", limits::MESSAGE_ID)).into());
-        }
-    };
-    let sent = app.bus.send(sender, Outgoing::new(to, text, &id), &*app.fleet).map_err(send_fault)?;
-    let mut answer = json!({ "id": id, "to": to.as_str(), "outcome": sent.outcome.as_str() });
-    if let (true, Some(fields)) = (sent.truncated, answer.as_object_mut()) {
-        fields.insert("truncated".to_owned(), json!(true));
-    }
-    ok(&answer)
-}
-
-/// Why a message was not accepted, as /api/v1/ says it.
-pub(super) fn send_fault(error: SendError) -> Fault {
-    let (status, code, sentence, _) = error.answer();
-    Fault::new(status, code, sentence)
-}
-
-fn queue_full(reason: &str) -> Fault {
+/// The terminal takes nothing more now.
+pub(super) fn queue_full(reason: &str) -> Fault {
     Fault::new(503, "terminal_queue_full", reason)
 }
 
-fn done() -> Fault {
+/// The agent is there and runs no more.
+pub(super) fn done() -> Fault {
     Fault::new(409, "agent_done", "the agent has ended")
 }
 
 /// `most` of these are there at once already.
 pub(super) fn too_many(what: &str, most: usize) -> Fault {
-    Fault::new(
-        503,
-        "too_many_waiters",
-        format!("there are {most} {what} already, the most at once; try again"),
-    )
+    let sentence = format!("there are {most} {what} already, the most at once; try again");
+    Fault::limited(503, "too_many_waiters", sentence, u64::try_from(most).ok())
 }
 
 /// No agent of that name.

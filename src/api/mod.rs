@@ -17,6 +17,7 @@ mod bus;
 mod controller;
 mod file;
 mod fleet;
+mod messages;
 mod own;
 mod peer;
 mod request;

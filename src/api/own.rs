@@ -1,16 +1,23 @@
-//! What an agent may ask with its own token: who it is, who is there, and to send. It speaks as
-//! itself only: the sender is whom the token names, never what the body says.
+//! What an agent may ask with its own token: who it is, who is there, its own mail, and to send,
+//! ask and type where it is let. It speaks as itself and reads as itself only: sender and mailbox
+//! are those of whom the token names, never what a path, a query or a body says.
+//!
+//! One that asks from many threads holds few places, each until its answer is taken.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     App,
-    agents::{deliver, not_found},
+    agentmux::SUBMITS,
+    agents::{done, not_found, queue_full},
+    messages::{correlation_id, deliver, message_id, priority, send_fault},
     request::{Fault, Request, Result, ok},
 };
 use crate::{
     admit::{Caller, Who},
-    bus::rate::Sender,
+    bus::{Ask, AskError, Inject, InjectError, SendError, rate::Sender},
+    gate::{Reply, Response},
+    limits,
     wire::{
         id::AgentId,
         json::{Error, Fields},
@@ -34,18 +41,95 @@ pub(super) fn agents(app: &App, caller: &Caller, _: &Request<'_>) -> Result {
     ok(&json!({ "agents": list }))
 }
 
-/// `POST /api/v1/self/send`: to an agent that this instance knows.
+/// `POST /api/v1/self/send`: to an agent that this instance knows, or to the owner's mailbox.
 pub(super) fn send(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let from = own_name(caller)?;
     let body = request.json()?;
     let fields = Fields::of(&body)?;
-    let to = AgentId::parse(fields.text("to")?).map_err(|_| Error::wrong("to", "an agent's name"))?;
+    let to = target(fields)?;
     // An agent cannot fill mailboxes under names that it makes up.
-    let known = app.fleet.record(to.as_str()).is_some() || app.bus.state().directory.get(&to).is_some();
-    if !known {
+    if to.as_str() != OWNER && !app.bus.is_known(&to, &*app.fleet) {
         return Err(not_found());
     }
     deliver(app, Sender::Agent(from.as_str()), &to, fields)
+}
+
+/// Whose mailbox the owner reads as his own. No agent can carry the name.
+const OWNER: &str = "owner";
+
+/// `POST /api/v1/self/inject`: typed now, where the target was started to let this agent type.
+pub(super) fn inject(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    let from = own_name(caller)?.as_str();
+    let body = request.json()?;
+    let fields = Fields::of(&body)?;
+    let to = target(fields)?;
+    let message = fields.text("text")?;
+    let submit = fields.optional_word("submit", SUBMITS)?;
+    let id = message_id(app, fields)?;
+    let ask = Inject { target: to.as_str(), message, source: Some(from), request_id: &id, submit };
+    let injected = app.bus.inject(Sender::Agent(from), ask, &*app.fleet);
+    let outcome = match injected.result {
+        Ok(false) => "delivered",
+        Ok(true) => "queued",
+        Err(InjectError::NotAllowed) => {
+            let sentence = "the target was not started to let this agent type into its terminal";
+            return Err(Fault::new(403, "typing_not_allowed", sentence));
+        }
+        Err(InjectError::RateLimited(reached)) => return Err(send_fault(SendError::RateLimited(reached))),
+        Err(InjectError::BadId | InjectError::NotFound) => return Err(not_found()),
+        Err(InjectError::NoController) => return Err(done()),
+        Err(InjectError::Failed(reason)) => return Err(queue_full(reason)),
+    };
+    let mut answer = Map::new();
+    answer.insert("id".to_owned(), json!(id));
+    answer.insert("to".to_owned(), json!(to.as_str()));
+    answer.insert("outcome".to_owned(), json!(outcome));
+    if injected.truncated {
+        answer.insert("truncated".to_owned(), json!(true));
+    }
+    ok(&Value::Object(answer))
+}
+
+/// `POST /api/v1/self/ask`: a question, and the wait for its answer, as one envelope.
+pub(super) fn ask(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    let from = own_name(caller)?;
+    let body = request.json()?;
+    let fields = Fields::of(&body)?;
+    let to = target(fields)?;
+    let id = message_id(app, fields)?;
+    let question = Ask {
+        to: &to,
+        text: fields.text("text")?,
+        id: &id,
+        correlation_id: correlation_id(fields)?,
+        timeout_ms: fields.optional_whole("timeout_ms", 1..=limits::ASK_TIMEOUT_MOST_MS)?,
+        priority: priority(fields)?,
+    };
+    let place = app.waiters.enter_agent(from)?;
+    let gone = || request.peer.is_gone();
+    match app.bus.ask(Sender::Agent(from.as_str()), question, &*app.fleet, &gone) {
+        Ok(asked) => {
+            let (envelope, settle) = asked.into_parts();
+            let told = move |taken| {
+                settle(taken);
+                drop(place);
+            };
+            Ok(Reply::Told(Response::json(200, &envelope), Box::new(told)))
+        }
+        Err(AskError::BadCorrelationId) => Err(Error::wrong("correlation_id", "a correlation id").into()),
+        Err(AskError::TooManyOfAgent) => Err(too_many_asks(limits::ASKS_PER_AGENT)),
+        Err(AskError::TooMany) => Err(too_many_asks(limits::ASKS)),
+        Err(AskError::Send(error)) => Err(send_fault(error)),
+    }
+}
+
+fn too_many_asks(most: usize) -> Fault {
+    let sentence = format!("{most} questions wait for their answers already");
+    Fault::limited(503, "too_many_asks", sentence, u64::try_from(most).ok())
+}
+
+fn target(fields: Fields<'_>) -> Result<AgentId> {
+    AgentId::parse(fields.text("to")?).map_err(|_| Error::wrong("to", "an agent's name").into())
 }
 
 /// The table lets only agents in here; whoever else came would be told so.

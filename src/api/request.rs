@@ -77,41 +77,51 @@ pub enum Fault {
         sentence: String,
         /// the field or parameter to blame, if it is one
         field: Option<&'static str>,
+        /// the limit that was reached, if one was
+        limit: Option<u64>,
     },
 }
 
 impl Fault {
     /// A refusal in one sentence.
     pub fn new(status: u16, code: &'static str, sentence: impl Into<String>) -> Self {
-        Fault::Plain { status, code, sentence: sentence.into(), field: None }
+        Fault::Plain { status, code, sentence: sentence.into(), field: None, limit: None }
+    }
+
+    /// A refusal at a limit, which the answer names (design section 6).
+    pub fn limited(status: u16, code: &'static str, sentence: impl Into<String>, limit: Option<u64>) -> Self {
+        Fault::Plain { status, code, sentence: sentence.into(), field: None, limit }
     }
 
     /// A field whose value is well formed and not allowed.
     pub fn field(status: u16, code: &'static str, field: &'static str, sentence: impl Into<String>) -> Self {
-        Fault::Plain { status, code, sentence: sentence.into(), field: Some(field) }
+        Fault::Plain { status, code, sentence: sentence.into(), field: Some(field), limit: None }
     }
 
     fn bad_query(name: &'static str) -> Self {
         let sentence = format!("query parameter '{name}' is malformed");
-        Fault::Plain { status: 400, code: "bad_query", sentence, field: Some(name) }
+        Fault::field(400, "bad_query", name, sentence)
     }
 
     /// The answer. AgentMux clients know a wrong field as 422 (spec agentmux B.1), ours as 400.
     pub fn response(self, surface: Surface) -> Response {
-        let (status, code, sentence, field) = match self {
-            Fault::Plain { status, code, sentence, field } => (status, code, sentence, field),
+        let (status, code, sentence, field, limit) = match self {
+            Fault::Plain { status, code, sentence, field, limit } => (status, code, sentence, field, limit),
             Fault::Json(error) => {
                 let status = match (&error, surface) {
                     (json::Error::Syntax { .. } | json::Error::TooDeep | json::Error::Duplicate, _)
                     | (_, Surface::Ours | Surface::Swarm) => 400,
                     (_, Surface::AgentMux) => 422,
                 };
-                (status, error.code(), error.to_string(), error.field())
+                (status, error.code(), error.to_string(), error.field(), None)
             }
         };
         let mut body = json!({ "error": sentence, "code": code });
         if let (Some(field), Some(map)) = (field, body.as_object_mut()) {
             map.insert("field".to_owned(), json!(field));
+        }
+        if let (Some(limit), Some(map)) = (limit, body.as_object_mut()) {
+            map.insert("limit".to_owned(), json!(limit));
         }
         let response = Response::json(status, &body);
         if code == "rate_limited" { response.with("Retry-After", "1") } else { response }

@@ -105,7 +105,7 @@ fn controller_status(app: &App, block_id: &str) -> Value {
         None => json!({
             "blockid": block_id,
             "shellprocstatus": "init",
-            "shellprocconnname": "local",
+            "shellprocconnname": "",
             "shellprocexitcode": 0,
             "version": 0,
         }),

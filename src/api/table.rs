@@ -3,7 +3,9 @@
 //! Admission, the routes page, `loopgate exposure --routes` and the test that walks all routes
 //! read this one table. A path that is not in it does not exist.
 
-use super::{App, agentmux, agents, bus, file, own, request::Request, request::Result, service_rpc, status};
+use super::{
+    App, agentmux, agents, bus, file, messages, own, request::Request, request::Result, service_rpc, status,
+};
 use crate::{
     admit::{Caller, Surface, Who},
     limits::{BODY_LARGEST, BODY_SMALL},
@@ -157,10 +159,14 @@ pub static ROUTES: &[Route] = &[
         .doc("its terminal's output as raw bytes; ?from=<offset>&wait=<ms>"),
     ours(Method::Post, "/api/v1/agents/:id/input", agents::input).doc("raw keys into its terminal"),
     ours(Method::Post, "/api/v1/agents/:id/resize", agents::resize).doc("change its screen's size"),
-    ours(Method::Post, "/api/v1/agents/:id/send", agents::send).doc("a message to an agent, from the owner"),
+    ours(Method::Post, "/api/v1/agents/:id/send", messages::send)
+        .doc("a message to an agent, from the owner"),
     own(Method::Get, "/api/v1/self/whoami", own::whoami).doc("an agent asks for its own name"),
     own(Method::Get, "/api/v1/self/agents", own::agents).doc("an agent asks whom it can send to"),
     own(Method::Post, "/api/v1/self/send", own::send).doc("a message to an agent, from an agent"),
+    own(Method::Post, "/api/v1/self/inject", own::inject)
+        .doc("an agent types into a terminal that was started to let it"),
+    own(Method::Post, "/api/v1/self/ask", own::ask).doc("an agent asks another, and waits for the answer"),
     ours(Method::Get, "/api/v1/audit", status::audit).doc("the newest injects and refusals; ?limit="),
     ours(Method::Get, "/api/v1/status", status::status).doc("version, counts and refusals of the instance"),
     ours(Method::Get, "/api/v1/exposure", status::exposure).doc("what is open: declared against observed"),

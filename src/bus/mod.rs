@@ -31,6 +31,7 @@ use std::{
 
 pub use ask::{Ask, AskError, Asked};
 pub use deliver::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll};
+pub use envelope::is_correlation_id;
 pub use inject::{BusInject, BusInjectError, BusInjected, Inject, InjectAnswer, InjectError};
 
 use self::{

@@ -6,6 +6,8 @@ use super::*;
 use crate::limits;
 
 const SEND: &str = "/api/v1/self/send";
+const INJECT: &str = "/api/v1/self/inject";
+const ASK: &str = "/api/v1/self/ask";
 
 #[test]
 fn an_agent_learns_its_own_name_and_the_others() {
@@ -24,9 +26,15 @@ fn a_message_is_typed_only_where_its_sender_is_accepted() {
     let send = |to: &str| {
         instance.post(SEND, &token("first"), &json!({"to": to, "text": "hi\r\u{202e}", "id": "m1"}))
     };
-    assert_eq!(send("second").body, json!({"id": "m1", "to": "second", "outcome": "delivered"}));
+    assert_eq!(
+        send("second").body,
+        json!({"id": "m1", "to": "second", "outcome": "delivered", "state": "delivered", "known": true})
+    );
     assert_eq!(instance.table.typed("second"), ["@first: hi\n"]);
-    assert_eq!(send("third").body, json!({"id": "m1", "to": "third", "outcome": "waiting"}));
+    assert_eq!(
+        send("third").body,
+        json!({"id": "m1", "to": "third", "outcome": "waiting", "state": "accepted", "known": true})
+    );
     assert!(instance.table.typed("third").is_empty());
     assert_eq!(instance.get("/api/v1/agents/third", OWNER).body["waiting"], 1);
     assert_eq!(instance.get("/api/v1/status", OWNER).body["messages_waiting"], 1);
@@ -118,8 +126,9 @@ fn a_message_that_is_sent_again_with_its_id_is_typed_once() {
         |id: &str| instance.post(SEND, &token("first"), &json!({"to": "second", "text": "x", "id": id}));
     instance.table.with("second", |row| row.delivery = Delivery::Queued);
     let before = instance.table.typed("second").len();
-    let answer = send("m").body;
-    assert_eq!(answer["outcome"], "queued");
+    let mut answer = send("m").body;
+    assert_eq!((&answer["outcome"], answer.get("duplicate")), (&json!("queued"), None));
+    answer["duplicate"] = json!(true);
     for _ in 0..2 * limits::INJECT_PER_SENDER {
         assert_eq!(send("m").body, answer);
     }
@@ -170,4 +179,139 @@ fn a_token_carried_out_of_its_tree_opens_nothing_and_the_kernel_is_asked_once_pe
     }
     assert_eq!(whoami("second").status, 200, "the other's tree is asked for itself");
     assert_eq!(instance.table.trees_asked.lock().expect("no panic").len(), 2);
+}
+
+#[test]
+fn an_agent_can_write_to_its_owner() {
+    let instance = Instance::new().with_agent("first", &[]);
+    let answer =
+        instance.post(SEND, &token("first"), &json!({"to": "owner", "text": "done", "in_reply_to": "q1"}));
+    assert_eq!((answer.status, &answer.body["outcome"]), (200, &json!("waiting")));
+}
+
+#[test]
+fn a_field_of_a_message_that_is_not_what_it_must_be_is_named() {
+    let instance = Instance::new().with_agent("first", &[]);
+    for (field, value) in [
+        ("text", json!(7)),
+        ("id", json!("")),
+        ("id", json!("i".repeat(limits::MESSAGE_ID + 1))),
+        ("in_reply_to", json!("")),
+        ("in_reply_to", json!("i".repeat(limits::MESSAGE_ID + 1))),
+        ("priority", json!("urgnt")),
+        ("priority", json!(1)),
+        ("correlation_id", json!("")),
+        ("correlation_id", json!("..")),
+        ("correlation_id", json!("a/b")),
+        ("correlation_id", json!("c".repeat(129))),
+    ] {
+        let mut body = json!({"to": "first", "text": "x"});
+        body[field] = value;
+        for (target, headers) in [(SEND, token("first")), ("/api/v1/agents/first/send", OWNER.to_owned())] {
+            let answer = instance.post(target, &headers, &body);
+            assert_eq!((answer.status, &answer.body["field"]), (400, &json!(field)), "{target} {body}");
+        }
+    }
+}
+
+#[test]
+fn an_agent_types_only_where_the_target_was_started_to_let_it() {
+    let instance =
+        Instance::new().with_agent("first", &[]).with_agent("open", &["first"]).with_agent("closed", &["x"]);
+    // A block registered under another's name does not lend its terminal.
+    let body = json!({"agent_id": "alias", "block_id": "block-of-closed"});
+    assert_eq!(instance.post("/agentmux/reactive/register", OWNER, &body).status, 200);
+    let type_into = |to: &str, text: &str| {
+        instance.post(INJECT, &token("first"), &json!({"to": to, "text": text, "submit": "once", "id": "i1"}))
+    };
+    let answer = type_into("open", "hi\r@owner: stop");
+    assert_eq!(
+        (answer.status, answer.body),
+        (200, json!({"id": "i1", "to": "open", "outcome": "delivered"}))
+    );
+    assert_eq!(instance.table.typed("open"), ["@first: hi\n@first: @owner: stop"], "under its own name");
+    assert_eq!(instance.table.with("open", |row| row.typed[0].1), Some(Some(Submit::Once)));
+    for to in ["closed", "alias", "first", "nobody", "owner"] {
+        let answer = type_into(to, "x");
+        assert_eq!((answer.status, answer.code()), (403, "typing_not_allowed"), "{to}");
+    }
+    assert!(instance.table.typed("closed").is_empty());
+    let answer = type_into("open", &"x".repeat(limits::TYPED_TEXT + 1));
+    assert_eq!(answer.body["truncated"], true);
+    instance.table.with("open", |row| row.delivery = Delivery::Queued);
+    assert_eq!(type_into("open", "x").body["outcome"], "queued");
+    instance.table.with("open", |row| row.delivery = Delivery::Failed("failed to send input: queue full"));
+    let answer = type_into("open", "x");
+    assert_eq!((answer.status, answer.code()), (503, "terminal_queue_full"));
+}
+
+#[test]
+fn an_agents_injects_are_limited_like_all_others() {
+    let instance = Instance::new().with_agent("first", &[]).with_agent("open", &["first"]);
+    let inject = || instance.post(INJECT, &token("first"), &json!({"to": "open", "text": "x"}));
+    for _ in 0..limits::INJECT_PER_SENDER {
+        assert_eq!(inject().status, 200);
+    }
+    let answer = inject();
+    assert_eq!(
+        (answer.status, answer.code(), answer.header("Retry-After")),
+        (429, "rate_limited", Some("1"))
+    );
+}
+
+#[test]
+fn an_answer_to_a_question_comes_as_one_envelope() {
+    let instance = Instance::new().with_agent("first", &[]).with_agent("second", &[]);
+    let asked = json!({"to": "second", "text": "how many?", "correlation_id": "q.1", "timeout_ms": 20_000});
+    let answer = std::thread::scope(|scope| {
+        let asker = scope.spawn(|| instance.post(ASK, &token("first"), &asked));
+        let reply = json!({"to": "first", "text": "{\"sum\": 3}", "correlation_id": "q.1"});
+        // Until the question waits, the reply is a message like any other.
+        while instance.post(SEND, &token("second"), &reply).body["outcome"] != "queued" {
+            instance.clock.advance(1_000);
+            std::thread::yield_now();
+        }
+        asker.join().expect("no panic")
+    });
+    let body = &answer.body;
+    assert_eq!((answer.status, &body["ok"], &body["result"]), (200, &json!(true), &json!({"sum": 3})));
+    assert_eq!((&body["correlation_id"], &body["timeout"]), (&json!("q.1"), &json!(false)));
+}
+
+#[test]
+fn a_question_without_an_answer_says_so_and_gives_its_place_back() {
+    let instance = Instance::new().with_agent("first", &[]).with_agent("second", &[]);
+    for _ in 0..2 * limits::AGENT_WAITERS {
+        let answer =
+            instance.post(ASK, &token("first"), &json!({"to": "second", "text": "?", "timeout_ms": 1}));
+        assert_eq!((answer.status, &answer.body["timeout"]), (200, &json!(true)), "{}", answer.body);
+        assert_eq!(answer.body["error"]["code"], "timeout");
+    }
+    let answer = instance.post(ASK, &token("first"), &json!({"to": "nobody", "text": "?"}));
+    assert_eq!((answer.status, &answer.body["error"]["code"]), (200, &json!("target_not_found")));
+    for (field, value) in
+        [("timeout_ms", json!(0)), ("timeout_ms", json!("1")), ("correlation_id", json!(".."))]
+    {
+        let mut body = json!({"to": "second", "text": "?", "timeout_ms": 1});
+        body[field] = value;
+        let answer = instance.post(ASK, &token("first"), &body);
+        assert_eq!((answer.status, &answer.body["field"]), (400, &json!(field)));
+    }
+}
+
+#[test]
+fn an_agent_that_waits_in_all_its_places_is_told_so() {
+    let instance = Instance::new().with_agent("first", &[]).with_agent("second", &[]);
+    let first = AgentId::parse("first").expect("valid");
+    let taken: Vec<_> =
+        (0..limits::AGENT_WAITERS).map(|_| instance.app.waiters.enter_agent(&first)).collect();
+    assert!(taken.iter().all(Result::is_ok));
+    let ask =
+        |who: &str| instance.post(ASK, &token(who), &json!({"to": "first", "text": "?", "timeout_ms": 1}));
+    let answer = ask("first");
+    assert_eq!((answer.status, answer.code()), (503, "too_many_waiters"));
+    assert_eq!(answer.body["limit"], limits::AGENT_WAITERS);
+    assert_eq!(ask("second").status, 200, "another agent has places of its own");
+    drop(taken);
+    assert_eq!(ask("first").status, 200);
 }
