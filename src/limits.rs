@@ -211,6 +211,8 @@ limits! {
     JOURNAL_FILES: usize = 4_096, "count", "a_directory_of_too_many_files_is_refused";
     #[doc = "bad places, and foreign files, that opening a journal names one by one"]
     JOURNAL_BAD_SHOWN: usize = 32, "count", "bad_lines_are_reported_in_a_bounded_list";
+    #[doc = "a message of a WebSocket that a client verb reads or leaves unwritten"]
+    CLIENT_MESSAGE: usize = 2 * 1024 * 1024, "bytes", "a_client_refuses_a_message_over_its_limit";
     #[doc = "an answer that a client verb reads"]
     CLIENT_ANSWER: usize = 16 * 1024 * 1024, "bytes", "a_client_refuses_an_answer_over_its_limit";
 }

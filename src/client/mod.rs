@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod pinned;
+mod socket;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
@@ -22,6 +23,7 @@ use crate::{
     wire::secret::Secret,
 };
 use pinned::{Pinned, Unproven};
+pub use socket::{Heard, Opened, Socket};
 
 /// Deadline of a connection.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -41,6 +43,7 @@ enum Credential {
 /// A client of one instance with one credential. May be used by several threads at once.
 pub struct Client {
     agent: Agent,
+    pinned: Pinned,
     at: SocketAddr,
     credential: Credential,
     /// of a whole request, beyond what it asks the instance to wait
@@ -122,15 +125,17 @@ impl Client {
     /// every connection before the key is sent over it.
     pub fn owner(file: KeyFile) -> Self {
         let (at, pid, inode) = (file.web_endpoint, file.pid, file.listener_inode);
-        let agent = agent(Pinned::instance(at, pid, inode));
-        Self { agent, at, credential: Credential::OwnerKey(file.auth_key), deadline: REQUEST }
+        let pinned = Pinned::instance(at, pid, inode);
+        let agent = agent(pinned.clone());
+        Self { agent, pinned, at, credential: Credential::OwnerKey(file.auth_key), deadline: REQUEST }
     }
 
     /// An agent's client: `url` and token as the instance put them into the agent's environment.
     pub fn of_agent(url: &str, token: Secret) -> Result<Self, ClientError> {
         let at = literal_url(url).ok_or(ClientError::Address)?;
-        let agent = agent(Pinned::same_user(at));
-        Ok(Self { agent, at, credential: Credential::AgentToken(token), deadline: REQUEST })
+        let pinned = Pinned::same_user(at);
+        let agent = agent(pinned.clone());
+        Ok(Self { agent, pinned, at, credential: Credential::AgentToken(token), deadline: REQUEST })
     }
 
     /// The instance's address.

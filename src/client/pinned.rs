@@ -1,6 +1,10 @@
 //! The way to one address and no other, with a look at who listens there.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
 use ureq::{
     Error,
@@ -39,8 +43,23 @@ impl Pinned {
         Self { at, proof: Proof::SameUser }
     }
 
+    /// A connection without HTTP on it yet, whose other end is proven.
+    pub(super) fn tcp(&self, within: Duration) -> Result<TcpStream, ConnectError> {
+        if !self.at.ip().is_loopback() {
+            self.look()?;
+        }
+        let connection = TcpStream::connect_timeout(&self.at, within).map_err(ConnectError::Io)?;
+        // As in `connect` below: connected first, looked at then.
+        self.look()?;
+        Ok(connection)
+    }
+
     fn prove(&self) -> Result<(), Error> {
-        let proven = match self.proof {
+        self.look().map_err(|error| Error::Other(Box::new(Unproven(error))))
+    }
+
+    fn look(&self) -> Result<(), KeyFileError> {
+        match self.proof {
             Proof::Instance { pid, inode } => keyfile::listener_is(self.at, pid, inode),
             Proof::SameUser => match keyfile::listener_is_ours(self.at) {
                 Ok(()) => Ok(()),
@@ -48,8 +67,19 @@ impl Pinned {
                 Err(KeyFileError::Unknown(_)) if self.at.ip().is_loopback() => Ok(()),
                 Err(error) => Err(error),
             },
-        };
-        proven.map_err(|error| Error::Other(Box::new(Unproven(error))))
+        }
+    }
+}
+
+/// Why there is no connection.
+pub(super) enum ConnectError {
+    Unproven(KeyFileError),
+    Io(io::Error),
+}
+
+impl From<KeyFileError> for ConnectError {
+    fn from(error: KeyFileError) -> Self {
+        Self::Unproven(error)
     }
 }
 
