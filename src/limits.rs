@@ -191,6 +191,8 @@ limits! {
     WS_QUEUE_BYTES: usize = 1024 * 1024, "bytes", "a_reader_that_is_too_slow_is_closed_1013";
     #[doc = "time in which a WebSocket's peer takes nothing of what waits for it"]
     WS_STALL_MS: u64 = 10_000, "ms", "a_peer_that_takes_nothing_is_cut_off";
+    #[doc = "time between two pings on /ws"]
+    WS_PING_MS: u64 = 10_000, "ms", "case_d3_the_config_comes_first_and_then_a_ping_each_ten_seconds";
     #[doc = "time without a frame from a WebSocket's peer"]
     WS_SILENCE_MS: u64 = 30_000, "ms", "a_silent_peer_is_closed";
     #[doc = "time from a WebSocket message's first byte to its last"]

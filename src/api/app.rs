@@ -22,6 +22,7 @@ use crate::{
     limits,
     sys::random,
     wire::clock::Clock,
+    ws::Sockets,
 };
 
 /// What the kernel says of the process at the other end of a connection.
@@ -65,6 +66,7 @@ pub struct App {
     pub(super) waiters: Waiting,
     pub(super) file_reads: Places,
     pub(super) statuses: Arc<Statuses>,
+    pub(super) sockets: Arc<Sockets>,
     pub(super) gate_counters: OnceLock<Arc<Counters>>,
     /// monotonic ms
     pub(super) started: u64,
@@ -98,6 +100,7 @@ impl App {
             waiters: Waiting::new(),
             file_reads: Places::new(limits::FILE_READS),
             statuses,
+            sockets: Sockets::new(limits::WS_CONNECTIONS),
             gate_counters: OnceLock::new(),
             started,
         })
@@ -106,6 +109,11 @@ impl App {
     /// Lets `status` show what the gate counts. The first call counts.
     pub fn show_counters(&self, counters: Arc<Counters>) {
         let _ = self.gate_counters.set(counters);
+    }
+
+    /// The WebSockets, for the instance's end: they say 1001 before the gate closes them.
+    pub fn sockets(&self) -> &Sockets {
+        &self.sockets
     }
 
     /// A fresh UUIDv4.

@@ -23,6 +23,7 @@ mod peer;
 mod request;
 mod service;
 mod service_rpc;
+mod socket;
 mod status;
 pub mod table;
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! read this one table. A path that is not in it does not exist.
 
 use super::{
-    App, agentmux, agents, bus, file, messages, own, request::Request, request::Result, service_rpc, status,
+    App, agentmux, agents, bus, file, messages, own, request::Request, request::Result, service_rpc, socket,
+    status,
 };
 use crate::{
     admit::{Caller, Surface, Who},
@@ -143,6 +144,8 @@ pub static ROUTES: &[Route] = &[
         .doc(NOT_HERE),
     Route { alias: None, ..mux(Method::Post, [POST_CHAT, POST_CHAT], OWNER, file::not_implemented) }
         .doc(NOT_HERE),
+    Route { alias: None, ..mux(Method::Get, ["/ws", "/ws"], OWNER, socket::socket) }
+        .doc("AgentMux's WebSocket: terminals, events and the message bus"),
     bus(Method::Post, "/api/bus/register", bus::register).doc("put a name on the message bus"),
     bus(Method::Post, "/api/bus/send", bus::send).doc("a message to a name on the bus or an agent"),
     bus(Method::Post, "/api/bus/inject", bus::inject)

@@ -65,16 +65,21 @@ pub fn run(
             Some(End::Reset) => return socket::reset_on_close(&stream),
             None => {}
         }
-        if wait(&stream, &machine, seat, now).is_err() {
-            return socket::reset_on_close(&stream);
+        match wait(&stream, &machine, seat, now) {
+            Err(_) => return socket::reset_on_close(&stream),
+            Ok(false) => {}
+            Ok(true) => {
+                // In this order: what comes behind it wakes again.
+                seat.wake().clear();
+                session.woken();
+            }
         }
-        seat.wake().clear();
         read(&stream, &mut machine, clock);
     }
 }
 
-/// Waits for what the machine waits for.
-fn wait(stream: &TcpStream, machine: &Machine, seat: &Seat, now: u64) -> io::Result<()> {
+/// Waits for what the machine waits for; whether another thread woke this one.
+fn wait(stream: &TcpStream, machine: &Machine, seat: &Seat, now: u64) -> io::Result<bool> {
     let timeout = match machine.is_ready() {
         true => Duration::ZERO,
         false => Duration::from_millis(machine.deadline().saturating_sub(now)),
@@ -83,7 +88,9 @@ fn wait(stream: &TcpStream, machine: &Machine, seat: &Seat, now: u64) -> io::Res
         Entry::new(seat.wake().as_fd(), true, false),
         Entry::new(stream.as_fd(), machine.wants_input(), machine.wants_output()),
     ];
-    poll(&mut entries, Some(timeout)).map(drop)
+    poll(&mut entries, Some(timeout))?;
+    let [wake, _] = &entries;
+    Ok(wake.readable())
 }
 
 /// Reads what is there, up to a turn's share.

@@ -17,18 +17,24 @@
     )
 )]
 
+pub mod agentmux;
 pub mod connection;
 mod decode;
+mod instance;
 mod machine;
 mod outbox;
 mod scan;
 mod session;
 mod sockets;
+#[cfg(any(test, fuzzing))]
+mod testing;
 #[cfg(test)]
 mod tests;
 pub mod upgrade;
 
+pub use agentmux::AgentMux;
 pub use connection::run;
+pub use instance::{Instance, Parcel};
 pub use machine::Settings;
 pub use session::{Out, Session};
 pub use sockets::{Seat, Sockets};

@@ -16,6 +16,9 @@ pub trait Session {
     /// A binary message came.
     fn binary(&mut self, bytes: &[u8], out: &mut Out<'_>);
 
+    /// Another thread woke the connection.
+    fn woken(&mut self) {}
+
     /// Does what is due; called each turn. The answer is when it wants to be called at the latest.
     fn tick(&mut self, out: &mut Out<'_>) -> Option<u64> {
         let _ = out;

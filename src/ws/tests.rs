@@ -3,6 +3,7 @@
 use super::{
     machine::{End, Machine, Settings},
     session::{Out, Session},
+    testing::frame,
 };
 
 /// Sends back what comes; says what it was told.
@@ -49,25 +50,6 @@ struct Rig {
     now: u64,
     /// bytes that the peer takes at each turn
     takes: usize,
-}
-
-/// A masked frame.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    match payload.len() {
-        short @ 0..126 => bytes.push(0x80 | short as u8),
-        middle @ 126..65_536 => {
-            bytes.push(0xfe);
-            bytes.extend_from_slice(&(middle as u16).to_be_bytes());
-        }
-        long => {
-            bytes.push(0xff);
-            bytes.extend_from_slice(&(long as u64).to_be_bytes());
-        }
-    }
-    bytes.extend_from_slice(&[1, 2, 3, 4]);
-    bytes.extend(payload.iter().zip([1, 2, 3, 4].into_iter().cycle()).map(|(byte, mask)| byte ^ mask));
-    bytes
 }
 
 fn close(code: u16) -> Vec<u8> {

@@ -48,6 +48,9 @@ use settings::{Environment, Flags, SettingError, Settings};
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
+/// How long WebSockets may take to say good-bye; the gate closes those that have not.
+const SOCKETS_STOP: Duration = Duration::from_millis(500);
+
 /// How long the connections may take to end; the agents have their own bound.
 const GATE_STOP: Duration = Duration::from_millis(1_000);
 
@@ -186,6 +189,7 @@ impl Instance {
         self.app.show_counters(gate.counters());
         say_ready(self.from_host, self.address, &shown);
         let ending = watch.wait(signals);
+        self.app.sockets().stop(SOCKETS_STOP);
         gate.stop(GATE_STOP);
         self.agents.stop_all(AGENTS_STOP);
         // A file that is not ours any more stays; one that cannot be removed is found out by its pid.
