@@ -116,6 +116,11 @@ impl App {
         &self.sockets
     }
 
+    /// What was typed and sent, and who was refused.
+    pub fn audit(&self) -> &Arc<Audit> {
+        &self.bus.audit
+    }
+
     /// A fresh UUIDv4.
     pub(super) fn fresh_id(&self) -> Result<String, Fault> {
         random::uuid().map_err(|_| Fault::new(500, "no_randomness", "the system gives no random bytes"))

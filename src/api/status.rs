@@ -11,6 +11,7 @@ use super::{
 use crate::{
     admit::Caller,
     agent::State,
+    bus::audit::Query,
     exposure::{self, Keeper},
 };
 
@@ -31,8 +32,20 @@ pub(super) fn status(app: &App, _: &Caller, _: &Request<'_>) -> Result {
         },
         "connections": connections(app),
         "refusals": app.refusals.to_json(),
+        "audit": audit_health(app),
         "messages_waiting": app.bus.state().mail.waiting_in_all(),
     }))
+}
+
+/// What the audit holds, what it lost, and why it is not written where it is not.
+fn audit_health(app: &App) -> Value {
+    let health = app.bus.audit.health();
+    json!({
+        "bytes": app.bus.audit.bytes(),
+        "lost": health.lost,
+        "left_out": health.left_out,
+        "failing": health.failing,
+    })
 }
 
 fn connections(app: &App) -> Value {
@@ -63,11 +76,16 @@ pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
     ok(&report.to_json())
 }
 
-/// `GET /api/v1/audit?limit=`: injects as AgentMux shows them, and who was turned away.
+/// `GET /api/v1/audit?since=&before=&limit=`: all entries, newest first, in pages.
 pub(super) fn audit(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let limit = request.whole_param("limit")?.unwrap_or(100);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let audit = &app.bus.audit;
-    let (entries, refusals) = (audit.newest_injects(limit), audit.newest_refusals(limit));
-    ok(&json!({ "entries": entries, "refusals": refusals }))
+    let query = Query {
+        since: request.whole_param("since")?.unwrap_or(0),
+        before: request.whole_param("before")?,
+        limit: usize::try_from(limit).unwrap_or(usize::MAX),
+    };
+    let page = app.bus.audit.page(query).map_err(|_| {
+        Fault::new(500, "audit_unreadable", "the audit cannot be read from the disk; see the instance's log")
+    })?;
+    ok(&json!({ "entries": page.entries, "next": page.next }))
 }

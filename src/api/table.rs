@@ -170,7 +170,8 @@ pub static ROUTES: &[Route] = &[
     own(Method::Post, "/api/v1/self/inject", own::inject)
         .doc("an agent types into a terminal that was started to let it"),
     own(Method::Post, "/api/v1/self/ask", own::ask).doc("an agent asks another, and waits for the answer"),
-    ours(Method::Get, "/api/v1/audit", status::audit).doc("the newest injects and refusals; ?limit="),
+    ours(Method::Get, "/api/v1/audit", status::audit)
+        .doc("the audit, newest entries first; ?since=<unix ms>&before=<number>&limit="),
     ours(Method::Get, "/api/v1/status", status::status).doc("version, counts and refusals of the instance"),
     ours(Method::Get, "/api/v1/exposure", status::exposure).doc("what is open: declared against observed"),
 ];

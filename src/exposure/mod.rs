@@ -123,6 +123,10 @@ impl Declared {
             outbound: Vec::new(),
         };
         // What was opened before the listener is declared; a home of an earlier version has none.
+        let mut declared = declared;
+        if home.join(AUDIT_KEY).is_file() {
+            declared.files.push(file(home.join(AUDIT_KEY), "key of the audit's chain", false));
+        }
         let there = JOURNALS.into_iter().filter(|(name, _)| home.join(name).is_dir());
         there.fold(declared, |declared, (name, purpose)| declared.with_journal(&home, name, purpose))
     }
@@ -166,6 +170,9 @@ pub fn live(declared: &Declared, keepers: &dyn Fn() -> Vec<Keeper>) -> io::Resul
 
 /// The journals of a home: directory, and what its segments are.
 const JOURNALS: [(&str, &str); 2] = [("mail", "messages"), ("audit", "audit entries")];
+
+/// What stands beside the audit's segments.
+const AUDIT_KEY: &str = "audit/key";
 
 /// Waits before another look, where there was a difference, in milliseconds.
 const AGAIN_AFTER_MS: [u64; 4] = [2, 5, 15, 40];

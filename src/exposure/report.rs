@@ -336,6 +336,9 @@ fn folders(rows: &mut Rows, declared: &Declared, observed: &Observed) {
         let Some(disk) = observed.folders.iter().find(|disk| disk.path == folder.path) else { continue };
         for entry in &disk.entries {
             let shown = clean(&entry.path.to_string_lossy());
+            if declared.files.iter().any(|file| file.path == entry.path) {
+                continue;
+            }
             if !is_segment(declared, &entry.path) {
                 rows.stray(Kind::File, shown, "file in the home");
                 continue;

@@ -235,6 +235,16 @@ fn the_segments_of_a_journal_are_declared_and_nothing_else_in_its_folder() {
         || vec![file(segment, 0o600, 1000, false), file("00000002-00000000000000ff.seg", 0o600, 1000, false)];
     let report = with(good());
     assert_eq!(report.differences, 0, "{report:?}");
+    let mut beside = declared.clone();
+    let path = folder.join("key");
+    beside.files.push(DeclaredFile { path: path.clone(), purpose: "a key".into(), held: false });
+    let mut observed = plain();
+    observed.files.push(file("key", 0o600, 1000, false));
+    observed
+        .folders
+        .push(DiskFolder { path: folder.clone(), entries: vec![file("key", 0o600, 1000, false)] });
+    let key = super::report(&beside, &observed);
+    assert!(key.rows.iter().all(|row| row.purpose != "file in the home"), "{key:?}");
     let row = report.rows.iter().find(|row| row.purpose == "waiting messages").unwrap();
     assert_eq!((row.address.as_str(), row.count), ("/home/u/.loopgate/mail/*.seg", 2));
     for (more, difference) in [

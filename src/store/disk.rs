@@ -18,8 +18,11 @@ use crate::store::{
     private::{self, FileError},
 };
 
+mod read_only;
 #[cfg(any(test, fuzzing))]
 pub mod testing;
+
+pub use read_only::ReadOnlyDisk;
 
 /// The promise that a sync keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +87,7 @@ impl RealDisk {
 
 impl Disk for RealDisk {
     fn list(&self, most: usize) -> io::Result<Vec<String>> {
-        let entries = std::fs::read_dir(self.directory.at("."))?;
-        entries.take(most).map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        names_in(&self.directory, most)
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn DiskFile>, FileError> {
@@ -111,6 +113,11 @@ impl Disk for RealDisk {
     fn sync_dir(&self, _: SyncPoint) -> io::Result<()> {
         self.directory.sync()
     }
+}
+
+fn names_in(directory: &Home, most: usize) -> io::Result<Vec<String>> {
+    let entries = std::fs::read_dir(directory.at("."))?;
+    entries.take(most).map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
 struct RealFile(File);

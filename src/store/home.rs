@@ -165,6 +165,11 @@ impl Home {
         Self::open_at(&self.at(name), &self.path.join(name))
     }
 
+    /// Opens the directory `name` of the home, which must be there.
+    pub(super) fn existing_directory(&self, name: &str) -> Result<Self, HomeError> {
+        Self::open_at(&self.at(name), &self.path.join(name))
+    }
+
     /// Returns when every creation and removal in it so far is on the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.directory.sync_all()

@@ -26,11 +26,13 @@ use crate::{
 };
 
 mod commit;
+mod inspect;
 mod line;
 mod open;
 mod scan;
 mod segment;
 
+pub use inspect::{Seen, inspect};
 pub use open::{Bad, Opened, Torn};
 pub use segment::{Place, Segment};
 

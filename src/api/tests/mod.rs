@@ -30,6 +30,7 @@ use crate::{
     bus::{Terminal, Terminals, audit::Audit},
     exposure::Declared,
     gate::{Decision, Peer, Reply, Response, Service},
+    store::{disk::testing::Model, journal::Settings},
     sys::poll::Wake,
     wire::{clock::ManualClock, head::Head, id::AgentId, secret::Secret},
 };
@@ -72,6 +73,10 @@ impl Instance {
             api_token: api_token.map(secret),
             config_token: api_token.map(|_| secret("config-token-of-the-tests")),
         };
+        let keys = (secret("k"), [1; 32]);
+        let audit = Audit::open(Model::new().disk(), Settings::default(), keys, Arc::clone(&clock) as _, "i");
+        let (audit, _) = audit.expect("an audit");
+        audit.start().expect("a thread");
         let app = App::new(AppParts {
             policy,
             fleet: Arc::clone(&table) as Arc<dyn Fleet>,
@@ -79,7 +84,7 @@ impl Instance {
             clock: Arc::clone(&clock) as _,
             instance: "instance-of-the-tests".to_owned(),
             declared: Declared::default(),
-            audit: Arc::new(Audit::in_memory(secret("k"), Arc::clone(&clock) as _)),
+            audit,
         });
         Self { app, table, clock }
     }

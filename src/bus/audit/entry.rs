@@ -21,6 +21,10 @@ pub enum Entry {
     Agent(Agent),
     /// a request that was turned away
     Refused(Refused),
+    /// an instance began or ended
+    Instance(Instance),
+    /// the oldest entries made room
+    Dropped(Dropped),
 }
 
 /// One inject, whether it was typed or not.
@@ -144,6 +148,40 @@ pub struct Refused {
     pub unwritten_before: u64,
 }
 
+/// The beginning or the end of an instance.
+#[derive(Debug, Clone)]
+pub enum Instance {
+    /// it begins, behind what the one before left
+    Started {
+        /// its id
+        instance: String,
+        /// how the one before ended
+        after: After,
+    },
+    /// it ends in order, and every entry before this one is written
+    Stopped,
+}
+
+/// How the instance before this one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// there was none
+    Nothing,
+    /// in order
+    Stop,
+    /// it was killed, or the power was lost: its last 100 ms may be missing
+    Kill,
+}
+
+/// A segment that makes room.
+#[derive(Debug, Clone)]
+pub struct Dropped {
+    /// the number of its last entry
+    pub through: u64,
+    /// that entry's hash
+    pub hash: String,
+}
+
 impl Entry {
     /// As entries name it.
     pub fn kind(&self) -> &'static str {
@@ -152,6 +190,8 @@ impl Entry {
             Entry::Message(_) => "message",
             Entry::Agent(_) => "agent",
             Entry::Refused(_) => REFUSED,
+            Entry::Instance(_) => INSTANCE,
+            Entry::Dropped(_) => DROPPED,
         }
     }
 
@@ -163,6 +203,12 @@ impl Entry {
             Entry::Message(message) => message.fields(now),
             Entry::Agent(agent) => agent.fields(now),
             Entry::Refused(refused) => refused.fields(),
+            Entry::Instance(instance) => instance.fields(now),
+            Entry::Dropped(dropped) => of([
+                ("timestamp", json!(now)),
+                ("through", json!(dropped.through)),
+                ("hash", json!(dropped.hash)),
+            ]),
         };
         fields.insert("kind".to_owned(), json!(self.kind()));
         if let Some(hash) = hash {
@@ -172,10 +218,18 @@ impl Entry {
     }
 }
 
+/// What an instance that ends in order says last.
+pub const STOPPED: &str = "stopped";
+/// How an instance ended that did not end in order.
+pub const KILL: &str = "kill";
 /// The kind of an inject's entry.
 pub const INJECT: &str = "inject";
 /// The kind of a refusal's entry.
 pub const REFUSED: &str = "refused";
+/// The kind of an entry about the instance itself.
+pub const INSTANCE: &str = "instance";
+/// The kind of an entry about entries that made room.
+pub const DROPPED: &str = "dropped";
 
 impl Inject {
     /// As AgentMux prints it (spec agentmux E.7), and `caller`.
@@ -223,6 +277,32 @@ impl Agent {
             ("block_id", text(&self.block_id)),
             ("by", optional(self.by.as_deref())),
         ])
+    }
+}
+
+impl Instance {
+    fn fields(&self, now: u64) -> Map<String, Value> {
+        let (happened, instance, after) = match self {
+            Instance::Started { instance, after } => ("started", text(instance), after.as_str()),
+            Instance::Stopped => (STOPPED, Value::Null, None),
+        };
+        of([
+            ("timestamp", json!(now)),
+            ("happened", json!(happened)),
+            ("instance", instance),
+            ("after", json!(after)),
+        ])
+    }
+}
+
+impl After {
+    /// As entries say it.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            After::Nothing => None,
+            After::Stop => Some("stop"),
+            After::Kill => Some(KILL),
+        }
     }
 }
 

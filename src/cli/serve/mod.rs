@@ -15,7 +15,7 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -24,11 +24,12 @@ use crate::{
     admit::Policy,
     agent::Agents,
     api::{App, AppParts, PeerProbe, VERSION},
-    bus::audit::Audit,
+    bus::audit::{self, Audit, AuditError},
     cli::{Exit, Failure, verbs::home_failure},
     exposure::Declared,
     gate::{self, Gate},
-    store::{Home, KeyFile, LockError, keyfile},
+    limits,
+    store::{Home, KeyFile, LockError, RealDisk, journal, keyfile},
     sys::{
         clock::SystemClock,
         env, inherited, process, random,
@@ -55,7 +56,10 @@ const SOCKETS_STOP: Duration = Duration::from_millis(500);
 const GATE_STOP: Duration = Duration::from_millis(1_000);
 
 /// How long the agents may take to end.
-const AGENTS_STOP: Duration = Duration::from_millis(crate::limits::STOP_MS);
+const AGENTS_STOP: Duration = Duration::from_millis(limits::STOP_MS);
+
+/// How long the disk may take for the last audit entries.
+const AUDIT_STOP: Duration = Duration::from_millis(1_000);
 
 /// How long whoever started us may take to make room for the ready line.
 const READY_LINE: Duration = Duration::from_secs(1);
@@ -144,7 +148,7 @@ impl Instance {
         let owner_key = Arc::new(owner_key);
         let random = |error| broken("the system gives no random bytes", &error);
         let id = random::uuid().map_err(random)?;
-        let text_key = random::bytes::<32>().map_err(random)?;
+        let audit = open_audit(home, Arc::clone(&clock), &id)?;
         let agents = Agents::new(Arc::clone(&clock), format!("http://{}", near(address)), descriptors)
             .map_err(|error| broken("agents cannot be run", &error))?;
         let app = App::new(AppParts {
@@ -161,7 +165,7 @@ impl Instance {
             },
             fleet: Arc::clone(&agents) as _,
             peers: Box::new(PeerProbe::new(std::process::id(), process::uid())),
-            audit: Arc::new(Audit::in_memory(Secret::new(text_key.to_vec()), Arc::clone(&clock))),
+            audit,
             clock,
             instance: id.clone(),
             declared: Declared::instance(address, home.path()),
@@ -187,11 +191,17 @@ impl Instance {
             broken("no thread can be started", &error)
         })?;
         self.app.show_counters(gate.counters());
+        if let Err(error) = self.app.audit().start() {
+            let _ = keyfile::remove(home, &self.id);
+            return Err(broken("no thread can be started", &error));
+        }
         say_ready(self.from_host, self.address, &shown);
         let ending = watch.wait(signals);
         self.app.sockets().stop(SOCKETS_STOP);
         gate.stop(GATE_STOP);
         self.agents.stop_all(AGENTS_STOP);
+        // Last of all, so that what ended is in it.
+        self.app.audit().stop(Instant::now() + AUDIT_STOP);
         // A file that is not ours any more stays; one that cannot be removed is found out by its pid.
         let _ = keyfile::remove(home, &self.id);
         ending.map(|_| Exit::Ok.into()).map_err(|error| broken("waiting failed", &error))
@@ -212,6 +222,35 @@ impl Instance {
             listener_inode: Some(inode),
         })
     }
+}
+
+/// The audit in the home, whose last entries are there.
+fn open_audit(home: &Home, clock: Arc<dyn Clock>, instance: &str) -> Result<Arc<Audit>, Failure> {
+    let random = |error| broken("the system gives no random bytes", &error);
+    let text_key = Secret::new(random::bytes::<32>().map_err(random)?.to_vec());
+    let fresh_key = random::bytes::<32>().map_err(random)?;
+    let disk = RealDisk::open(home, audit::DIRECTORY).map_err(|error| home_failure(&error))?;
+    let settings = journal::Settings { unwritten_bytes: limits::AUDIT_QUEUE, ..journal::Settings::default() };
+    let (audit, opened) = Audit::open(Box::new(disk), settings, (text_key, fresh_key), clock, instance)
+        .map_err(|error| audit_failure(home, &error))?;
+    if opened.torn.is_some() || opened.bad_in_all > 0 {
+        log::warn!(
+            "{} places of the audit are not entries, and its last line was {}: see `loopgate audit verify`",
+            opened.bad_in_all,
+            if opened.torn.is_some() { "cut" } else { "whole" }
+        );
+    }
+    Ok(audit)
+}
+
+fn audit_failure(home: &Home, error: &AuditError) -> Failure {
+    let exit = match error {
+        AuditError::KeyMissing | AuditError::KeyMalformed => Exit::BadData,
+        AuditError::Key(_) | AuditError::Io(_) | AuditError::Journal(_) => Exit::CannotCreate,
+    };
+    let directory = home.path().join(audit::DIRECTORY);
+    Failure::new(exit, format!("the audit in {} cannot be written: {error}", directory.display()))
+        .next(error.next())
 }
 
 /// Makes this process hard to look into, and the one that its agents' orphans fall to.

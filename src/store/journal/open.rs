@@ -118,7 +118,7 @@ pub(super) fn open(
 }
 
 /// The segments that are there, oldest first.
-fn segments(disk: &dyn Disk, opened: &mut Opened) -> Result<Vec<Known>, JournalError> {
+pub(super) fn segments(disk: &dyn Disk, opened: &mut Opened) -> Result<Vec<Known>, JournalError> {
     let names = disk.list(limits::JOURNAL_FILES.saturating_add(1))?;
     if names.len() > limits::JOURNAL_FILES {
         return Err(JournalError::Refused(format!("there are more than {} files", limits::JOURNAL_FILES)));

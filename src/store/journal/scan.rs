@@ -5,6 +5,9 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use crate::store::{disk::DiskFile, journal::line};
 
+/// What is wrong with a line that the end of its segment cuts.
+pub(super) const UNENDED: &str = "it does not end";
+
 /// How much is read at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -42,7 +45,7 @@ pub(super) fn scan(
                 passed = passed.saturating_add(reader.skip_until(b'\n')? as u64);
                 each(Found::Bad { offset, why: "too long" });
             }
-            None => each(Found::Bad { offset, why: "it does not end" }),
+            None => each(Found::Bad { offset, why: UNENDED }),
         }
         offset = offset.saturating_add(passed);
     }
