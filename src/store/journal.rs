@@ -405,14 +405,15 @@ impl State {
                 Ok(())
             }
             Err(error) => {
-                let (told, kept): (Vec<_>, Vec<_>) =
-                    lines.into_iter().partition(|line| line.slot.waited.load(Relaxed));
+                // whoever waits is told, also those whose lines were not among these: lines that
+                // nobody waits for may fail in front of theirs for ever
+                let pending = lines.into_iter().chain(std::mem::take(&mut self.pending));
+                let (told, kept): (VecDeque<_>, VecDeque<_>) =
+                    pending.partition(|line| line.slot.waited.load(Relaxed));
+                self.pending = kept;
                 for line in told {
                     self.unwritten = self.unwritten.saturating_sub(line.bytes.len());
                     let _ = line.slot.result.set(Err(error.clone()));
-                }
-                for line in kept.into_iter().rev() {
-                    self.pending.push_front(line);
                 }
                 Err(error)
             }

@@ -210,6 +210,11 @@ impl Inner {
             return Err(Fault::Short.error());
         }
         let Some((nth, fault, stays)) = self.fault else { return Ok(Go::On) };
+        // a disk without room may say so as late as at the sync
+        let about_room = matches!(fault, Fault::NoSpace | Fault::Short);
+        if about_room && !room && !self.log.last().is_some_and(|what| what.starts_with("sync ")) {
+            return Ok(Go::On);
+        }
         if now == nth {
             return match fault {
                 Fault::Short if room => {
@@ -220,11 +225,7 @@ impl Inner {
                 Fault::NoSpace | Fault::Short | Fault::Io | Fault::HalfThenIo => Err(fault.error()),
             };
         }
-        let again = match fault {
-            Fault::Io | Fault::HalfThenIo => true,
-            Fault::NoSpace | Fault::Short => room,
-        };
-        if now > nth && stays && again { Err(fault.error()) } else { Ok(Go::On) }
+        if now > nth && stays { Err(fault.error()) } else { Ok(Go::On) }
     }
 }
 

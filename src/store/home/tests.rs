@@ -97,3 +97,38 @@ fn the_home_is_wavedata_then_data_home_then_ours_and_empty_is_unset() {
     assert_eq!(located(None, &[("HOME", "")]), None);
     assert!(located(None, &[("LOOPGATE_HOME", "trial")]).is_some_and(|path| path.is_absolute()));
 }
+
+/// A directory above whose entries last only when it was synced.
+#[derive(Default)]
+struct Forgetful {
+    seen: std::cell::RefCell<Vec<String>>,
+    durable: std::cell::RefCell<Vec<String>>,
+}
+
+impl Above for Forgetful {
+    fn make(&self, name: &str) -> io::Result<()> {
+        if self.seen.borrow().iter().any(|seen| seen == name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.seen.borrow_mut().push(name.into());
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        *self.durable.borrow_mut() = self.seen.borrow().clone();
+        Ok(())
+    }
+}
+
+#[test]
+fn without_the_sync_of_the_home_a_journals_directory_is_lost() {
+    let above = Forgetful::default();
+    make_durably(&above, "mail").expect("made");
+    assert_eq!(*above.durable.borrow(), ["mail"]);
+    // made by a process that ended before the sync
+    let above = Forgetful::default();
+    above.make("mail").expect("made");
+    assert!(above.durable.borrow().is_empty());
+    make_durably(&above, "mail").expect("there");
+    assert_eq!(*above.durable.borrow(), ["mail"]);
+}

@@ -1,0 +1,171 @@
+//! A journal on a disk that does not answer, and on a real one.
+
+use std::sync::mpsc;
+
+use super::*;
+use crate::store::{disk::RealDisk, testing::TempHome};
+
+/// A directory whose syncs wait to be let go.
+struct Held(Box<dyn Disk>, Arc<Mutex<mpsc::Receiver<()>>>);
+
+struct HeldFile(Box<dyn DiskFile>, Arc<Mutex<mpsc::Receiver<()>>>);
+
+impl Disk for Held {
+    fn list(&self, most: usize) -> io::Result<Vec<String>> {
+        self.0.list(most)
+    }
+    fn create(&self, name: &str) -> Result<Box<dyn DiskFile>, FileError> {
+        Ok(Box::new(HeldFile(self.0.create(name)?, Arc::clone(&self.1))))
+    }
+    fn open(&self, name: &str) -> Result<Box<dyn DiskFile>, FileError> {
+        Ok(Box::new(HeldFile(self.0.open(name)?, Arc::clone(&self.1))))
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+    fn sync_dir(&self, point: SyncPoint) -> io::Result<()> {
+        self.0.sync_dir(point)
+    }
+}
+
+impl DiskFile for HeldFile {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(offset, buffer)
+    }
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.append(bytes)
+    }
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.0.truncate(len)
+    }
+    fn sync(&self, point: SyncPoint) -> io::Result<()> {
+        self.1.lock().expect("a lock").recv().expect("let go");
+        self.0.sync(point)
+    }
+}
+
+#[test]
+fn a_writer_behind_a_disk_that_does_not_answer_is_told_at_the_deadline() {
+    let model = Model::new();
+    let (go, held) = mpsc::channel();
+    let disk = Held(model.disk(), Arc::new(Mutex::new(held)));
+    let settings = Settings { wait: Duration::from_millis(20), ..SMALL };
+    let (journal, ..) = opened(Box::new(disk), settings);
+    let first = journal.append(text("first")).expect("appended");
+    thread::scope(|scope| {
+        let leader = scope.spawn(|| journal.wait(&first));
+        while journal.state().writer.is_some() {
+            thread::yield_now();
+        }
+        let second = journal.append(text("second")).expect("appended while the disk is silent");
+        assert_eq!(journal.wait(&second), Err(JournalError::Slow));
+        assert_eq!(journal.flush(), Err(JournalError::Slow));
+        go.send(()).expect("sent");
+        go.send(()).expect("sent");
+        assert!(leader.join().expect("no panic").is_ok());
+        journal.wait(&second).expect("the disk answers again");
+    });
+    assert_eq!(Settings::default().wait, Duration::from_millis(limits::JOURNAL_WAIT_MS));
+}
+
+#[test]
+fn writers_that_come_during_a_sync_share_the_next_one() {
+    let model = Model::new();
+    let (go, held) = mpsc::channel();
+    let disk = Held(model.disk(), Arc::new(Mutex::new(held)));
+    let (journal, ..) = opened(Box::new(disk), Settings::default());
+    let first = journal.append(text("first")).expect("appended");
+    thread::scope(|scope| {
+        let leader = scope.spawn(|| journal.wait(&first));
+        while journal.state().writer.is_some() {
+            thread::yield_now();
+        }
+        let tickets: Vec<Ticket> = (0..15).map(|_| journal.append(text("more")).expect("appended")).collect();
+        let journal = &journal;
+        let followers: Vec<_> =
+            tickets.into_iter().map(|ticket| scope.spawn(move || journal.wait(&ticket))).collect();
+        for _ in 0..2 {
+            go.send(()).expect("sent");
+        }
+        assert!(leader.join().expect("no panic").is_ok());
+        for follower in followers {
+            follower.join().expect("no panic").expect("written");
+        }
+    });
+    let syncs = model.log().iter().filter(|what| *what == "sync Commit").count();
+    assert_eq!(syncs, 2);
+}
+
+#[test]
+fn on_a_real_disk_what_was_waited_for_is_shown_again_and_read() {
+    let temp = TempHome::new();
+    let disk = || Box::new(RealDisk::open(&temp.home(), "mail").expect("a directory"));
+    let (journal, ..) = opened(disk(), SMALL);
+    let places: Vec<Place> = (0..20).map(|at| put(&journal, &format!("line {at}"))).collect();
+    drop(journal);
+    let (journal, shown, _) = opened(disk(), SMALL);
+    assert!(shown.iter().map(|(number, _)| *number).eq(1..=20));
+    for place in places {
+        journal.read(place).expect("read");
+    }
+    let oldest = journal.segments()[0].id;
+    journal.remove_oldest(oldest).expect("removed");
+    drop(journal);
+    let (_, shown, _) = opened(disk(), SMALL);
+    assert!(shown.len() < 20 && shown.last().is_some_and(|(number, _)| *number == 20));
+}
+
+#[test]
+fn on_a_real_disk_a_segment_that_is_not_ours_alone_is_refused() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    const NAME: &str = "00000001-0000000000000001.seg";
+    let refused = |put: &dyn Fn(&std::path::Path), wanted: &str| {
+        let temp = TempHome::new();
+        let disk = RealDisk::open(&temp.home(), "mail").expect("a directory");
+        assert_eq!(crate::store::testing::mode_of(&temp.path().join("mail")), 0o700);
+        put(&temp.path().join("mail").join(NAME));
+        match Journal::open(Box::new(disk), SMALL, &mut |_| {}) {
+            Err(JournalError::Refused(why)) => assert!(why.contains(NAME) && why.contains(wanted), "{why}"),
+            Err(other) => panic!("{wanted}: {other:?}"),
+            Ok(_) => panic!("{wanted}: taken"),
+        }
+    };
+    refused(&|at| symlink("/dev/zero", at).expect("a link"), "symbolic link");
+    refused(&|at| std::fs::create_dir(at).expect("a directory"), "not a regular file");
+    refused(
+        &|at| {
+            std::fs::write(at, "").expect("written");
+            std::fs::set_permissions(at, PermissionsExt::from_mode(0o640)).expect("mode");
+        },
+        "lets others in",
+    );
+    refused(&|at| drop(std::os::unix::net::UnixListener::bind(at).expect("a socket")), "not a regular file");
+    if crate::store::testing::is_root() {
+        refused(
+            &|at| {
+                std::fs::write(at, "").expect("written");
+                std::fs::set_permissions(at, PermissionsExt::from_mode(0o600)).expect("mode");
+                std::os::unix::fs::chown(at, Some(65_534), None).expect("chown");
+            },
+            "belongs to uid 65534",
+        );
+    }
+}
+
+#[test]
+fn on_a_real_disk_a_directory_that_is_a_link_or_open_to_others_is_refused() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let temp = TempHome::new();
+    let mail = temp.path().join("mail");
+    symlink(temp.around(), &mail).expect("a link");
+    let refused = RealDisk::open(&temp.home(), "mail").expect_err("refused").to_string();
+    assert!(refused.contains("home/mail is a symbolic link"), "{refused}");
+    std::fs::remove_file(&mail).expect("removed");
+    std::fs::create_dir(&mail).expect("a directory");
+    std::fs::set_permissions(&mail, PermissionsExt::from_mode(0o755)).expect("mode");
+    let refused = RealDisk::open(&temp.home(), "mail").expect_err("refused").to_string();
+    assert!(refused.contains("lets others in"), "{refused}");
+}
