@@ -21,6 +21,8 @@ replay! {
     every_display_seed_keeps_its_promise: "display" => crate::cli::display::fuzz;
     every_framing_seed_keeps_its_promise: "framing" => crate::gate::body::fuzz;
     every_keyfile_seed_keeps_its_promise: "keyfile" => crate::store::keyfile::fuzz;
+    every_ws_envelope_seed_keeps_its_promise: "ws_envelope" => crate::ws::agentmux::fuzz;
+    every_ws_frames_seed_keeps_its_promise: "ws_frames" => crate::ws::fuzz;
 }
 
 fn replay(target: &str, entry: fn(&[u8])) {

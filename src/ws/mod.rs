@@ -20,6 +20,8 @@
 pub mod agentmux;
 pub mod connection;
 mod decode;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod instance;
 mod machine;
 mod outbox;
@@ -34,6 +36,8 @@ pub mod upgrade;
 
 pub use agentmux::AgentMux;
 pub use connection::run;
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz;
 pub use instance::{Instance, Parcel};
 pub use machine::Settings;
 pub use session::{Out, Session};

@@ -7,11 +7,18 @@
 mod blocks;
 mod bus;
 pub mod envelope;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod rpc;
+#[cfg(any(test, fuzzing))]
+mod testing;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz;
 
 use self::{blocks::Blocks, envelope::Command};
 use super::{Instance, Out, Parcel, Seat, Session};
