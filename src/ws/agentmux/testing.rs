@@ -65,6 +65,7 @@ impl World {
         block.watchers.wake();
     }
 
+    #[cfg(test)]
     pub fn mail(&self, to: &str, text: &str) {
         let message = json!({ "id": text, "payload": text });
         self.mail.lock().unwrap().entry(to.to_owned()).or_default().push_back(message);
