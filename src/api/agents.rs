@@ -295,7 +295,7 @@ impl App {
             "cwd": record.cwd.to_string_lossy(),
             "exit": exit,
             "output": { "start": record.output_start, "end": record.output_end },
-            "waiting": self.bus.state().mail.waiting(&record.name),
+            "waiting": self.bus.mail.waiting(&record.name),
             "accept_typed_from": record.accept_typed_from,
         })
     }

@@ -16,6 +16,7 @@ use crate::{
     bus::{
         Bus,
         audit::{self, AgentHappened, Audit},
+        mail::Mail,
     },
     exposure::Declared,
     gate::Counters,
@@ -50,6 +51,8 @@ pub struct AppParts {
     pub declared: Declared,
     /// what was typed and sent, and who was refused
     pub audit: Arc<Audit>,
+    /// what waits
+    pub mail: Arc<Mail>,
 }
 
 /// The program behind the gate.
@@ -75,8 +78,8 @@ pub struct App {
 impl App {
     /// Puts the parts together; from here on an agent that ends is forgotten by the directory.
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { policy, fleet, peers, clock, instance, declared, audit } = parts;
-        let bus = Arc::new(Bus::new(Arc::clone(&clock), audit));
+        let AppParts { policy, fleet, peers, clock, instance, declared, audit, mail } = parts;
+        let bus = Arc::new(Bus::new(Arc::clone(&clock), audit, mail));
         let statuses = Arc::new(Statuses::new(Arc::clone(&bus.events)));
         let (ended, ends) = (Arc::clone(&bus), Arc::clone(&statuses));
         fleet.on_exit(Box::new(move |record| {

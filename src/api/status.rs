@@ -33,7 +33,7 @@ pub(super) fn status(app: &App, _: &Caller, _: &Request<'_>) -> Result {
         "connections": connections(app),
         "refusals": app.refusals.to_json(),
         "audit": audit_health(app),
-        "messages_waiting": app.bus.state().mail.waiting_in_all(),
+        "messages_waiting": app.bus.mail.waiting_in_all().0,
     }))
 }
 

@@ -6,7 +6,7 @@
 
 use super::{
     Bus, InjectError, Terminals, audit,
-    mail::{Answer, Kind, MailError, Message, Priority, State},
+    mail::{Accepted, Answer, Kind, MailError, NewMessage, Priority, State},
     rate::{Reached, Sender},
     sanitise,
     typed::Seen,
@@ -258,17 +258,26 @@ impl Bus {
         message: Outgoing<'_>,
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
-        let kept = Message {
-            id: message.id.to_owned(),
-            from: message.from.unwrap_or(sender.name()).to_owned(),
-            text: message.text.to_owned(),
-            sent_at: self.clock.unix_ms(),
+        let caller = sender.caller();
+        let kept = NewMessage {
+            id: message.id,
+            caller: &caller,
+            from: message.from.unwrap_or(sender.name()),
+            to: message.to,
+            kind: message.kind,
+            text: message.text,
+            priority: message.priority,
+            ttl_ms: message.ttl_ms,
+            correlation_id: message.correlation_id,
+            in_reply_to: message.in_reply_to,
+            claim: false,
         };
-        self.state().mail.put(message.to, kept).map_err(|full| SendError::Mail(MailError::Full(full)))?;
+        let accepted = self.mail.accept(kept).map_err(SendError::Mail)?;
         let outcome =
             if self.presence.is_live(message.to) { SendOutcome::Queued } else { SendOutcome::Waiting };
         let known = self.is_known(message.to, terminals);
-        Ok(Sent { number: 0, outcome, state: State::Accepted, duplicate: false, truncated: false, known })
+        let Accepted { number, state, duplicate, .. } = accepted;
+        Ok(Sent { number, outcome, state, duplicate, truncated: false, known })
     }
 
     /// Types a message unless it was typed before, which is what its sender is told then.

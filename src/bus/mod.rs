@@ -86,6 +86,8 @@ pub struct Terminal {
 pub struct Bus {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// what waits, on disk; never called while the state is locked
+    pub mail: Arc<Mail>,
     /// what was typed and sent, and who was refused; never called while the state is locked
     pub audit: Arc<Audit>,
     /// what happens, for those who watch
@@ -99,19 +101,16 @@ pub struct Bus {
 pub struct State {
     /// who is reached where
     pub directory: Directory,
-    /// what waits
-    pub mail: Mail,
     rates: Rates,
     sends: Sends,
     typed: typed::TypedMessages,
 }
 
 impl Bus {
-    /// An empty bus.
-    pub fn new(clock: Arc<dyn Clock>, audit: Arc<Audit>) -> Self {
+    /// A bus with what waits already.
+    pub fn new(clock: Arc<dyn Clock>, audit: Arc<Audit>, mail: Arc<Mail>) -> Self {
         let state = State {
             directory: Directory::default(),
-            mail: Mail::default(),
             rates: Rates::default(),
             sends: Sends::default(),
             typed: typed::TypedMessages::default(),
@@ -119,6 +118,7 @@ impl Bus {
         Self {
             clock,
             state: Mutex::new(state),
+            mail,
             presence: Presence::default(),
             asks: Asks::default(),
             audit,

@@ -27,7 +27,7 @@ use crate::{
         BeyondEnd, Delivery, InputError, Later, Offer, Output, Record, ResizeError, StartError, StartSpec,
         State, StopError, Submit, Watch, Watchers,
     },
-    bus::{Terminal, Terminals, audit::Audit},
+    bus::{Terminal, Terminals, audit::Audit, mail::Mail},
     exposure::Declared,
     gate::{Decision, Peer, Reply, Response, Service},
     store::{disk::testing::Model, journal::Settings},
@@ -85,6 +85,7 @@ impl Instance {
             instance: "instance-of-the-tests".to_owned(),
             declared: Declared::default(),
             audit,
+            mail: Mail::in_memory(Arc::clone(&clock) as _),
         });
         Self { app, table, clock }
     }

@@ -24,7 +24,10 @@ use crate::{
     admit::Policy,
     agent::Agents,
     api::{App, AppParts, PeerProbe, VERSION},
-    bus::audit::{self, Audit, AuditError},
+    bus::{
+        audit::{self, Audit, AuditError},
+        mail::Mail,
+    },
     cli::{Exit, Failure, verbs::home_failure},
     exposure::Declared,
     gate::{self, Gate},
@@ -41,6 +44,7 @@ use crate::{
 mod keys;
 mod life;
 mod logger;
+mod mail;
 mod settings;
 
 use life::Watch;
@@ -127,6 +131,7 @@ struct Instance {
     listener: TcpListener,
     address: SocketAddr,
     agents: Arc<Agents>,
+    mail: Arc<Mail>,
     app: Arc<App>,
     /// as the key file names it
     id: String,
@@ -151,6 +156,7 @@ impl Instance {
         let audit = open_audit(home, Arc::clone(&clock), &id)?;
         let agents = Agents::new(Arc::clone(&clock), format!("http://{}", near(address)), descriptors)
             .map_err(|error| broken("agents cannot be run", &error))?;
+        let mail = mail::open(home, &clock)?;
         let app = App::new(AppParts {
             policy: Policy {
                 port: address.port(),
@@ -166,11 +172,12 @@ impl Instance {
             fleet: Arc::clone(&agents) as _,
             peers: Box::new(PeerProbe::new(std::process::id(), process::uid())),
             audit,
+            mail: Arc::clone(&mail),
             clock,
             instance: id.clone(),
             declared: Declared::instance(address, home.path()),
         });
-        Ok(Self { listener, address, agents, app, id, owner_key, from_host })
+        Ok(Self { listener, address, agents, mail, app, id, owner_key, from_host })
     }
 
     fn serve(
@@ -190,6 +197,10 @@ impl Instance {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
         })?;
+        let keeper = mail::Keeper::start(Arc::clone(&self.mail), || {}).map_err(|error| {
+            let _ = keyfile::remove(home, &self.id);
+            broken("no thread can be started", &error)
+        })?;
         self.app.show_counters(gate.counters());
         if let Err(error) = self.app.audit().start() {
             let _ = keyfile::remove(home, &self.id);
@@ -197,9 +208,13 @@ impl Instance {
         }
         say_ready(self.from_host, self.address, &shown);
         let ending = watch.wait(signals);
+        // First: requests that wait for messages are answered at once.
+        keeper.end();
         self.app.sockets().stop(SOCKETS_STOP);
         gate.stop(GATE_STOP);
         self.agents.stop_all(AGENTS_STOP);
+        // What the last answers and terminals said of their messages.
+        self.mail.end();
         // Last of all, so that what ended is in it.
         self.app.audit().stop(Instant::now() + AUDIT_STOP);
         // A file that is not ours any more stays; one that cannot be removed is found out by its pid.

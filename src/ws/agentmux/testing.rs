@@ -47,7 +47,7 @@ impl World {
         let clock = ManualClock::at(1_000);
         let audit = Audit::in_memory(Secret::new(vec![7; 32]), clock.clone());
         Arc::new(Self {
-            bus: Arc::new(Bus::new(clock, Arc::new(audit))),
+            bus: Arc::new(Bus::new(clock.clone(), Arc::new(audit), crate::bus::mail::Mail::in_memory(clock))),
             blocks: Mutex::default(),
             mail: Arc::default(),
             taken: Arc::default(),

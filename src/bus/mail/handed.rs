@@ -1,0 +1,93 @@
+//! Messages on their way to a reader. Whoever holds them says when the reader has them; dropped
+//! before that they go back, and come again marked.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    Shared,
+    record::Record,
+    types::{Message, State},
+};
+use crate::wire::id::AgentId;
+
+/// Messages that were taken. Nobody else gets them for as long as this lives.
+#[must_use = "dropped without `sent` the messages go back"]
+pub struct Handed {
+    /// what was taken, in the order in which it is to be handed over
+    pub messages: Vec<Message>,
+    /// none where nothing was taken
+    shared: Option<Arc<Shared>>,
+    /// not 0
+    holder: u32,
+    /// they are out of the mailbox once they are sent
+    last: bool,
+}
+
+impl Handed {
+    pub(super) fn new(shared: &Arc<Shared>, messages: Vec<Message>, holder: u32, last: bool) -> Self {
+        Self { messages, shared: Some(Arc::clone(shared)), holder, last }
+    }
+
+    pub(super) fn nothing() -> Self {
+        Self { messages: Vec::new(), shared: None, holder: 0, last: false }
+    }
+
+    /// The reader has them. Written lazily: were it lost, they would come again, marked.
+    pub fn sent(mut self) {
+        let Some(shared) = self.shared.take() else { return };
+        let (numbers, now) = (self.numbers(), shared.clock.unix_ms());
+        let mut inner = shared.lock();
+        if self.last {
+            let over = inner.table.still_held(&numbers, self.holder);
+            if !over.is_empty() {
+                let record = Record::End {
+                    at: now,
+                    of: over.clone(),
+                    state: State::Delivered,
+                    dead: false,
+                    reason: None,
+                };
+                shared.append_lazily(&mut inner, &record);
+            }
+            for number in over {
+                inner.table.end(number, State::Delivered, None, false, now);
+            }
+            // What its reader has acknowledged meanwhile is on its way out another way.
+            inner.table.release(&numbers, self.holder);
+        } else {
+            shared.append_lazily(&mut inner, &Record::Got { at: now, of: numbers.clone() });
+            inner.table.delivered(&numbers, self.holder, now);
+            // A cursor that was kept from what stands above them may have it now.
+            self.tell(&inner.readers);
+        }
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        self.messages.iter().map(|message| message.number).collect()
+    }
+
+    fn tell(&self, readers: &super::Readers) {
+        let mut told: Option<&AgentId> = None;
+        for message in &self.messages {
+            if told != Some(&message.to) {
+                readers.tell(&message.to);
+                told = Some(&message.to);
+            }
+        }
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.take() else { return };
+        let mut inner = shared.lock();
+        inner.table.release(&self.numbers(), self.holder);
+        self.tell(&inner.readers);
+    }
+}
+
+impl fmt::Debug for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handed").field("messages", &self.messages.len()).finish_non_exhaustive()
+    }
+}

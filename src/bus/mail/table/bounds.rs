@@ -1,0 +1,54 @@
+//! How much the mailbox holds. The program's own bounds are in [`limits`]; tests take smaller ones.
+
+use super::Entry;
+use crate::limits;
+
+/// The bounds. Those that end in `_agents` are for agents together, those in `_agent` for each.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Bounds {
+    pub mailbox: usize,
+    pub mailbox_agents: usize,
+    pub mailbox_agent: usize,
+    pub mailboxes: usize,
+    pub mailboxes_agents: usize,
+    pub bytes: usize,
+    pub bytes_agents: usize,
+    pub bytes_agent: usize,
+    pub dead: usize,
+    pub dead_bytes: usize,
+    pub dead_ms: u64,
+    pub ended: usize,
+    pub ended_ms: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            mailbox: limits::MAILBOX,
+            mailbox_agents: limits::MAILBOX - limits::MAILBOX_OWNER,
+            mailbox_agent: limits::MAILBOX_AGENT,
+            mailboxes: limits::MAILBOXES,
+            mailboxes_agents: limits::MAILBOXES - limits::MAILBOXES_OWNER,
+            bytes: limits::MAIL_BYTES,
+            bytes_agents: limits::MAIL_BYTES - limits::MAIL_BYTES_OWNER,
+            bytes_agent: limits::MAIL_BYTES_AGENT,
+            dead: limits::DEAD_LETTERS,
+            dead_bytes: limits::DEAD_LETTER_BYTES,
+            dead_ms: limits::DEAD_LETTER_MS,
+            ended: limits::ENDED_MESSAGES,
+            ended_ms: limits::ENDED_MESSAGE_MS,
+        }
+    }
+}
+
+impl Bounds {
+    /// Until when a dead letter is kept with its words.
+    pub fn dead_until(&self, entry: &Entry) -> u64 {
+        entry.ended_at().saturating_add(self.dead_ms)
+    }
+
+    /// Until when a message that is over is remembered.
+    pub fn ended_until(&self, entry: &Entry) -> u64 {
+        entry.ended_at().saturating_add(self.ended_ms.max(entry.ttl.into()))
+    }
+}

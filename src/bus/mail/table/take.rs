@@ -1,0 +1,270 @@
+//! Handing out: which messages a reader gets, in which order, and what becomes of them when he has
+//! them, or has them not after all.
+
+use std::collections::BTreeMap;
+
+use super::{Entry, Mailbox, NEVER, Phase, Table, entry};
+use crate::bus::mail::types::{Ack, Manner, State};
+
+/// A message that is held for a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) struct Chosen {
+    pub number: u64,
+    /// somebody may have had it before
+    pub again: bool,
+    /// it got its position just now
+    pub placed: bool,
+}
+
+impl Chosen {
+    /// Whether the disk has to know before it is handed out.
+    pub fn is_news(self) -> bool {
+        self.placed || !self.again
+    }
+}
+
+impl Table {
+    /// Chooses messages for a reader and holds them for him, at least one where there is one, at
+    /// most `limit` and with texts of about `bytes` in all.
+    pub fn choose(
+        &mut self,
+        to: &str,
+        manner: Manner,
+        (limit, bytes): (usize, usize),
+        holder: u32,
+        now: u64,
+    ) -> Vec<Chosen> {
+        let Some(name) = self.names.find(to) else { return Vec::new() };
+        let Some(held) = self.boxes.get_mut(&name) else { return Vec::new() };
+        let entries = &mut self.entries;
+        let mut left = bytes;
+        let mut chosen = Vec::new();
+        let candidates: Vec<u64> = held.in_order(manner, entries).collect();
+        for number in candidates {
+            let Some(entry) = entries.get_mut(&number).filter(|entry| entry.is_free()) else { continue };
+            if chosen.len() >= limit || (!chosen.is_empty() && entry.size as usize > left) {
+                break;
+            }
+            left = left.saturating_sub(entry.size as usize);
+            entry.holder = holder;
+            if entry.state == State::Accepted {
+                entry.state = State::Delivering;
+            }
+            if entry.taken == NEVER {
+                entry.taken = entry.after(now);
+            }
+            let placed = entry.position == 0 && matches!(manner, Manner::UntilAcked { .. });
+            if placed {
+                held.last += 1;
+                entry.position = held.last;
+                held.fresh.remove(&entry.order(number));
+                held.placed.insert(entry.position, number);
+            }
+            chosen.push(Chosen { number, again: entry.handed, placed });
+        }
+        chosen
+    }
+
+    /// Holds one message; `None`: it is not free.
+    pub fn hold(&mut self, number: u64, holder: u32, now: u64) -> Option<Chosen> {
+        let entry = self.entries.get_mut(&number).filter(|entry| entry.is_free())?;
+        entry.holder = holder;
+        if entry.state == State::Accepted {
+            entry.state = State::Delivering;
+        }
+        if entry.taken == NEVER {
+            entry.taken = entry.after(now);
+        }
+        Some(Chosen { number, again: entry.handed, placed: false })
+    }
+
+    /// Whether [`Table::choose`] would find any.
+    pub fn has_any(&self, to: &str, manner: Manner) -> bool {
+        self.mailbox(to).is_some_and(|held| held.in_order(manner, &self.entries).next().is_some())
+    }
+
+    /// That they are handed out is on disk: from here on they count as given to somebody.
+    pub fn handed(&mut self, numbers: &[u64]) {
+        for number in numbers {
+            if let Some(entry) = self.entries.get_mut(number) {
+                entry.handed = true;
+            }
+        }
+    }
+
+    /// The holder lets them go: another may have them.
+    pub fn release(&mut self, numbers: &[u64], holder: u32) {
+        for number in numbers {
+            let Some(entry) = self.held_by(*number, holder) else { continue };
+            entry.holder = 0;
+            if entry.state == State::Delivering {
+                entry.state = State::Accepted;
+            }
+        }
+    }
+
+    /// They were not handed out after all: as if they had never been chosen.
+    pub fn undo(&mut self, chosen: &[Chosen], holder: u32) {
+        for Chosen { number, again, placed } in chosen {
+            self.release(&[*number], holder);
+            let Some(entry) = self.entries.get_mut(number) else { continue };
+            if !again {
+                entry.taken = NEVER;
+            }
+            if *placed && entry.phase == Phase::Waiting {
+                let (to, order) = (entry.to, entry.order(*number));
+                let position = std::mem::take(&mut entry.position);
+                if let Some(held) = self.boxes.get_mut(&to) {
+                    held.placed.remove(&position);
+                    held.fresh.insert(order);
+                }
+            }
+        }
+    }
+
+    /// A reader that acknowledges has them.
+    pub fn delivered(&mut self, numbers: &[u64], holder: u32, now: u64) {
+        for number in numbers {
+            let Some(entry) = self.held_by(*number, holder) else { continue };
+            entry.holder = 0;
+            entry.state = State::Delivered;
+            if entry.delivered == NEVER {
+                entry.delivered = entry.after(now);
+            }
+        }
+    }
+
+    /// Which of these the holder still has.
+    pub fn still_held(&self, numbers: &[u64], holder: u32) -> Vec<u64> {
+        let held = |number: &u64| {
+            self.entry(*number).is_some_and(|e| e.phase == Phase::Waiting && e.holder == holder && !e.leaving)
+        };
+        numbers.iter().copied().filter(held).collect()
+    }
+
+    /// The messages that an acknowledgement is about: of those that a cursor had, whether their
+    /// delivery is settled already or not. They are marked as leaving.
+    pub fn acked(&mut self, to: &str, ack: Ack<'_>) -> Vec<u64> {
+        let Some(held) = self.mailbox(to) else { return Vec::new() };
+        let about = |entry: &Entry| match ack {
+            Ack::Through(position) => entry.position <= position,
+            Ack::Ids(ids) => ids.contains(&&*entry.id),
+        };
+        let numbers: Vec<u64> = held
+            .placed
+            .values()
+            .copied()
+            .filter(|number| {
+                self.entry(*number).is_some_and(|entry| !entry.leaving && entry.handed && about(entry))
+            })
+            .collect();
+        self.leave(&numbers, true);
+        numbers
+    }
+
+    /// The messages with these ids that nobody holds. They are marked as leaving.
+    pub fn deleted(&mut self, to: &str, ids: &[&str]) -> Vec<u64> {
+        let Some(held) = self.mailbox(to) else { return Vec::new() };
+        let numbers: Vec<u64> = held
+            .all()
+            .filter(|number| self.entry(*number).is_some_and(|e| e.is_free() && ids.contains(&&*e.id)))
+            .collect();
+        self.leave(&numbers, true);
+        numbers
+    }
+
+    /// Marks them as leaving, or takes the mark back.
+    pub fn leave(&mut self, numbers: &[u64], leaving: bool) {
+        for number in numbers {
+            if let Some(entry) = self.entries.get_mut(number) {
+                entry.leaving = leaving;
+            }
+        }
+    }
+
+    /// What waits for one agent above a number, in the order in which it was accepted; at most
+    /// `limit` and about `bytes` of text, and whether there is more.
+    pub fn look(&self, to: &str, after: u64, limit: usize, bytes: usize) -> (Vec<u64>, bool) {
+        let Some(held) = self.mailbox(to) else { return (Vec::new(), false) };
+        let mut numbers: Vec<u64> = held.all().filter(|number| *number > after).collect();
+        numbers.sort_unstable();
+        self.page(numbers.into_iter(), limit, bytes)
+    }
+
+    /// Dead letters above a number.
+    pub fn dead(&self, after: u64, limit: usize, bytes: usize) -> (Vec<u64>, bool) {
+        let mut numbers: Vec<u64> = self.dead.numbers().filter(|number| *number > after).collect();
+        numbers.sort_unstable();
+        self.page(numbers.into_iter(), limit, bytes)
+    }
+
+    fn page(&self, numbers: impl Iterator<Item = u64>, limit: usize, bytes: usize) -> (Vec<u64>, bool) {
+        let mut left = bytes;
+        let mut page = Vec::new();
+        for number in numbers {
+            let size = self.entry(number).map_or(0, |entry| entry.size as usize);
+            if page.len() >= limit || (!page.is_empty() && size > left) {
+                return (page, true);
+            }
+            left = left.saturating_sub(size);
+            page.push(number);
+        }
+        (page, false)
+    }
+
+    /// What nobody had yet and may be typed for one agent, from callers that `from` lets pass, in the
+    /// order in which it would be handed out.
+    pub fn for_typing(&self, to: &str, from: &dyn Fn(&str) -> bool, limit: usize) -> Vec<u64> {
+        let Some(held) = self.mailbox(to) else { return Vec::new() };
+        let passes = |number: &u64| {
+            self.entry(*number).is_some_and(|entry| entry.is_free() && from(self.names.text(entry.caller)))
+        };
+        held.fresh.iter().map(|order| entry::number_of(*order)).filter(passes).take(limit).collect()
+    }
+
+    fn held_by(&mut self, number: u64, holder: u32) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(&number)?;
+        (entry.phase == Phase::Waiting && entry.holder == holder && holder != 0).then_some(&mut **entry)
+    }
+}
+
+impl Mailbox {
+    /// All that can be seen, in no order.
+    fn all(&self) -> impl Iterator<Item = u64> {
+        self.fresh.iter().map(|order| entry::number_of(*order)).chain(self.placed.values().copied())
+    }
+
+    /// What a reader may have, in the order in which he is to have it.
+    ///
+    /// A cursor gets nothing beyond a message that another reader of the same mailbox holds just now:
+    /// had it, and acknowledged all through there, the held one would be lost if it came back.
+    fn in_order<'a>(
+        &'a self,
+        manner: Manner,
+        entries: &'a BTreeMap<u64, Box<Entry>>,
+    ) -> Box<dyn Iterator<Item = u64> + 'a> {
+        let free = |number: u64| entries.get(&number).is_some_and(|entry| entry.is_free());
+        let order = |number: u64| entries.get(&number).map_or(u64::MAX, |entry| entry.order(number));
+        let fresh = self.fresh.iter().map(|order| entry::number_of(*order));
+        match manner {
+            Manner::Final if self.placed.is_empty() => Box::new(fresh.filter(move |number| free(*number))),
+            Manner::Final => {
+                let mut all: Vec<u64> = self.all().filter(|number| free(*number)).collect();
+                all.sort_unstable_by_key(|number| order(*number));
+                Box::new(all.into_iter())
+            }
+            Manner::UntilAcked { after } => {
+                let placed = self.placed.range(after.unwrap_or(0).saturating_add(1)..);
+                let all =
+                    placed.map(|(_, number)| (true, *number)).chain(fresh.map(|number| (false, number)));
+                // One that is held and has no place yet is on its way out for good.
+                let upto = all.scan((), move |(), (placed, number)| match (free(number), placed) {
+                    (true, _) => Some(Some(number)),
+                    (false, false) => Some(None),
+                    (false, true) => None,
+                });
+                Box::new(upto.flatten())
+            }
+        }
+    }
+}
