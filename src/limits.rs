@@ -151,10 +151,14 @@ limits! {
     FOUND: usize = 1_000, "count", "messages_found_by_their_id_are_bounded";
     #[doc = "a message's id, where its sender gives one"]
     MESSAGE_ID: usize = 128, "bytes", "a_message_id_over_its_limit_is_refused";
-    #[doc = "messages remembered as typed, so that one that is sent again is typed once"]
-    TYPED_MESSAGES: usize = 1_000, "count", "the_newest_typed_messages_are_remembered";
     #[doc = "messages and asks a second by one agent"]
     SENDS_PER_AGENT: u32 = 50, "per second", "an_agents_sends_are_limited_and_the_owners_are_not";
+    #[doc = "messages in one answer of the AgentMux message bus"]
+    BUS_READ: usize = 500, "count", "case_l45_a_read_gives_100_or_as_many_as_asked_and_at_most_500";
+    #[doc = "text of the messages in one answer of the AgentMux message bus, about"]
+    BUS_READ_BYTES: usize = 2 * 1024 * 1024, "bytes", "one_answer_of_the_bus_is_bounded_in_bytes";
+    #[doc = "messages in terminals' queues at once"]
+    TYPING_UNDERWAY: usize = 1_024, "count", "messages_in_terminals_queues_are_bounded";
     #[doc = "questions that wait for an answer at once"]
     ASKS: usize = 64, "count", "waiting_questions_are_bounded";
     #[doc = "of these, kept for others than agents"]

@@ -6,6 +6,7 @@ use std::{
         Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -122,6 +123,16 @@ impl App {
     /// What was typed and sent, and who was refused.
     pub fn audit(&self) -> &Arc<Audit> {
         &self.bus.audit
+    }
+
+    /// Types what waits for agents that run now; returns when to be called again at the latest.
+    pub fn drain(&self) -> Duration {
+        self.bus.drain(&*self.fleet)
+    }
+
+    /// Writes down what terminals have taken; for the end, when nothing more is to be typed.
+    pub fn settle(&self) {
+        self.bus.settle();
     }
 
     /// A fresh UUIDv4.

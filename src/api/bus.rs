@@ -9,17 +9,19 @@ use serde_json::{Value, json};
 
 use super::{
     App,
-    request::{Request, Result, ok},
+    request::{Fault, Request, Result, ok},
 };
 use crate::{
     admit::Caller,
     bus::{
-        BusInject, BusInjectError, BusInjected, Outgoing, SendError, SendOutcome, Sent, ToAll,
-        mail::Priority, rate::Sender,
+        BusInject, BusInjectError, BusInjected, Outgoing, SendError, SendOutcome, Sent, ToAll, bus_message,
+        mail::{Manner, Priority},
+        rate::Sender,
     },
     gate::{Reply, Response},
     limits,
     wire::{
+        head::Method,
         id::AgentId,
         json::{Error, Fields},
     },
@@ -110,6 +112,48 @@ pub(super) fn broadcast(app: &App, _: &Caller, request: &Request<'_>) -> Result 
     }
 }
 
+/// `GET /api/bus/messages?agent_id=&limit=`: reading takes them, once the socket has taken the answer.
+/// HEAD takes none.
+pub(super) fn messages(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let Some(id) = request.param("agent_id")? else {
+        return Err(Fault::new(400, "missing_id", "missing agent_id param"));
+    };
+    let limit = request.whole_param("limit")?.unwrap_or(100);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(limits::BUS_READ);
+    let list =
+        |messages: Vec<Value>| json!({ "agent_id": id, "count": messages.len(), "messages": messages });
+    let Ok(name) = AgentId::parse(&id) else {
+        return ok(&merged(list(Vec::new()), bad_id(&id)));
+    };
+    app.bus.presence.seen(&name, app.clock.unix_ms());
+    if request.head.method() == Method::Head || limit == 0 {
+        return ok(&list(Vec::new()));
+    }
+    let handed = match app.bus.mail.take(&name, Manner::Final, limit, limits::BUS_READ_BYTES) {
+        Ok(handed) => handed,
+        Err(refused) => return ok(&merged(list(Vec::new()), send_error(&SendError::Mail(refused)))),
+    };
+    let answer = list(handed.messages.iter().map(bus_message).collect());
+    let told = move |taken| {
+        if taken {
+            handed.sent();
+        }
+    };
+    Ok(Reply::Told(Response::json(200, &answer), Box::new(told)))
+}
+
+/// `POST /api/bus/messages/delete`: of those that wait.
+pub(super) fn delete(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let body = request.json()?;
+    let fields = Fields::of(&body)?;
+    let (id, ids) = (fields.text("agent_id")?, fields.texts("message_ids")?);
+    let Ok(name) = AgentId::parse(id) else { return ok(&bad_id(id)) };
+    match app.bus.mail.delete(&name, &ids) {
+        Ok(deleted) => ok(&json!({ "status": "deleted", "deleted": deleted })),
+        Err(refused) => ok(&send_error(&SendError::Mail(refused))),
+    }
+}
+
 /// `GET /api/bus/agents`: times in seconds.
 pub(super) fn agents(app: &App, _: &Caller, _: &Request<'_>) -> Result {
     let list: Vec<Value> = app
@@ -149,6 +193,13 @@ fn with_outcome(mut answer: Value, sent: Sent) -> Value {
     add_if(&mut answer, "duplicate", sent.duplicate);
     add_if(&mut answer, "truncated", sent.truncated);
     answer
+}
+
+fn merged(mut into: Value, from: Value) -> Value {
+    if let (Value::Object(into), Value::Object(from)) = (&mut into, from) {
+        into.extend(from);
+    }
+    into
 }
 
 fn add_if(answer: &mut Value, name: &str, holds: bool) {

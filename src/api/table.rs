@@ -151,6 +151,9 @@ pub static ROUTES: &[Route] = &[
     bus(Method::Post, "/api/bus/inject", bus::inject)
         .doc("type into an agent's terminal, or where there is none leave a message"),
     bus(Method::Post, "/api/bus/broadcast", bus::broadcast).doc("a message to all"),
+    bus(Method::Get, "/api/bus/messages", bus::messages)
+        .doc("take the messages of a name; ?agent_id=&limit=; HEAD takes none"),
+    bus(Method::Post, "/api/bus/messages/delete", bus::delete).doc("remove waiting messages by their ids"),
     bus(Method::Get, "/api/bus/agents", bus::agents).doc("the names on the message bus"),
     ours(Method::Get, "/api/v1/agents", agents::list).doc("all agents that this instance runs"),
     // A command and its environment may have 128 KiB, and JSON may escape every byte.

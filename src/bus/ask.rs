@@ -13,10 +13,10 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Bus, SendError, SendOutcome, Sent, Terminals,
+    Bus, SendError, Terminals,
     deliver::Outgoing,
     envelope::{self, Lasting, Progress},
-    mail::{Kind, Priority, State},
+    mail::{Handed, Kind, Priority},
     rate::Sender,
 };
 use crate::{limits, wire::id::AgentId};
@@ -30,7 +30,7 @@ pub struct Ask<'a> {
     pub text: &'a str,
     /// the question's id as a message
     pub id: &'a str,
-    /// `None`: the message's id
+    /// `None`: the message's id, where it may be one, else one is made
     pub correlation_id: Option<&'a str>,
     /// `None`: [`limits::ASK_TIMEOUT_MS`]; longer than [`limits::ASK_TIMEOUT_MOST_MS`] is cut to it
     pub timeout_ms: Option<u64>,
@@ -73,7 +73,7 @@ impl Asked {
 pub(super) struct Asks(Mutex<Vec<Arc<Waiting>>>);
 
 /// One of them.
-struct Waiting {
+pub(super) struct Waiting {
     asker: AgentId,
     /// whether an agent asks
     by_agent: bool,
@@ -87,14 +87,9 @@ struct Waiting {
 /// Where an answer is put.
 enum Slot {
     Open,
-    Taken(Answer),
+    Taken(Handed),
     /// nobody waits any more, or an answer came before
     Closed,
-}
-
-struct Answer {
-    text: String,
-    settle: Settle,
 }
 
 /// A question's place among those that wait.
@@ -131,7 +126,7 @@ impl Asks {
     }
 
     /// The question that a message answers.
-    fn answered_by(&self, sender: Sender<'_>, message: &Outgoing<'_>) -> Option<Arc<Waiting>> {
+    pub fn answered_by(&self, sender: Sender<'_>, message: &Outgoing<'_>) -> Option<Arc<Waiting>> {
         // The owner speaks for the names on the bus, which have no credential of their own.
         let speaker = match sender {
             Sender::Agent(name) => name,
@@ -156,7 +151,7 @@ impl Waiting {
     }
 
     /// Hands an answer over; gives it back where nobody waits for it any more.
-    fn put(&self, answer: Answer) -> Result<(), Answer> {
+    pub fn put(&self, answer: Handed) -> Result<(), Handed> {
         let mut slot = self.slot();
         match *slot {
             Slot::Open => {
@@ -169,7 +164,7 @@ impl Waiting {
     }
 
     /// Waits until an answer is there, the time is over or the asker is gone. Takes none afterwards.
-    fn wait(&self, until: Instant, gone: &dyn Fn() -> bool) -> Option<Answer> {
+    fn wait(&self, until: Instant, gone: &dyn Fn() -> bool) -> Option<Handed> {
         let mut slot = self.slot();
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -201,10 +196,16 @@ impl Bus {
         terminals: &dyn Terminals,
         gone: &dyn Fn() -> bool,
     ) -> Result<Asked, AskError> {
-        let correlation_id = ask.correlation_id.unwrap_or(ask.id);
-        if !envelope::is_correlation_id(correlation_id) {
-            return Err(AskError::BadCorrelationId);
-        }
+        let made;
+        let correlation_id = match ask.correlation_id {
+            Some(given) if envelope::is_correlation_id(given) => given,
+            Some(_) => return Err(AskError::BadCorrelationId),
+            None if envelope::is_correlation_id(ask.id) => ask.id,
+            None => {
+                made = self.fresh_id().map_err(AskError::Send)?;
+                made.as_str()
+            }
+        };
         let only = |envelope| Ok(Asked { envelope, settle: None });
         let Ok(asker) = AgentId::parse(sender.name()) else { return Err(AskError::BadCorrelationId) };
         if !self.is_known(ask.to, terminals) {
@@ -232,36 +233,22 @@ impl Bus {
             correlation_id: Some(correlation_id),
             ..Outgoing::new(ask.to, ask.text, ask.id)
         };
-        self.send(sender, question, terminals).map_err(AskError::Send)?;
+        let sent = self.send(sender, question, terminals).map_err(AskError::Send)?;
         let answer = place.waiting.wait(begin + timeout(ask.timeout_ms), gone);
         let took = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match answer {
-            Some(answer) => Ok(Asked {
-                envelope: envelope::answered(&answer.text, correlation_id, took),
-                settle: Some(answer.settle),
-            }),
-            None => only(envelope::timed_out(Progress::of(State::Accepted), correlation_id, took)),
-        }
-    }
-
-    /// Hands a message to whoever asked for it. `None`: nobody waits for it.
-    pub(super) fn answer_ask(
-        &self,
-        sender: Sender<'_>,
-        message: Outgoing<'_>,
-        terminals: &dyn Terminals,
-    ) -> Result<Option<Sent>, SendError> {
-        let Some(waiting) = self.asks.answered_by(sender, &message) else { return Ok(None) };
-        let answer = Answer { text: message.text.to_owned(), settle: Box::new(|_| ()) };
-        let known = self.is_known(message.to, terminals);
-        Ok(waiting.put(answer).ok().map(|()| Sent {
-            number: 0,
-            outcome: SendOutcome::Queued,
-            state: State::Delivering,
-            duplicate: false,
-            truncated: false,
-            known,
-        }))
+        let Some(handed) = answer else {
+            let progress = self.mail.state_of(sent.number).map_or(Progress::Failed, Progress::of);
+            return only(envelope::timed_out(progress, correlation_id, took));
+        };
+        let text = handed.messages.first().map_or("", |message| message.text.as_str());
+        Ok(Asked {
+            envelope: envelope::answered(text, correlation_id, took),
+            settle: Some(Box::new(move |taken| {
+                if taken {
+                    handed.sent();
+                }
+            })),
+        })
     }
 }
 
@@ -311,8 +298,7 @@ mod tests {
         let asks = Asks::default();
         let place = asks.enter(waiting("a", true, "1")).expect("a place");
         assert!(place.waiting.wait(Instant::now(), &|| false).is_none());
-        let answer = Answer { text: "late".to_owned(), settle: Box::new(|_| ()) };
-        assert!(place.waiting.put(answer).is_err(), "nobody waits any more");
+        assert!(matches!(*place.waiting.slot(), Slot::Closed), "and takes nothing afterwards");
         let place = asks.enter(waiting("a", true, "2")).expect("a place");
         assert!(place.waiting.wait(Instant::now() + Duration::from_secs(60), &|| true).is_none(), "gone");
     }

@@ -4,14 +4,19 @@
 //! Who a sender is was decided by his credential: what a message says of itself is a label, kept
 //! beside the name and never in its place (design section 8).
 
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+
 use super::{
-    Bus, InjectError, Terminals, audit,
-    mail::{Accepted, Answer, Kind, MailError, NewMessage, Priority, State},
+    Bus, InjectError, Terminal, Terminals,
+    ask::Waiting,
+    audit,
+    mail::{Accepted, Answer, Kind, MailError, Message, NewMessage, Priority, State},
     rate::{Reached, Sender},
-    sanitise,
-    typed::Seen,
+    typing::Typing,
 };
-use crate::{agent::Delivery, limits, wire::id::AgentId};
+use crate::{limits, wire::id::AgentId};
 
 /// How long a message waits where its sender does not say.
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -118,7 +123,7 @@ impl SendError {
             SendError::RateLimited(reached) => {
                 (429, "rate_limited", format!("rate limit exceeded: {}", reached.sentence()), None)
             }
-            SendError::Mail(error) => error.answer(),
+            SendError::Mail(error) => error.clone().answer(),
             SendError::NoRandomness => {
                 (500, "no_randomness", "the system gives no random bytes".to_owned(), None)
             }
@@ -179,8 +184,19 @@ impl Sender<'_> {
     }
 }
 
+/// Where a message goes.
+enum Way {
+    /// into the mailbox
+    Mailbox,
+    /// into this terminal
+    Terminal(Terminal),
+    /// to the request that waits for it as an answer
+    Asker(Arc<Waiting>),
+}
+
 impl Bus {
-    /// Types a message where the target accepts that from this sender, or lets it wait.
+    /// Types a message where the target accepts that from this sender, hands it to whoever asked for
+    /// it, or lets it wait.
     pub fn send(
         &self,
         sender: Sender<'_>,
@@ -188,17 +204,8 @@ impl Bus {
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
         self.count_send(sender)?;
-        if let Some(sent) = self.answer_ask(sender, message, terminals)? {
-            return Ok(sent);
-        }
-        let accepts = |who: &String| who == sender.name();
-        let terminal = terminals.terminal(message.to).filter(|t| t.accept_typed_from.iter().any(accepts));
-        if let Some(terminal) = terminal
-            && let Some(result) = self.type_once(sender, message, &terminal.block_id, terminals)
-        {
-            return result;
-        }
-        self.put(sender, message, terminals)
+        let way = self.way(sender, &message, terminals)?;
+        self.accept(sender, &message, way, terminals)
     }
 
     /// Lets a message wait, whoever accepts typed text.
@@ -209,11 +216,12 @@ impl Bus {
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
         self.count_send(sender)?;
-        self.put(sender, message, terminals)
+        self.accept(sender, &message, Way::Mailbox, terminals)
     }
 
     /// A copy for every name on the bus and every running agent but the sender's own. One that finds
-    /// no room does not keep the others from theirs.
+    /// no room does not keep the others from theirs. Those that may be typed are typed by
+    /// [`Bus::drain`], as fast as that may be.
     pub fn broadcast(
         &self,
         sender: Sender<'_>,
@@ -233,7 +241,7 @@ impl Bus {
                 priority: message.priority,
                 ..Outgoing::on_bus(to, message.text, &id, message.from)
             };
-            match self.put(sender, copy, terminals) {
+            match self.accept(sender, &copy, Way::Mailbox, terminals) {
                 Ok(_) if self.presence.is_live(to) => told.delivered += 1,
                 Ok(_) => told.queued += 1,
                 Err(_) => told.refused += 1,
@@ -252,14 +260,58 @@ impl Bus {
         self.state().sends.take(sender, now).map_err(SendError::RateLimited)
     }
 
-    fn put(
+    /// Decides where a message goes; what would be typed pays for that before it is accepted. One that
+    /// was accepted before goes nowhere and pays nothing: its sender is told what he was told.
+    fn way(
         &self,
         sender: Sender<'_>,
-        message: Outgoing<'_>,
+        message: &Outgoing<'_>,
+        terminals: &dyn Terminals,
+    ) -> Result<Way, SendError> {
+        if self.mail.knows(&sender.caller(), message.to, message.id) {
+            return Ok(Way::Mailbox);
+        }
+        if let Some(waiting) = self.asks.answered_by(sender, message) {
+            return Ok(Way::Asker(waiting));
+        }
+        let Some(terminal) = terminals.terminal(message.to).filter(|t| t.accepts(sender.name())) else {
+            return Ok(Way::Mailbox);
+        };
+        // What this sender has waiting there comes first; what others have does not keep him back.
+        let own = sender.caller();
+        if !self.typing.has_room()
+            || !self.mail.waiting_for_typing(message.to, &|caller| caller == own).is_empty()
+        {
+            return Ok(Way::Mailbox);
+        }
+        let now = self.clock.monotonic_ms();
+        let taken = self.state().rates.take(sender, message.to.as_str(), now);
+        match taken {
+            Ok(()) => Ok(Way::Terminal(terminal)),
+            Err(reached) => {
+                let error = InjectError::RateLimited(reached);
+                self.write_typed(
+                    &sender.caller(),
+                    message.to,
+                    message.id,
+                    message.text,
+                    &terminal.block_id,
+                    Some(error),
+                );
+                Err(SendError::RateLimited(reached))
+            }
+        }
+    }
+
+    fn accept(
+        &self,
+        sender: Sender<'_>,
+        message: &Outgoing<'_>,
+        way: Way,
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
         let caller = sender.caller();
-        let kept = NewMessage {
+        let result = self.mail.accept(NewMessage {
             id: message.id,
             caller: &caller,
             from: message.from.unwrap_or(sender.name()),
@@ -270,84 +322,116 @@ impl Bus {
             ttl_ms: message.ttl_ms,
             correlation_id: message.correlation_id,
             in_reply_to: message.in_reply_to,
-            claim: false,
+            claim: !matches!(way, Way::Mailbox),
+        });
+        let accepted = match result {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                let (_, code, _, _) = error.clone().answer();
+                self.write_message(audit::Happened::Refused(code), &caller, message);
+                return Err(SendError::Mail(error));
+            }
         };
-        let accepted = self.mail.accept(kept).map_err(SendError::Mail)?;
-        let outcome =
-            if self.presence.is_live(message.to) { SendOutcome::Queued } else { SendOutcome::Waiting };
         let known = self.is_known(message.to, terminals);
-        let Accepted { number, state, duplicate, .. } = accepted;
-        Ok(Sent { number, outcome, state, duplicate, truncated: false, known })
+        let Accepted { number, state, duplicate, handed } = accepted;
+        let told = Sent { number, outcome: SendOutcome::Waiting, state, duplicate, truncated: false, known };
+        if duplicate {
+            return Ok(Sent { outcome: self.outcome_now(number, state), ..told });
+        }
+        let happened =
+            if message.kind == Kind::Ask { audit::Happened::Asked } else { audit::Happened::Accepted };
+        self.write_message(happened, &caller, message);
+        let back = || Sent { outcome: self.outcome_waiting(message.to), state: State::Accepted, ..told };
+        Ok(match (way, handed) {
+            (Way::Terminal(terminal), Some(handed)) => {
+                match self.type_out(handed, &terminal.block_id, TYPED_WITHIN, terminals) {
+                    Typing::Done { truncated } => {
+                        Sent { outcome: SendOutcome::Delivered, state: State::Delivered, truncated, ..told }
+                    }
+                    Typing::Underway { truncated } => {
+                        Sent { outcome: SendOutcome::Queued, truncated, ..told }
+                    }
+                    Typing::Back => back(),
+                }
+            }
+            (Way::Asker(waiting), Some(handed)) => match waiting.put(handed) {
+                Ok(()) => Sent { outcome: SendOutcome::Queued, ..told },
+                // He has stopped waiting: it is in his mailbox.
+                Err(handed) => {
+                    drop(handed);
+                    back()
+                }
+            },
+            (Way::Mailbox | Way::Terminal(_) | Way::Asker(_), _) => back(),
+        })
     }
 
-    /// Types a message unless it was typed before, which is what its sender is told then.
-    fn type_once(
-        &self,
-        sender: Sender<'_>,
-        ask: Outgoing<'_>,
-        block_id: &str,
-        terminals: &dyn Terminals,
-    ) -> Option<Result<Sent, SendError>> {
-        let seen = self.state().typed.begin(sender.name(), &ask, self.clock.monotonic_ms());
-        match seen {
-            Seen::Typed(sent) => Some(Ok(Sent { duplicate: true, ..sent })),
-            Seen::Underway => None,
-            Seen::New => {
-                let result = self.type_message(sender, ask, block_id, terminals);
-                let sent = result.as_ref().and_then(|result| result.as_ref().ok()).copied();
-                self.state().typed.end(sender.name(), &ask, sent);
-                result
+    /// Of one that waits: somebody is there to take it, or not.
+    fn outcome_waiting(&self, to: &AgentId) -> SendOutcome {
+        if self.presence.is_live(to) { SendOutcome::Queued } else { SendOutcome::Waiting }
+    }
+
+    /// Of one that was accepted before.
+    fn outcome_now(&self, number: u64, state: State) -> SendOutcome {
+        match state {
+            State::Delivered | State::Read => SendOutcome::Delivered,
+            State::Delivering if self.typing.holds(number) => SendOutcome::Queued,
+            State::Accepted | State::Delivering | State::Failed | State::Expired => SendOutcome::Waiting,
+        }
+    }
+
+    fn write_message(&self, happened: audit::Happened, caller: &str, message: &Outgoing<'_>) {
+        let entry = audit::Message {
+            happened,
+            caller: caller.to_owned(),
+            from: message.from.map(str::to_owned),
+            to: message.to.as_str().to_owned(),
+            id: message.id.to_owned(),
+            kind: message.kind.as_str(),
+            message_length: message.text.len(),
+        };
+        self.audit.message(entry, message.text);
+    }
+}
+
+/// A message as clients of AgentMux's bus know it (spec agentmux F): `timestamp` in seconds. Beside
+/// that `redelivered` where a reader may have had it before, and what an answer has to name.
+pub fn bus_message(message: &Message) -> Value {
+    let mut shown = json!({
+        "id": message.id,
+        "from": message.from,
+        "to": message.to.as_str(),
+        "type": message.kind.as_str(),
+        "payload": message.text,
+        "priority": message.priority.as_str(),
+        "timestamp": message.sent_at / 1_000,
+    });
+    if let Some(fields) = shown.as_object_mut() {
+        if message.redelivered {
+            fields.insert("redelivered".to_owned(), json!(true));
+        }
+        let marks = [("correlation_id", &message.correlation_id), ("in_reply_to", &message.in_reply_to)];
+        for (name, mark) in marks {
+            if let Some(mark) = mark {
+                fields.insert(name.to_owned(), json!(mark));
             }
         }
     }
-
-    /// `None`: the terminal went away meanwhile, so the message waits like any other.
-    fn type_message(
-        &self,
-        sender: Sender<'_>,
-        ask: Outgoing<'_>,
-        block_id: &str,
-        terminals: &dyn Terminals,
-    ) -> Option<Result<Sent, SendError>> {
-        let (now, to) = (self.clock.monotonic_ms(), ask.to.as_str());
-        let typed = sanitise::typed_from(sender.name(), ask.text);
-        let taken = self.state().rates.take(sender, to, now);
-        let result = match taken {
-            Err(reached) => Err(InjectError::RateLimited(reached)),
-            Ok(()) => match terminals.deliver(block_id, &typed.text, None)? {
-                Delivery::Delivered => Ok(SendOutcome::Delivered),
-                Delivery::Queued => Ok(SendOutcome::Queued),
-                Delivery::Failed(reason) => Err(InjectError::Failed(reason)),
-            },
-        };
-        self.write_down(
-            result.err(),
-            ask.text,
-            audit::Inject {
-                timestamp: self.clock.unix_ms(),
-                source_agent: Some(sender.name().to_owned()),
-                target_agent: to.to_owned(),
-                block_id: block_id.to_owned(),
-                message_length: typed.text.len(),
-                error: result.err().map(|error| error.sentence(to, block_id)),
-                request_id: ask.id.to_owned(),
-                caller: sender.caller(),
-            },
-        );
-        match result {
-            Ok(outcome) => Some(Ok(Sent {
-                number: 0,
-                outcome,
-                state: State::Delivered,
-                duplicate: false,
-                truncated: typed.truncated,
-                known: true,
-            })),
-            Err(InjectError::RateLimited(reached)) => Some(Err(SendError::RateLimited(reached))),
-            Err(_) => None,
-        }
-    }
+    shown
 }
+
+/// The name of a caller, as `accept_typed_from` holds it and as it stands before a typed text.
+pub(super) fn name_of(caller: &str) -> &str {
+    caller.strip_prefix("agent ").unwrap_or(caller)
+}
+
+/// Whether a caller is an agent.
+pub(super) fn is_agent(caller: &str) -> bool {
+    caller.starts_with("agent ")
+}
+
+/// How long the sender of a message waits to be told that it is typed.
+const TYPED_WITHIN: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,7 @@ pub mod mail;
 pub mod presence;
 pub mod rate;
 pub mod sanitise;
-mod typed;
+mod typing;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -30,7 +30,7 @@ use std::{
 };
 
 pub use ask::{Ask, AskError, Asked};
-pub use deliver::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll};
+pub use deliver::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll, bus_message};
 pub use envelope::is_correlation_id;
 pub use inject::{BusInject, BusInjectError, BusInjected, Inject, InjectAnswer, InjectError};
 
@@ -82,6 +82,13 @@ pub struct Terminal {
     pub started_at: u64,
 }
 
+impl Terminal {
+    /// Whether text of this caller may be typed into it.
+    fn accepts(&self, name: &str) -> bool {
+        self.accept_typed_from.iter().any(|who| who == name)
+    }
+}
+
 /// The bus of one instance. Shared by all connections; nothing is typed while its lock is held.
 pub struct Bus {
     clock: Arc<dyn Clock>,
@@ -95,6 +102,7 @@ pub struct Bus {
     /// which names are on the message bus
     pub presence: Presence,
     asks: Asks,
+    typing: typing::InHand,
 }
 
 /// All that the bus remembers.
@@ -103,24 +111,20 @@ pub struct State {
     pub directory: Directory,
     rates: Rates,
     sends: Sends,
-    typed: typed::TypedMessages,
 }
 
 impl Bus {
     /// A bus with what waits already.
     pub fn new(clock: Arc<dyn Clock>, audit: Arc<Audit>, mail: Arc<Mail>) -> Self {
-        let state = State {
-            directory: Directory::default(),
-            rates: Rates::default(),
-            sends: Sends::default(),
-            typed: typed::TypedMessages::default(),
-        };
+        let state =
+            State { directory: Directory::default(), rates: Rates::default(), sends: Sends::default() };
         Self {
             clock,
             state: Mutex::new(state),
             mail,
             presence: Presence::default(),
             asks: Asks::default(),
+            typing: typing::InHand::default(),
             audit,
             events: Arc::default(),
         }
@@ -133,32 +137,34 @@ impl Bus {
 
     /// Puts a name on the bus that fetches its messages. A socket's push of them ends.
     pub fn register_http(&self, name: &AgentId) -> Result<(), PresenceError> {
-        self.presence.register_http(name, self.clock.unix_ms())?;
+        if let Some(socket) = self.presence.register_http(name, self.clock.unix_ms())? {
+            self.mail.detach(name, socket);
+        }
         Ok(())
     }
 
     /// Puts a name on the bus whose messages are pushed: `wake` is woken when there are some. Another
     /// socket's push of them ends. `socket` comes from [`Presence::new_socket`].
-    pub fn register_socket(
-        &self,
-        name: &AgentId,
-        socket: u64,
-        _wake: Arc<Wake>,
-    ) -> Result<(), PresenceError> {
+    pub fn register_socket(&self, name: &AgentId, socket: u64, wake: Arc<Wake>) -> Result<(), PresenceError> {
         self.presence.register_socket(name, socket, self.clock.unix_ms())?;
+        self.mail.attach(name, socket, wake);
         Ok(())
     }
 
     /// Takes a name off the bus; whether it was on it. What waits for it goes on waiting.
     pub fn unregister(&self, name: &AgentId) -> bool {
         let known = self.presence.is_known(name);
-        self.presence.unregister(name);
+        if let Some(socket) = self.presence.unregister(name) {
+            self.mail.detach(name, socket);
+        }
         known
     }
 
     /// Takes those names off the bus that this socket still holds.
     pub fn socket_closed(&self, socket: u64) {
-        self.presence.socket_closed(socket);
+        for name in self.presence.socket_closed(socket) {
+            self.mail.detach(&name, socket);
+        }
     }
 
     /// What the bus remembers, for as long as the guard lives.

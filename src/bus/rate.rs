@@ -65,6 +65,21 @@ pub struct Rates {
 }
 
 impl Rates {
+    /// Counts one message that waited for this target and is typed now, in the share of the target that
+    /// is the owner's or the others': its sender's share was taken when he sent it.
+    pub fn take_waiting(&mut self, owner: bool, target: &str, now: u64) -> Result<(), Reached> {
+        let key = self.hash.hash_one((owner, target));
+        if self.targets.get(&key).map_or(0, |window| window.used(now)) >= limits::INJECT_PER_TARGET {
+            return Err(Reached::Target);
+        }
+        if self.total.used(now) >= limits::INJECT_TOTAL {
+            return Err(Reached::Total);
+        }
+        self.total.count(now);
+        count(&mut self.targets, key, now);
+        Ok(())
+    }
+
     /// Counts one inject, or says which limit forbids it. What is refused counts nowhere.
     pub fn take(&mut self, sender: Sender<'_>, target: &str, now: u64) -> Result<(), Reached> {
         let sender_key = self.hash.hash_one(sender);
@@ -86,14 +101,17 @@ impl Rates {
         if owner {
             self.owner.count(now);
         }
-        for (windows, key) in [(&mut self.senders, sender_key), (&mut self.targets, target_key)] {
-            if windows.len() >= SWEEP_AT {
-                windows.retain(|_, window| window.used(now) > 0);
-            }
-            windows.entry(key).or_default().count(now);
-        }
+        count(&mut self.senders, sender_key, now);
+        count(&mut self.targets, target_key, now);
         Ok(())
     }
+}
+
+fn count(windows: &mut HashMap<u64, Window>, key: u64, now: u64) {
+    if windows.len() >= SWEEP_AT {
+        windows.retain(|_, window| window.used(now) > 0);
+    }
+    windows.entry(key).or_default().count(now);
 }
 
 /// The messages of agents, typed or not. The owner's and the operator's are not counted.
@@ -209,6 +227,22 @@ mod tests {
             assert_eq!(rates.take(Sender::Owner(&format!("s{n}")), "t", 0), Ok(()));
         }
         assert_eq!(rates.take(Sender::Owner("s10"), "t", 0), Err(Reached::Target));
+    }
+
+    #[test]
+    fn what_waited_is_typed_no_faster_than_what_is_sent() {
+        let mut rates = Rates::default();
+        for _ in 0..10 {
+            assert_eq!(rates.take_waiting(false, "t", 0), Ok(()));
+        }
+        assert_eq!(rates.take_waiting(false, "t", 999), Err(Reached::Target));
+        assert_eq!(rates.take(Sender::Agent("a"), "t", 999), Err(Reached::Target));
+        assert_eq!(rates.take(Sender::Owner("a"), "t", 999), Ok(()), "the owner's share is his");
+        assert!(
+            (0..200)
+                .map(|n| rates.take_waiting(true, &format!("u{n}"), 0))
+                .any(|taken| taken == Err(Reached::Total))
+        );
     }
 
     #[test]

@@ -31,6 +31,165 @@ fn send(instance: &Instance, to: &str, text: &str) -> Answer {
     instance.post(SEND, OWNER, &json!({"from": "me", "to": to, "payload": text}))
 }
 
+fn read(instance: &Instance, query: &str) -> Value {
+    let answer = instance.get(&format!("/api/bus/messages?{query}"), OWNER);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.body
+}
+
+fn payloads(body: &Value) -> Vec<&str> {
+    let list = body["messages"].as_array().expect("a list");
+    list.iter().map(|message| message["payload"].as_str().expect("a text")).collect()
+}
+
+#[test]
+fn case_l43_a_message_to_an_unknown_name_is_read_once() {
+    let instance = Instance::new();
+    let answer = send(&instance, "nobody", "hello").body;
+    assert_eq!((&answer["status"], &answer["outcome"]), (&json!("sent"), &json!("waiting")));
+    let body = read(&instance, "agent_id=nobody");
+    let message = json!({"id": answer["message_id"], "from": "me", "to": "nobody", "type": "send",
+                         "payload": "hello", "priority": "normal", "timestamp": 1_000});
+    assert_eq!(body, json!({"agent_id": "nobody", "count": 1, "messages": [message]}));
+    assert_eq!(read(&instance, "agent_id=nobody")["count"], 0);
+}
+
+/// Printed: the oldest five are lost. Ours: a full mailbox refuses, and nothing accepted is lost.
+#[test]
+fn case_l44_a_full_mailbox_refuses_and_keeps_what_it_has() {
+    let instance = Instance::new();
+    for n in 0..limits::MAILBOX {
+        assert_eq!(send(&instance, "a", &n.to_string()).body["status"], "sent");
+    }
+    for _ in 0..5 {
+        assert_eq!(
+            send(&instance, "a", "more").body,
+            json!({"status": "error", "error": "mailbox full", "code": "mailbox_full", "limit": 1_000})
+        );
+    }
+    let first = read(&instance, "agent_id=a&limit=500");
+    let second = read(&instance, "agent_id=a&limit=500");
+    assert_eq!((payloads(&first)[0], payloads(&second)[0], payloads(&second)[499]), ("0", "500", "999"));
+    assert_eq!(read(&instance, "agent_id=a")["count"], 0);
+}
+
+#[test]
+fn case_l45_a_read_gives_100_or_as_many_as_asked_and_at_most_500() {
+    let instance = Instance::new();
+    for n in 0..limits::MAILBOX {
+        send(&instance, "a", &n.to_string());
+    }
+    for (query, count) in
+        [("", 100), ("&limit=7", 7), ("&limit=501", 500), ("&limit=0", 0), ("&limit=999999", 393)]
+    {
+        assert_eq!(read(&instance, &format!("agent_id=a{query}"))["count"], count, "{query}");
+    }
+    let answer = instance.get("/api/bus/messages?limit=1", OWNER);
+    assert_eq!((answer.status, answer.error()), (400, "missing agent_id param"));
+    assert_eq!(instance.get("/api/bus/messages?agent_id=a&limit=x", OWNER).status, 400);
+}
+
+/// And K.3.11: a priority orders.
+#[test]
+fn case_l46_an_unknown_priority_is_normal_and_a_known_one_orders() {
+    let instance = Instance::new();
+    for priority in [json!("weird"), json!("high"), json!(null), json!("urgent")] {
+        let body = json!({"from": "me", "to": "a", "payload": "x", "priority": priority});
+        assert_eq!(instance.post(SEND, OWNER, &body).body["status"], "sent");
+    }
+    let body = read(&instance, "agent_id=a");
+    let order: Vec<&str> = (0..4).filter_map(|at| body["messages"][at]["priority"].as_str()).collect();
+    assert_eq!(order, ["urgent", "high", "normal", "normal"]);
+}
+
+#[test]
+fn case_l47_deleting_counts_what_was_there() {
+    let instance = Instance::new();
+    let id = send(&instance, "a", "x").body["message_id"].clone();
+    send(&instance, "a", "kept");
+    let body = json!({"agent_id": "a", "message_ids": [id, "unknown"]});
+    let delete = || instance.post("/api/bus/messages/delete", OWNER, &body).body;
+    assert_eq!(delete(), json!({"status": "deleted", "deleted": 1}));
+    assert_eq!(delete(), json!({"status": "deleted", "deleted": 0}));
+    assert_eq!(payloads(&read(&instance, "agent_id=a")), ["kept"]);
+}
+
+/// K.3.11: the messages of an answer that was lost were lost.
+#[test]
+fn an_answer_that_nobody_took_loses_no_message() {
+    let instance = Instance::new();
+    send(&instance, "a", "first");
+    let lost = instance.get_untaken("/api/bus/messages?agent_id=a", OWNER).body;
+    assert_eq!((&lost["count"], lost["messages"][0].get("redelivered")), (&json!(1), None));
+    let again = read(&instance, "agent_id=a");
+    assert_eq!((payloads(&again), &again["messages"][0]["redelivered"]), (vec!["first"], &json!(true)));
+    assert_eq!(read(&instance, "agent_id=a")["count"], 0);
+}
+
+#[test]
+fn a_head_request_takes_no_message() {
+    let instance = Instance::new();
+    send(&instance, "a", "x");
+    assert_eq!(instance.ask("HEAD", "/api/bus/messages?agent_id=a", OWNER, b"").status, 200);
+    assert_eq!(payloads(&read(&instance, "agent_id=a")), ["x"]);
+}
+
+#[test]
+fn reading_under_a_name_that_is_none_gives_nothing_and_says_why() {
+    let body = read(&Instance::new(), "agent_id=a%20b");
+    assert_eq!(
+        (&body["count"], &body["messages"], &body["status"]),
+        (&json!(0), &json!([]), &json!("error"))
+    );
+    assert_eq!((&body["agent_id"], &body["code"]), (&json!("a b"), &json!("bad_agent_id")));
+}
+
+#[test]
+fn one_answer_of_the_bus_is_bounded_in_bytes() {
+    let instance = Instance::new();
+    let large = "x".repeat(60_000);
+    for _ in 0..50 {
+        assert_eq!(send(&instance, "a", &large).body["status"], "sent");
+    }
+    let body = read(&instance, "agent_id=a&limit=500");
+    let count = body["count"].as_u64().expect("a number");
+    assert!(count < 50 && body.to_string().len() < limits::BUS_READ_BYTES + 2 * 64 * 1024, "{count}");
+    assert_eq!(read(&instance, "agent_id=a&limit=500")["count"], 50 - count);
+}
+
+#[test]
+fn a_bus_message_sent_again_with_its_id_is_kept_once() {
+    let instance = Instance::new();
+    let send = |text: &str| {
+        instance.post(SEND, OWNER, &json!({"from": "me", "to": "a", "payload": text, "id": "m"})).body
+    };
+    assert_eq!(send("x").get("duplicate"), None);
+    let again = send("x");
+    assert_eq!((&again["duplicate"], &again["outcome"]), (&json!(true), &json!("waiting")));
+    assert_eq!(send("y")["code"], "id_reused");
+    assert_eq!(read(&instance, "agent_id=a")["count"], 1);
+    assert_eq!((&send("x")["duplicate"], &send("x")["outcome"]), (&json!(true), &json!("delivered")));
+    assert_eq!(read(&instance, "agent_id=a")["count"], 0, "nor again once it was read");
+}
+
+#[test]
+fn one_full_mailbox_does_not_keep_a_broadcast_from_the_others() {
+    let instance = Instance::new();
+    for name in ["full", "other"] {
+        register(&instance, name);
+    }
+    for n in 0..limits::MAILBOX {
+        send(&instance, "full", &n.to_string());
+    }
+    let answer = instance.post(BROADCAST, OWNER, &json!({"from": "me", "payload": "x"}));
+    assert_eq!(answer.body, json!({"status": "broadcast", "delivered": 0, "queued": 1, "refused": 1}));
+    let body = read(&instance, "agent_id=other");
+    assert_eq!(
+        (&body["messages"][0]["type"], &body["messages"][0]["from"]),
+        (&json!("broadcast"), &json!("me"))
+    );
+}
+
 /// Printed: `delivered` 0, and nobody gets it (K.3.16). Ours: 0 too, and those who fetch get a copy.
 #[test]
 fn case_l48_a_broadcast_to_names_that_fetch_is_delivered_to_none_and_queued_for_all() {

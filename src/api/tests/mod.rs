@@ -4,6 +4,7 @@
 mod agents;
 mod bodies;
 mod bus;
+mod delivery;
 mod file;
 mod own;
 mod reactive;
@@ -109,6 +110,21 @@ impl Instance {
 
     fn conn(&self) -> Conn {
         self.app.open(address(50_000), address(4000))
+    }
+
+    /// The same, from a peer that is gone before it has taken the answer.
+    fn get_untaken(&self, target: &str, headers: &str) -> Answer {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:4000\r\n{headers}\r\n");
+        let head = Head::parse(head.as_bytes()).expect("a head");
+        let mut conn = self.conn();
+        let Decision::Admit { ticket, .. } = self.app.decide(&mut conn, &head) else { panic!("refused") };
+        match self.app.handle(&mut conn, &ticket, &head, b"", &Peer::new(&|| true)) {
+            Reply::Told(response, told) => {
+                told(false);
+                Answer::of(&response)
+            }
+            Reply::Response(_) | Reply::Upgrade(_) => panic!("{target} asks nothing of the answer's fate"),
+        }
     }
 
     /// One request on a connection of its own.

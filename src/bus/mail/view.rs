@@ -126,6 +126,16 @@ impl Seen {
 }
 
 impl Mail {
+    /// Whether a message was accepted before under this id, or is just being.
+    pub fn knows(&self, caller: &str, to: &AgentId, id: &str) -> bool {
+        self.shared.lock().table.known(caller, to.as_str(), id).is_some()
+    }
+
+    /// Where a message is on its way; `None`: it is not known any more.
+    pub fn state_of(&self, number: u64) -> Option<State> {
+        self.shared.lock().table.entry(number).map(|entry| entry.state)
+    }
+
     /// What waits for one agent, above a number: a look that changes nothing. At most `limit` messages
     /// with about `bytes` of text, at least one where there is one.
     pub fn look(

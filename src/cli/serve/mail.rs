@@ -5,6 +5,7 @@ use std::{
     io,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use crate::{
@@ -66,14 +67,13 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts it; `drain` is called after each round.
-    pub fn start(mail: Arc<Mail>, drain: impl Fn() + Send + 'static) -> io::Result<Self> {
+    /// Starts it; `drain` is called after each round, and says when to be called again at the latest.
+    pub fn start(mail: Arc<Mail>, drain: impl Fn() -> Duration + Send + 'static) -> io::Result<Self> {
         let kept = Arc::clone(&mail);
         let thread = thread::Builder::new().name("mail".to_owned()).stack_size(STACK).spawn(move || {
             loop {
                 let next = kept.maintain();
-                drain();
-                if !kept.pause(next) {
+                if !kept.pause(next.min(drain())) {
                     return;
                 }
             }

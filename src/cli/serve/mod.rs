@@ -197,7 +197,8 @@ impl Instance {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
         })?;
-        let keeper = mail::Keeper::start(Arc::clone(&self.mail), || {}).map_err(|error| {
+        let app = Arc::clone(&self.app);
+        let keeper = mail::Keeper::start(Arc::clone(&self.mail), move || app.drain()).map_err(|error| {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
         })?;
@@ -214,6 +215,7 @@ impl Instance {
         gate.stop(GATE_STOP);
         self.agents.stop_all(AGENTS_STOP);
         // What the last answers and terminals said of their messages.
+        self.app.settle();
         self.mail.end();
         // Last of all, so that what ended is in it.
         self.app.audit().stop(Instant::now() + AUDIT_STOP);

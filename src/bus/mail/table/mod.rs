@@ -271,7 +271,8 @@ impl Table {
         self.key(self.names.text(entry.caller), self.names.text(entry.to), &entry.id)
     }
 
-    fn known(&self, caller: &str, to: &str, id: &str) -> Option<(u64, &Entry)> {
+    /// The message that was accepted under this id, or is just being.
+    pub fn known(&self, caller: &str, to: &str, id: &str) -> Option<(u64, &Entry)> {
         let number = *self.keys.get(&self.key(caller, to, id))?;
         let entry = self.entries.get(&number)?;
         let same =
