@@ -58,7 +58,9 @@ fn the_verbs_do_what_they_say_from_start_to_stop() {
     until("the echo", || (shown(&instance, "cat").matches("typed text").count() >= 2).then_some(()));
     let (code, out, _) = ran(&mut instance.loopgate(&["send", "cat", "--id", "m-1", "a message", "--json"]));
     let answer: Value = serde_json::from_str(&out).expect("JSON");
-    assert_eq!((code, answer), (Some(0), json!({ "id": "m-1", "to": "cat", "outcome": "waiting" })));
+    let expected =
+        json!({ "id": "m-1", "to": "cat", "outcome": "waiting", "state": "accepted", "known": true });
+    assert_eq!((code, answer), (Some(0), expected));
 
     for (verb, has) in [("status", "messages_waiting            1"), ("whoami", "owner of instance ")] {
         let (code, out, _) = ran(&mut instance.loopgate(&[verb]));

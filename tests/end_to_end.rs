@@ -402,3 +402,25 @@ fn nobody_waits_for_output_on_behalf_of_a_client_that_has_gone() {
     let nothing = waiting[0].read(&mut [0; 1]).expect_err("no answer yet");
     assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
 }
+
+/// The promise of messages: sent to an agent that is not there yet, typed once when it is.
+#[test]
+fn a_message_to_an_agent_that_is_not_there_yet_is_typed_once_when_it_is() {
+    let instance = Instance::start();
+    let send = |to: &str| {
+        let body = json!({ "text": "good morning", "id": "m-1" });
+        instance.call("POST", &format!("/api/v1/agents/{to}/send"), &body).json()
+    };
+    assert_eq!(send("later")["outcome"], "waiting");
+    start(
+        &instance,
+        "later",
+        "while read line; do echo \"got <$line>\"; done",
+        json!({ "submit": "once", "accept_typed_from": ["owner"] }),
+    );
+    shows(&instance, "later", "got <@owner: good morning>");
+    let again =
+        until("the message is delivered", || Some(send("later")).filter(|sent| sent["state"] == "delivered"));
+    assert_eq!((&again["duplicate"], &again["outcome"]), (&json!(true), &json!("delivered")));
+    assert_eq!(output(&instance, "later").matches("got <").count(), 1);
+}
