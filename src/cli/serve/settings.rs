@@ -31,7 +31,7 @@ const CONFIG_TOKEN: &str = "config token";
 const LLM_KEY: &str = "model key";
 
 /// Variables of the interface whose part of the program does not exist yet.
-const NOT_YET: [&str; 8] = [
+const NOT_YET: [&str; 9] = [
     "GENSWARMS_ALLOWED_ENDPOINTS",
     "GENSWARMS_SWARM_CONFIG_DIR",
     "LOOPGATE_REGISTRY",
@@ -40,6 +40,7 @@ const NOT_YET: [&str; 8] = [
     "LOOPGATE_LLM_ENDPOINT",
     "SUBZEROCLAW_ENDPOINT",
     "LOOPGATE_LLM_API_KEY",
+    "SUBZEROCLAW_API_KEY",
 ];
 
 /// Why the environment cannot be followed. Exit code 78.
@@ -317,6 +318,7 @@ mod tests {
         let unused = |pairs: &[(&str, &str)]| read(pairs).map(|s| s.unused).unwrap_or_default();
         assert_eq!(unused(&[("LOOPGATE_REGISTRY", "/r"), ("LOOPGATE_DOCKER", "")]), ["LOOPGATE_REGISTRY"]);
         assert_eq!(unused(&[("LOOPGATE_LLM_API_KEY", "secret-key")]), ["LOOPGATE_LLM_API_KEY"]);
+        assert_eq!(unused(&[("SUBZEROCLAW_API_KEY", "secret-key")]), ["SUBZEROCLAW_API_KEY"]);
         assert!(unused(&[("LOOPGATE_PORT", "1")]).is_empty());
     }
 
