@@ -231,7 +231,11 @@ fn inside_an_agent_the_home_is_never_opened_even_when_the_token_is_refused() {
     ] {
         let ran = inside(args);
         assert_eq!((ran.code, ran.out.as_str()), (Some(77), ""), "{args:?} {}", ran.err);
-        assert!(ran.err.contains("`loopgate send`, `loopgate agents` and `loopgate whoami`"), "{}", ran.err);
+        assert!(
+            ran.err.contains("`loopgate send`, `inbox`, `ack`, `ask`, `agents` and `whoami`"),
+            "{}",
+            ran.err
+        );
     }
     for (url, args) in
         [("", ["whoami"]), ("http://evil.example:80", ["whoami"]), ("http://localhost:1", ["whoami"])]

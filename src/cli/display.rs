@@ -225,7 +225,10 @@ pub fn line(text: &str) -> String {
 /// JSON for a person and a program alike: what [`line`] would replace is written as an escape,
 /// which means the same to a reader of JSON.
 pub fn json(value: &Value) -> String {
-    let text = format!("{value:#}");
+    escaped(&format!("{value:#}"))
+}
+
+fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         // line feeds of the layout; inside of texts they are escaped already
@@ -239,6 +242,11 @@ pub fn json(value: &Value) -> String {
         }
     }
     out
+}
+
+/// The same on one line, for one value of many.
+pub fn json_line(value: &Value) -> String {
+    escaped(&value.to_string())
 }
 
 /// What comes out is text, the five controls and listed sequences; it is the same however the

@@ -50,6 +50,7 @@ pub fn about(command: &Command) -> String {
     }
     match command.audience {
         Audience::Owner => text.push_str("\nFor the owner; refused inside an agent.\n"),
+        Audience::Agent => text.push_str("\nInside an agent only.\n"),
         Audience::OwnerOrAgent => text.push_str("\nFor the owner, and inside an agent.\n"),
         Audience::Anyone | Audience::Internal => {}
     }
@@ -65,6 +66,7 @@ fn usage(command: &Command) -> String {
         text.push_str(&match operand.count {
             Count::One => format!(" {}", operand.name),
             Count::Optional => format!(" [{}]", operand.name),
+            Count::Any => format!(" [{}...]", operand.name),
             Count::Rest => format!(" [--] {} [ARGUMENT...]", operand.name),
         });
     }

@@ -14,6 +14,7 @@ mod parse;
 pub mod serve;
 mod table;
 mod verbs;
+mod when;
 
 use std::{ffi::OsString, process::ExitCode};
 

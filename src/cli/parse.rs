@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use crate::cli::{
     display,
     outcome::{Exit, Failure},
-    table::{self, Audience, Command, Count, Flag},
+    table::{self, Audience, Command, Count, Flag, Operand},
 };
 
 /// What stood on the command line behind the command's name.
@@ -124,7 +124,9 @@ fn help_about(command: &'static Command) -> (&'static Command, Arguments) {
     let help = table::find("help").unwrap_or(command);
     let operands = match command.audience {
         Audience::Internal => Vec::new(),
-        Audience::Owner | Audience::OwnerOrAgent | Audience::Anyone => vec![command.name.into()],
+        Audience::Owner | Audience::OwnerOrAgent | Audience::Agent | Audience::Anyone => {
+            vec![command.name.into()]
+        }
     };
     (help, Arguments { flags: Vec::new(), operands })
 }
@@ -138,14 +140,18 @@ fn arguments(
     let mut found = Arguments::default();
     let mut flags_ended = false;
     while let Some(word) = words.next() {
-        let text = word.to_str().unwrap_or_default();
-        let is_flag = !flags_ended && text.starts_with('-') && text != "-";
+        // by its bytes: one that is not UTF-8 must not pass for an operand
+        let is_flag = !flags_ended && word.as_encoded_bytes().starts_with(b"-") && word != "-";
         if !is_flag {
             found.operands.push(word);
             // everything behind the first word of a command line belongs to it
             flags_ended |= takes_rest;
             continue;
         }
+        let Some(text) = word.to_str() else {
+            let shown = word.to_string_lossy();
+            return Err(wrong(format!("the flag `{}` is not UTF-8", display::line(&shown))));
+        };
         if text == "--" {
             flags_ended = true;
             continue;
@@ -166,12 +172,14 @@ fn arguments(
         let value = value_of(flag, joined, &mut words).map_err(wrong)?;
         found.flags.push((flag.name, value));
     }
-    let least = command.operands.iter().filter(|operand| operand.count != Count::Optional).count();
+    let needed = |operand: &&Operand| !matches!(operand.count, Count::Optional | Count::Any);
+    let least = command.operands.iter().filter(needed).count();
+    let takes_any = command.operands.iter().any(|operand| operand.count == Count::Any);
     if found.operands.len() < least {
         let missing = command.operands.get(found.operands.len()).map_or("", |operand| operand.name);
         return Err(wrong(format!("{missing} is missing")));
     }
-    if !takes_rest && found.operands.len() > command.operands.len() {
+    if !takes_rest && !takes_any && found.operands.len() > command.operands.len() {
         return Err(wrong("there are more words than it takes (quote a text with spaces)".to_owned()));
     }
     Ok(Parsed::Arguments(found))

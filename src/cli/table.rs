@@ -6,7 +6,7 @@ use crate::cli::{
     outcome::Failure,
     output::Output,
     parse::Arguments,
-    verbs::{agents, api, attach, demo, exposure, messages, own, run, serve},
+    verbs::{agents, api, ask, attach, audit, demo, exposure, inbox, mail, messages, own, run, serve},
 };
 
 /// One command.
@@ -36,6 +36,8 @@ pub enum Audience {
     Owner,
     /// the owner with the key file, an agent with its token
     OwnerOrAgent,
+    /// an agent with its token, and nobody else
+    Agent,
     /// whoever asks; it needs no instance
     Anyone,
     /// the program itself; not in the help
@@ -59,6 +61,8 @@ pub enum Count {
     One,
     /// once or not at all
     Optional,
+    /// as often as one likes, or not at all
+    Any,
     /// once or more, and everything behind its first word belongs to it, flags included
     Rest,
 }
@@ -97,6 +101,10 @@ const fn optional(name: &'static str, about: &'static str) -> Operand {
 
 const fn rest(name: &'static str, about: &'static str) -> Operand {
     Operand { name, count: Count::Rest, about }
+}
+
+const fn any(name: &'static str, about: &'static str) -> Operand {
+    Operand { name, count: Count::Any, about }
 }
 
 const JSON: Flag = flag("--json", "print the data as JSON");
@@ -206,12 +214,121 @@ pub static COMMANDS: &[Command] = &[
                 "ID",
                 "the message's id (default: a new one); sent again with the same id it counts once",
             ),
+            with_value(
+                "--priority",
+                "WORD",
+                "`normal` (the default), `high` or `urgent`: read before the others",
+            ),
+            with_value(
+                "--ttl",
+                "LENGTH",
+                "how long it may wait, as 90s, 2h or 1d (default: 1d, at most 30d)",
+            ),
+            with_value("--reply-to", "ID", "the message that this one answers"),
+            with_value("--correlation", "ID", "what question and answers of one matter have in common"),
             JSON,
         ],
         about: "The outcome is `delivered` or `queued` where the agent was started with --accept-typed-from \
-                naming the sender, else `waiting`: the message waits in the agent's mailbox.",
-        examples: &["loopgate send coder \"the build is green\""],
+                naming the sender, else `waiting`: the message waits in the agent's mailbox, on disk, also for \
+                an agent that does not run yet. A full mailbox refuses it (exit code 75), and nothing that was \
+                accepted is given up for it.",
+        examples: &[
+            "loopgate send coder \"the build is green\"",
+            "loopgate send --priority urgent --ttl 2h reviewer < findings.txt",
+        ],
         run: messages::send,
+    },
+    Command {
+        name: "inbox",
+        summary: "show what waits for an agent",
+        audience: Audience::OwnerOrAgent,
+        operands: &[optional("AGENT", "whose messages; inside an agent its own, without a name")],
+        flags: &[
+            flag("--follow", "wait for more, until Ctrl-C or until the instance ends"),
+            with_value("--after", "N", "only what comes behind this number (inside an agent: this position)"),
+            with_value("--limit", "N", "at most so many at once (default: 100)"),
+            JSON,
+        ],
+        about: "The owner looks: nothing changes by it, and the agent need not exist. An agent reads: each message \
+                gets a position, and it comes again, marked redelivered, until `loopgate ack` says that it was \
+                read. With --follow --json each message is one line.",
+        examples: &["loopgate inbox coder", "loopgate inbox coder --follow --json", "loopgate inbox"],
+        run: inbox::inbox,
+    },
+    Command {
+        name: "ack",
+        summary: "say that messages were read",
+        audience: Audience::Agent,
+        operands: &[any("ID", "messages by their ids")],
+        flags: &[with_value("--through", "N", "all messages up to this position instead"), JSON],
+        about: "What is not acknowledged comes again.",
+        examples: &["loopgate ack --through 3", "loopgate ack 5f0c7f4e-1111-4222-8333-444455556666"],
+        run: inbox::ack,
+    },
+    Command {
+        name: "ask",
+        summary: "ask another agent and wait for its answer",
+        audience: Audience::Agent,
+        operands: &[
+            one("AGENT", "the agent's name"),
+            optional("TEXT", "the question; without it, or with `-`, it is read from stdin"),
+        ],
+        flags: &[
+            with_value("--timeout", "S", "seconds to wait for the answer, 1 to 300 (default: 30)"),
+            with_value("--correlation", "ID", "what question and answer have in common (default: a new one)"),
+            JSON,
+        ],
+        about: "Prints the result. The exit code is 0 for an answer, 1 where the answer is an error, and 75 where \
+                the time was over: the question may still be read, and what became of it is said.",
+        examples: &[
+            "loopgate ask reviewer \"is the interface final?\"",
+            "loopgate ask --timeout 120 --json reviewer \"ok?\"",
+        ],
+        run: ask::ask,
+    },
+    Command {
+        name: "message",
+        summary: "show a message's state and history",
+        audience: Audience::Owner,
+        operands: &[one("ID", "its id; messages of several senders may have the same")],
+        flags: &[JSON],
+        about: "The states are accepted, delivering, delivered, read, failed and expired. The text is not shown.",
+        examples: &["loopgate message 5f0c7f4e-1111-4222-8333-444455556666"],
+        run: mail::message,
+    },
+    Command {
+        name: "dead",
+        summary: "list messages that failed or expired, with the reason",
+        audience: Audience::Owner,
+        operands: &[],
+        flags: &[
+            with_value("--after", "N", "only what comes behind this number"),
+            with_value("--limit", "N", "at most so many (default: 100)"),
+            JSON,
+        ],
+        about: "They are kept for 7 days.",
+        examples: &["loopgate dead", "loopgate dead --json"],
+        run: mail::dead,
+    },
+    Command {
+        name: "redeliver",
+        summary: "put a message that failed or expired back into its mailbox",
+        audience: Audience::Owner,
+        operands: &[one("ID", "its id")],
+        flags: &[JSON],
+        about: "Its reader is told that it comes again.",
+        examples: &["loopgate redeliver 5f0c7f4e-1111-4222-8333-444455556666"],
+        run: mail::redeliver,
+    },
+    Command {
+        name: "mailboxes",
+        summary: "list for whom messages wait",
+        audience: Audience::Owner,
+        operands: &[],
+        flags: &[JSON],
+        about: "Also for names of which there is no agent yet.",
+        examples: &["loopgate mailboxes"],
+        run: mail::mailboxes,
     },
     Command {
         name: "agents",
@@ -252,6 +369,27 @@ pub static COMMANDS: &[Command] = &[
         about: "Every process of the agent's tree is killed, also those that left its session.",
         examples: &["loopgate stop-agent coder"],
         run: agents::stop,
+    },
+    Command {
+        name: "audit",
+        summary: "show what was typed, sent and refused, or check that the log is whole",
+        audience: Audience::Owner,
+        operands: &[optional("verify", "check the log instead; needs no instance, changes nothing")],
+        flags: &[
+            with_value("--since", "WHEN", "10m, 2h, 3d, an RFC 3339 date with time, or unix milliseconds"),
+            with_value("--limit", "N", "at most so many entries, the newest (default: 100)"),
+            with_value("--noted", "N:HASH", "with verify: what an earlier `verify` said to note"),
+            JSON,
+        ],
+        about: "Newest first, with --json one on each line; never a text, only its length and a keyed hash. Each line of the log holds the keyed \
+                hash of the line before and a seal of its own, so that `verify` names the first entry that was \
+                changed, put in, taken out or moved, and exits with 1. Gaps that the log itself tells of (entries \
+                lost to a failing disk, an instance that was killed) are told and are no break. What it cannot \
+                prove: the key lies in the home, and whatever runs as you can read it and write the log anew; and a \
+                log whose newest entries were cut off is whole. Against the second, note the number and hash \
+                that `verify` prints somewhere else, and give them to --noted later.",
+        examples: &["loopgate audit --since 2h", "loopgate audit verify", "loopgate audit verify --json"],
+        run: audit::audit,
     },
     Command {
         name: "exposure",
@@ -321,39 +459,5 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_is_sound() {
-        for command in COMMANDS {
-            assert!(std::ptr::eq(find(command.name).expect("found"), command), "{} twice", command.name);
-            for (at, operand) in command.operands.iter().enumerate() {
-                let last = at + 1 == command.operands.len();
-                assert!(
-                    operand.count == Count::One || last,
-                    "{}: only the last operand varies",
-                    command.name
-                );
-            }
-            for flag in command.flags {
-                assert!(flag.name.starts_with("--"), "{}", flag.name);
-                assert!(!flag.repeats || flag.value.is_some(), "{}", flag.name);
-            }
-            assert!(command.audience == Audience::Internal || !command.examples.is_empty());
-        }
-    }
-
-    #[test]
-    fn no_flag_or_operand_takes_a_secret() {
-        let words = ["key", "token", "secret", "password", "auth"];
-        for command in COMMANDS {
-            let flags = command.flags.iter().filter(|flag| flag.value.is_some()).map(|flag| flag.name);
-            for name in flags.chain(command.operands.iter().map(|operand| operand.name)) {
-                let name = name.to_ascii_lowercase();
-                // --key-fd takes the number of a descriptor, not the key
-                assert!(name == "--key-fd" || !words.iter().any(|word| name.contains(word)), "{name}");
-            }
-        }
-    }
-}
+#[path = "table/tests.rs"]
+mod tests;

@@ -107,3 +107,28 @@ fn words_that_are_not_utf_8_are_refused_where_text_is_needed_and_taken_as_paths(
     assert_eq!(arguments.path("--wavedata"), Some(odd.into()));
     assert!(arguments.text("--instance").is_err());
 }
+
+#[test]
+fn a_flag_that_is_not_utf_8_is_a_usage_error_and_no_operand() {
+    use std::os::unix::ffi::OsStringExt;
+    for bytes in [&b"--id=\xff"[..], b"-\xff", b"--\xff=x", b"--wavedata=/\xff"] {
+        let odd = OsString::from_vec(bytes.to_vec());
+        for words in [vec!["send".into(), odd.clone(), "a".into()], vec!["send".into(), "a".into(), odd]] {
+            let failure = parse(words).map(|(command, _)| command.name).expect_err("refused");
+            assert_eq!(failure.exit(), Exit::Usage);
+            assert!(format!("{failure:?}").contains("not UTF-8"), "{failure:?}");
+        }
+    }
+    let behind = OsString::from_vec(b"-\xff".to_vec());
+    assert!(parse(vec!["run".into(), "--".into(), "sh".into(), behind]).is_ok(), "an agent's own word");
+}
+
+#[test]
+fn an_operand_of_any_number_may_be_missing() {
+    for (words, operands) in
+        [(&["ack"][..], 0), (&["ack", "--through", "3"], 0), (&["ack", "a", "b", "c"], 3)]
+    {
+        let (command, arguments) = read(words).expect("read");
+        assert_eq!((command.name, arguments.operands().expect("texts").len()), ("ack", operands));
+    }
+}

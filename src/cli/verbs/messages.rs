@@ -4,12 +4,14 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{Side, expect_success, own::shown, owner, run::submit, segment, side, text_or_stdin};
+use super::{
+    Side, expect_success, mail::length, own::shown, owner, run::submit, segment, side, text_or_stdin,
+};
 use crate::{
     cli::{
         outcome::{Exit, Failure},
         output::Output,
-        parse::Arguments,
+        parse::{Arguments, usage},
     },
     limits,
 };
@@ -68,14 +70,34 @@ fn inject_failure(answer: &Value) -> Failure {
     Failure::new(exit, format!("not injected: {error}")).next(next)
 }
 
+/// Flags of `send` that are fields of the request as they are.
+const OPTIONS: [(&str, &str); 4] = [
+    ("--id", "id"),
+    ("--priority", "priority"),
+    ("--reply-to", "in_reply_to"),
+    ("--correlation", "correlation_id"),
+];
+
 /// `loopgate send`.
 pub fn send(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let target = arguments.required(0)?;
+    let priority = arguments.text("--priority")?;
+    if priority.is_some_and(|priority| !["normal", "high", "urgent"].contains(&priority)) {
+        return Err(usage("--priority takes `normal`, `high` or `urgent`".to_owned()));
+    }
+    let ttl = length(arguments, "--ttl")?;
     let side = side()?;
     let text = text_or_stdin(arguments.operand(1)?)?;
     let mut body = json!({ "text": text });
-    if let (Some(fields), Some(id)) = (body.as_object_mut(), arguments.text("--id")?) {
-        fields.insert("id".to_owned(), id.into());
+    if let Some(fields) = body.as_object_mut() {
+        for (flag, name) in OPTIONS {
+            if let Some(text) = arguments.text(flag)? {
+                fields.insert(name.to_owned(), text.into());
+            }
+        }
+        if let Some(ttl) = ttl {
+            fields.insert("ttl_ms".to_owned(), ttl.into());
+        }
     }
     let answer = match side {
         Side::Owner(client) => client.post(&format!("/api/v1/agents/{}/send", segment(target)), &body),
@@ -92,7 +114,13 @@ pub fn send(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
         output.json(&answer)?;
     } else {
         let (outcome, to, id) = (answer.get("outcome"), answer.get("to"), answer.get("id"));
-        output.data(&format!("{} for {}, id {}", shown(outcome), shown(to), shown(id)))?;
+        // an agent may be started later: then it is told what waits
+        let nobody = answer.get("known").and_then(Value::as_bool) == Some(false);
+        let note = if nobody { " (no agent of that name yet)" } else { "" };
+        output.data(&format!("{} for {}{note}, id {}", shown(outcome), shown(to), shown(id)))?;
+        if answer.get("duplicate").and_then(Value::as_bool) == Some(true) {
+            output.say("it was sent before with this id, and counts once");
+        }
     }
     Ok(Exit::Ok.into())
 }

@@ -2,9 +2,13 @@
 
 pub mod agents;
 pub mod api;
+pub mod ask;
 pub mod attach;
+pub mod audit;
 pub mod demo;
 pub mod exposure;
+pub mod inbox;
+pub mod mail;
 pub mod messages;
 pub mod own;
 pub mod run;
@@ -40,17 +44,25 @@ pub enum Side {
     Agent(Client),
 }
 
-/// Refuses the owner's commands inside an agent, before anything is opened.
+/// Refuses the owner's commands inside an agent, and an agent's outside, before anything is opened.
 pub fn may_run(command: &Command) -> Result<(), Failure> {
-    if command.audience != Audience::Owner || agent_token().is_none() {
-        return Ok(());
+    match (command.audience, agent_token()) {
+        (Audience::Agent, None) => {
+            let what = format!("`loopgate {}` is for an agent, and this shell is not one's", command.name);
+            return Err(Failure::new(Exit::NotPermitted, what)
+                .next("`loopgate inbox AGENT` and `loopgate send AGENT` are for the owner"));
+        }
+        (Audience::Owner, Some(_)) => {}
+        (Audience::OwnerOrAgent | Audience::Anyone | Audience::Internal, _)
+        | (Audience::Owner, None)
+        | (Audience::Agent, Some(_)) => return Ok(()),
     }
     let what = format!(
         "`loopgate {}` is for the owner, and this shell is an agent's ({TOKEN} is set)",
         command.name
     );
     Err(Failure::new(Exit::NotPermitted, what)
-        .next("an agent may use `loopgate send`, `loopgate agents` and `loopgate whoami`; the owner runs the rest in a shell of their own"))
+        .next("an agent may use `loopgate send`, `inbox`, `ack`, `ask`, `agents` and `whoami`; the owner runs the rest in a shell of their own"))
 }
 
 /// The agent's token, where this shell is an agent's. Empty counts as unset.
@@ -191,7 +203,20 @@ pub fn refusal(answer: &Answer) -> Failure {
         ("agent_limit", _) => "end an agent with `loopgate stop-agent`",
         ("command_not_found", _) => "give the command's path, or check its spelling",
         ("no_such_directory", _) => "give an existing directory with --cwd",
-        ("mailbox_full", _) => "the agent must read its messages first",
+        ("mailbox_full", _) => "the agent must read its messages first; `loopgate inbox` shows them",
+        ("mailboxes_full" | "mail_full", _) => {
+            "messages must be read first; `loopgate mailboxes` says by whom"
+        }
+        ("sender_share_full", _) => "what was sent before must be read first; the owner may still send",
+        ("id_reused", _) => "give another --id: this one was sent before, with another text",
+        ("message_not_found", _) => {
+            "`loopgate dead` lists what failed or expired; others are remembered for a day"
+        }
+        ("no_space", _) => "make room on the instance's disk; nothing that was accepted is lost",
+        ("journal_failed", _) => "see the instance's log and the disk; the message was not accepted",
+        ("journal_slow", _) => {
+            "it may have been accepted: send it again with the same --id, which counts once"
+        }
         ("agent_token_elsewhere", _) => {
             "use the token only in the processes of the agent that it was given to"
         }

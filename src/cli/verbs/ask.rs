@@ -1,0 +1,66 @@
+//! `ask`: a question to another agent, and its answer.
+
+use std::{process::ExitCode, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{Side, expect_success, own::shown, side, text_or_stdin};
+use crate::cli::{
+    display,
+    outcome::{Exit, Failure},
+    output::Output,
+    parse::Arguments,
+};
+
+/// Seconds to wait where nothing else is said.
+const TIMEOUT: i64 = 30;
+
+/// `loopgate ask`.
+pub fn ask(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
+    let to = arguments.required(0)?;
+    let seconds = arguments.number("--timeout", 1..=300)?.unwrap_or(TIMEOUT);
+    let wait = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    let Side::Agent(client) = side()? else {
+        return Err(Failure::new(Exit::NotPermitted, "only an agent asks"));
+    };
+    let text = text_or_stdin(arguments.operand(1)?)?;
+    let mut body = json!({ "to": to, "text": text, "timeout_ms": seconds.saturating_mul(1_000) });
+    if let (Some(fields), Some(id)) = (body.as_object_mut(), arguments.text("--correlation")?) {
+        fields.insert("correlation_id".to_owned(), id.into());
+    }
+    let answer = client.call("POST", "/api/v1/self/ask", Some(body.to_string().into_bytes()), wait);
+    let envelope = expect_success(answer)?.json();
+    if arguments.has("--json") {
+        output.json(&envelope)?;
+    }
+    let is = |name: &str| envelope.get(name).and_then(Value::as_bool) == Some(true);
+    if is("timeout") {
+        return Err(Failure::new(Exit::TryLater, format!("no answer: {}", why(&envelope)))
+            .next("ask again, or look for the answer with `loopgate inbox`"));
+    }
+    if !is("ok") {
+        return Err(Failure::new(Exit::Negative, format!("the answer is an error: {}", why(&envelope))));
+    }
+    if !arguments.has("--json") {
+        result(envelope.get("result").unwrap_or(&Value::Null), output)?;
+    }
+    Ok(Exit::Ok.into())
+}
+
+/// What went wrong, in the envelope's words.
+fn why(envelope: &Value) -> String {
+    let error = envelope.get("error");
+    match error.and_then(|error| error.get("message")).and_then(Value::as_str) {
+        Some(message) => display::line(message),
+        None => shown(error),
+    }
+}
+
+/// An answer that was no JSON comes as `{"raw": text}`, and is printed as the text that it was.
+fn result(result: &Value, output: &mut Output) -> Result<(), Failure> {
+    let raw = result.as_object().filter(|fields| fields.len() == 1).and_then(|fields| fields.get("raw"));
+    match raw.unwrap_or(result) {
+        Value::String(text) => text.lines().try_for_each(|line| output.data(&display::line(line))),
+        other => output.json(other),
+    }
+}
