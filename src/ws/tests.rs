@@ -1,5 +1,7 @@
 //! The connection without its socket: what comes out for what goes in, and when it ends.
 
+mod socket;
+
 use super::{
     machine::{End, Machine, Settings},
     session::{Out, Session},
