@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use super::{
     App, VERSION,
     fleet::Fleet,
@@ -13,7 +15,10 @@ use super::{
 use crate::{
     admit::Caller,
     agent::{BeyondEnd, InputError, Output, ResizeError, Watch},
-    bus::{Bus, Terminals},
+    bus::{
+        Bus, Terminals,
+        mail::{Manner, Message},
+    },
     gate::{Reply, Upgrade, Upgraded},
     limits,
     sys::poll::Wake,
@@ -98,7 +103,36 @@ impl Instance for ThisInstance {
         self.fleet.watch(block, wake)
     }
 
-    fn take(&self, _: &AgentId, _: usize, _: usize) -> Option<Parcel> {
-        None
+    fn take(&self, name: &AgentId, most: usize, bytes: usize) -> Option<Parcel> {
+        let handed = match self.bus.mail.take(name, Manner::Final, most, bytes) {
+            Ok(handed) => handed,
+            Err(error) => {
+                // They wait on, and are asked for again at the next ping.
+                log::warn!("mail cannot be pushed: {}", error.answer().2);
+                return None;
+            }
+        };
+        if handed.messages.is_empty() {
+            return None;
+        }
+        let messages = handed.messages.iter().map(pushed).collect();
+        Some(Parcel { messages, sent: Box::new(move || handed.sent()) })
     }
+}
+
+/// A message as AgentMux's clients know one (spec agentmux D.4); the time in seconds.
+fn pushed(message: &Message) -> Value {
+    let mut data = json!({
+        "id": message.id,
+        "from": message.from,
+        "to": message.to.as_str(),
+        "type": message.kind.as_str(),
+        "payload": message.text,
+        "priority": message.priority.as_str(),
+        "timestamp": message.sent_at / 1_000,
+    });
+    if let (true, Some(data)) = (message.redelivered, data.as_object_mut()) {
+        data.insert("redelivered".to_owned(), json!(true));
+    }
+    data
 }

@@ -125,6 +125,8 @@ impl Session for AgentMux {
         if out.now() >= self.ping_at {
             self.ping("ping", out);
             out.ping();
+            // Where the disk failed, nobody wakes the connection once it works again.
+            self.mail_due = true;
             self.ping_at = out.now().saturating_add(limits::WS_PING_MS);
         }
         Some(self.ping_at)
