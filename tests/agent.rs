@@ -22,6 +22,7 @@ use loopgate::{
         Agent, Agents, BeyondEnd, Delivery, Exit, InputError, ResizeError, Settings, StartError, StartSpec,
         State, StopError, Submit,
     },
+    api::Fleet,
     limits,
     sys::{
         clock::SystemClock,
@@ -407,6 +408,24 @@ fn a_watcher_is_woken_by_output_and_by_the_end() {
         woken();
     }
     drop(watch);
+}
+
+#[test]
+fn whoever_watches_an_agent_can_read_its_last_output_when_it_was_removed() {
+    let host = Host::new();
+    let agent = host.start("x", "echo last words; read x");
+    shown(&agent, "last words");
+    let block = agent.block_id().to_owned();
+    let watch = agent.watch(Arc::new(Wake::new().expect("a descriptor")));
+    host.agents.stop(agent.name()).unwrap();
+    drop(agent);
+    let fleet: &dyn Fleet = &*host.agents;
+    let output = fleet.output_of_block(&block, Some(0), usize::MAX).expect("it is watched").unwrap();
+    assert!(String::from_utf8_lossy(&output.bytes).contains("last words") && output.done);
+    assert!(fleet.record_of_block(&block).is_none(), "and for all else it is gone");
+    drop(watch);
+    // The terminal's thread has it until its own end.
+    until("the end of all of it", || fleet.output_of_block(&block, None, 1).is_none().then_some(()));
 }
 
 #[test]

@@ -2,23 +2,25 @@
 //! secret is ever on a command line.
 
 mod support;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    os::fd::OwnedFd,
+    io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Instant,
 };
 
 use loopgate::sys::{
-    poll, proc, pty,
+    poll, proc,
     tty::{self, Size},
 };
 use serde_json::{Value, json};
 use support::{Instance, TempDir, binary, path, signal, until};
+use terminal::OnTerminal;
 
 fn ran(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().expect("it runs");
@@ -99,71 +101,6 @@ fn an_agent_reaches_the_others_with_its_own_token_and_nothing_more() {
     assert!(text.contains("sink") && text.contains("for sink, id "), "{text}");
     assert_eq!(text.matches("code 77").count(), 3, "{text}");
     until("the message", || shown(&instance, "sink").contains("@source: from the source").then_some(()));
-}
-
-/// A program on a terminal that the test holds the other end of.
-struct OnTerminal {
-    child: Child,
-    master: fs::File,
-    slave: OwnedFd,
-    seen: Vec<u8>,
-}
-
-impl OnTerminal {
-    fn start(command: &mut Command, size: Size) -> Self {
-        let pty = pty::open(size).expect("a terminal");
-        let end = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
-        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("it runs");
-        Self { child, master: pty.master, slave: pty.slave, seen: Vec::new() }
-    }
-
-    /// All that came so far.
-    fn text(&mut self) -> String {
-        let mut buffer = [0; 4096];
-        // the terminal's side that we hold does not block
-        while let Ok(read @ 1..) = self.master.read(&mut buffer) {
-            self.seen.extend_from_slice(&buffer[..read]);
-        }
-        String::from_utf8_lossy(&self.seen).into_owned()
-    }
-
-    #[track_caller]
-    fn until(&mut self, awaited: &str) -> String {
-        let end = std::time::Instant::now() + support::PATIENCE;
-        until(awaited, || {
-            let text = self.text();
-            // Shown, because what came instead tells more than that something did not come.
-            assert!(std::time::Instant::now() < end, "waited in vain for {awaited:?}; there came {text:?}");
-            text.contains(awaited).then_some(text)
-        })
-    }
-
-    fn type_keys(&mut self, keys: &[u8]) {
-        self.master.write_all(keys).expect("typed");
-    }
-
-    /// Whether the terminal echoes what is typed, as it does for a shell and not in raw mode.
-    fn echoes(&self) -> bool {
-        let settings =
-            Command::new("stty").arg("-a").stdin(self.slave.try_clone().expect("a descriptor")).output();
-        let text = String::from_utf8(settings.expect("stty").stdout).expect("text");
-        text.split_whitespace().any(|word| word == "echo")
-    }
-
-    fn end(&mut self) -> Option<i32> {
-        until("the program's end", || {
-            self.text();
-            self.child.try_wait().expect("a child")
-        })
-        .code()
-    }
-}
-
-impl Drop for OnTerminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]

@@ -186,8 +186,8 @@ impl Agent {
 
     /// Has `wake` woken whenever there is more output, and when the agent has ended, until the watch
     /// is dropped. What was there before it, nobody is woken for.
-    pub fn watch(&self, wake: Arc<Wake>) -> Watch {
-        self.watchers.add(wake)
+    pub fn watch(self: &Arc<Self>, wake: Arc<Wake>) -> Watch {
+        self.watchers.place(wake, Some(Arc::clone(self)))
     }
 
     /// There is more, or the end: for the terminal thread.

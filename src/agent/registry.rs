@@ -153,6 +153,11 @@ impl Agents {
         Arc::ptr_eq(here, &agent).then(|| Arc::clone(here))
     }
 
+    /// The same, and also one that was removed while somebody still watches it.
+    pub fn by_block_or_watched(&self, block_id: &str) -> Option<Arc<Agent>> {
+        lock(&self.blocks).get(block_id)?.upgrade()
+    }
+
     /// All of them, by name.
     pub fn list(&self) -> Vec<Arc<Agent>> {
         lock(&self.slots).values().filter_map(Slot::agent).cloned().collect()

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::life::lock;
+use super::{handle::Agent, life::lock};
 use crate::sys::poll::Wake;
 
 /// All watchers of one agent. There are as many as there are connections that watch, and those are
@@ -23,11 +23,15 @@ struct List {
 impl Watchers {
     /// One more.
     pub fn add(self: &Arc<Self>, wake: Arc<Wake>) -> Watch {
+        self.place(wake, None)
+    }
+
+    pub(super) fn place(self: &Arc<Self>, wake: Arc<Wake>, agent: Option<Arc<Agent>>) -> Watch {
         let mut list = lock(&self.0);
         let id = list.next;
         list.next = id.wrapping_add(1);
         list.wakes.push((id, wake));
-        Watch { watchers: Arc::clone(self), id }
+        Watch { watchers: Arc::clone(self), id, _agent: agent }
     }
 
     /// Wakes all of them.
@@ -36,10 +40,12 @@ impl Watchers {
     }
 }
 
-/// One watcher's place; dropping it ends the watching.
+/// One watcher's place; dropping it ends the watching. Until then the agent's output can be read, also
+/// where the agent was removed meanwhile: whoever watched sees what it showed last.
 pub struct Watch {
     watchers: Arc<Watchers>,
     id: u64,
+    _agent: Option<Arc<Agent>>,
 }
 
 impl Drop for Watch {

@@ -49,7 +49,8 @@ pub trait Fleet: Terminals + Send + Sync {
     fn input_to_block(&self, block_id: &str, bytes: &[u8]) -> Option<Result<(), InputError>>;
     /// Changes the screen.
     fn resize_block(&self, block_id: &str, rows: u16, cols: u16) -> Option<Result<(), ResizeError>>;
-    /// A piece of output, or nothing where there is none yet: does not wait.
+    /// A piece of output, or nothing where there is none yet: does not wait. While somebody watches it,
+    /// also that of an agent that was removed.
     fn output_of_block(
         &self,
         block_id: &str,
@@ -157,7 +158,7 @@ impl Fleet for Agents {
         from: Option<u64>,
         most: usize,
     ) -> Option<Result<Output, BeyondEnd>> {
-        self.by_block(block_id).map(|agent| agent.output(from, Duration::ZERO, most))
+        self.by_block_or_watched(block_id).map(|agent| agent.output(from, Duration::ZERO, most))
     }
 
     fn watch(&self, block_id: &str, wake: Arc<Wake>) -> Option<Watch> {

@@ -1,58 +1,71 @@
-//! `attach`: an agent's terminal on this one.
+//! `attach`: an agent's terminal on this one, over one WebSocket.
 //!
-//! One thread fetches the agent's output by long-poll and shows it through the display filter;
-//! this one sends keys and sizes. Whoever leaves gets the terminal back as it was: its mode, and
-//! what the agent had turned on.
+//! This thread has the connection, the keys and the signals, and waits for nothing but them; another
+//! one writes to the terminal. Output is asked for from an offset, and asked for again behind
+//! whatever breaks off, so that nothing is shown twice or left out unsaid. Keys are sent one piece
+//! at a time, the next when the instance has taken the last. Whoever leaves gets the terminal back
+//! as it was: its mode, and what the agent had turned on.
+
+mod keys;
+mod screen;
+mod talk;
 
 use std::{
     fs::File,
-    io::{self, IsTerminal, Read, Write},
+    io::{self, IsTerminal, Read},
+    mem,
     os::fd::AsFd,
     process::ExitCode,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use serde_json::json;
+use serde_json::Value;
 
+use self::{
+    keys::{Keys, Lost},
+    screen::Screen,
+    talk::{Request, Said},
+};
 use super::{agents::state, client_failure, expect_success, owner, refusal, segment};
 use crate::{
     cli::{
-        display::{self, Filter},
+        display,
         outcome::{Exit, Failure},
         output::Output,
         parse::Arguments,
     },
-    client::{Answer, Client, ClientError},
+    client::{Answer, Client, ClientError, Heard, Opened, Socket},
     sys::{
-        poll::{Entry, Wake, poll},
+        poll::{Entry, poll},
         signal::{SIGHUP, SIGINT, SIGTERM, SIGWINCH, SignalFd},
         tty::{self, RawMode},
     },
-    wire::base64,
 };
 
 /// Ctrl-]
 const LEAVE: u8 = 0x1d;
-/// How long one request waits for output.
-const WAIT: Duration = Duration::from_secs(20);
-/// How long to wait before asking again when the instance says "later".
-const LATER: Duration = Duration::from_millis(50);
+/// Output from before that is shown on joining: some screens full, and not a flood.
+const JOIN: u64 = 64 * 1024;
+/// Above this much that waits to be shown, the instance keeps the rest.
+const ENOUGH: usize = 256 * 1024;
+/// Keys that wait to be sent, before the keyboard is left alone.
+const TYPED: usize = 16 * 1024;
+/// The instance says something every ten seconds.
+const SILENCE: Duration = Duration::from_secs(35);
+/// How often in a row a connection that breaks off is made anew.
+const ATTEMPTS: usize = 5;
 /// How often an instance whose answer broke off is asked whether it is still there.
 const ASKED_AGAIN: usize = 20;
 /// And how long that is apart.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
-/// How often keys are offered to a terminal that takes none, before they are dropped.
-const OFFERS: usize = 40;
-/// Bytes that are written to the terminal before it is asked again whether the user has left.
-const PIECE: usize = 1024;
-/// How long a terminal that takes nothing is waited for when the user leaves.
+/// How long keys typed before leaving are still waited for.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+/// How long the last output of an agent that was removed is listened for.
+const LAST_WORDS: Duration = Duration::from_millis(150);
+/// What the instance says of a terminal that takes no keys for now (spec agentmux E.6).
+const QUEUE_FULL: &str = "queue full";
 
 /// `loopgate attach`.
 pub fn attach(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
@@ -64,69 +77,86 @@ pub fn attach(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
     }
     let client = owner()?;
     let path = format!("/api/v1/agents/{}", segment(name));
-    expect_success(client.get(&path))?;
+    let record = expect_success(client.get(&path))?.json();
     // before any thread starts, so that none of them takes the signals
     let signals = SignalFd::new(&[SIGWINCH, SIGTERM, SIGHUP, SIGINT]).map_err(terminal_failure)?;
-    let session = Arc::new(Session {
-        client,
-        path,
-        screen: Mutex::new(Screen { filter: Filter::new(), ended: None }),
-        left: AtomicBool::new(false),
-        wake: Wake::new().map_err(terminal_failure)?,
-    });
+    let mut session = Session::new(client, path, &record)?;
     output.say(&format!("attached to {}; Ctrl-] leaves", display::line(name)));
     let stdin = io::stdin();
     let raw = RawMode::enter(stdin.as_fd()).map_err(terminal_failure)?;
-    let shower = Arc::clone(&session);
-    let result = thread::Builder::new()
-        .name("screen".into())
-        .spawn(move || shower.show())
-        .map_err(terminal_failure)
-        .and_then(|_| session.keys(&signals));
-    let given_back = session.leave();
+    let result = session.run(&signals);
+    let given_back = session.screen.leave();
     drop(raw);
     if !given_back {
         // A word about it would wait for the same terminal.
         return Err(Failure::output_gone());
     }
-    let ended = session.screen().ended.take();
-    match (result, ended) {
-        (Err(failure), _) | (Ok(()), Some(Err(failure))) => Err(failure),
-        (Ok(()), Some(Ok(()))) => {
+    match result? {
+        End::Agent => {
             output.say(&format!("{} has ended: {}", display::line(name), session.how_it_ended()));
-            Ok(Exit::Ok.into())
         }
-        (Ok(()), None) => {
-            output.say(&format!("left {}; it goes on", display::line(name)));
-            Ok(Exit::Ok.into())
-        }
+        End::Left => output.say(&format!("left {}; it goes on", display::line(name))),
     }
+    Ok(Exit::Ok.into())
 }
 
 fn terminal_failure(error: io::Error) -> Failure {
     Failure::new(Exit::CannotCreate, format!("the terminal cannot be used: {error}"))
 }
 
+/// Why nothing more is shown.
+#[derive(Clone, Copy)]
+enum End {
+    /// the agent has ended
+    Agent,
+    /// the user has left
+    Left,
+}
+
 struct Session {
     client: Client,
     /// of the agent
     path: String,
-    screen: Mutex<Screen>,
-    /// nothing may be written any more
-    left: AtomicBool,
-    /// tells the thread that reads keys that the screen's has ended
-    wake: Wake,
-}
-
-struct Screen {
-    filter: Filter,
-    /// why the output has ended: the agent has, or something failed
-    ended: Option<Result<(), Failure>>,
+    /// of its terminal
+    block: String,
+    screen: Arc<Screen>,
+    socket: Option<Box<Socket>>,
+    /// connections in a row that broke off before they were of use
+    attempts: usize,
+    heard: Instant,
+    /// offset of the next byte to show
+    next: u64,
+    /// where output begins in the middle of something
+    joining: bool,
+    /// output is asked for
+    listening: bool,
+    keys: Keys,
+    /// the agent is done, and its last output is on its way to the screen
+    done: bool,
+    /// the user leaves when the keys are sent, and at this moment at the latest
+    leaving: Option<Instant>,
 }
 
 impl Session {
-    fn screen(&self) -> MutexGuard<'_, Screen> {
-        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new(client: Client, path: String, record: &Value) -> Result<Self, Failure> {
+        let number = |field: &str| record["output"][field].as_u64().unwrap_or(0);
+        let (start, end) = (number("start"), number("end"));
+        let next = end.saturating_sub(JOIN).max(start);
+        Ok(Self {
+            client,
+            path,
+            block: record["block_id"].as_str().unwrap_or_default().to_owned(),
+            screen: Screen::start()?,
+            socket: None,
+            attempts: 0,
+            heard: Instant::now(),
+            next,
+            joining: next > start,
+            listening: false,
+            keys: Keys::default(),
+            done: false,
+            leaving: None,
+        })
     }
 
     /// For an agent that has ended: its state. One that was stopped has none any more.
@@ -138,175 +168,328 @@ impl Session {
         }
     }
 
-    /// The screen's thread: shows output until there is no more.
-    fn show(&self) {
-        let ended = self.show_all();
-        self.screen().ended = Some(ended);
-        self.wake.wake();
+    /// Until the user leaves, the output ends or something fails.
+    fn run(&mut self, signals: &SignalFd) -> Result<End, Failure> {
+        let stdin = io::stdin();
+        let mut keyboard = File::from(stdin.as_fd().try_clone_to_owned().map_err(terminal_failure)?);
+        self.connect()?;
+        loop {
+            self.talk()?;
+            if let Some(ended) = self.screen.ended() {
+                return ended.map(|()| End::Agent);
+            }
+            let now = Instant::now();
+            if self.leaving.is_some_and(|until| self.keys.is_empty() || now >= until) {
+                return Ok(End::Left);
+            }
+            let reads = self.leaving.is_none() && self.keys.waiting() < TYPED;
+            let (typed, signalled) = self.wait(reads, &stdin, signals)?;
+            if signalled {
+                match signals.take().map_err(terminal_failure)? {
+                    Some(signal) if signal == SIGWINCH => self.resize()?,
+                    Some(_) => return Ok(End::Left),
+                    None => {}
+                }
+            }
+            if typed {
+                let mut buffer = [0; 4096];
+                let read = keyboard.read(&mut buffer).map_err(terminal_failure)?;
+                let bytes = buffer.get(..read).unwrap_or_default();
+                let until = bytes.iter().position(|byte| *byte == LEAVE);
+                if !self.done {
+                    self.keys.typed(bytes.get(..until.unwrap_or(read)).unwrap_or_default());
+                }
+                if until.is_some() || read == 0 {
+                    self.leaving = Instant::now().checked_add(LEAVE_WITHIN);
+                }
+            }
+        }
     }
 
-    fn show_all(&self) -> Result<(), Failure> {
-        let mut from: Option<u64> = None;
+    /// Waits for something to happen; whether there are keys and signals.
+    fn wait(&self, reads: bool, stdin: &io::Stdin, signals: &SignalFd) -> Result<(bool, bool), Failure> {
+        let now = Instant::now();
+        let silence = self.socket.as_ref().and_then(|_| self.heard.checked_add(SILENCE));
+        let until = [silence, self.keys.again(), self.leaving].into_iter().flatten().min();
+        let timeout = until.map(|until| until.saturating_duration_since(now));
+        let output = self.socket.as_ref().is_some_and(|socket| socket.wants_output());
+        let mut entries = vec![
+            Entry::new(stdin.as_fd(), true, false),
+            Entry::new(signals.as_fd(), true, false),
+            Entry::new(self.screen.wake().as_fd(), true, false),
+        ];
+        entries.extend(self.socket.as_ref().map(|socket| Entry::new(socket.as_fd(), true, output)));
+        // Keys that nobody takes stay in the terminal, where they hold up whoever types them.
+        let watched = if reads { entries.as_mut_slice() } else { entries.split_at_mut(1).1 };
+        poll(watched, timeout).map_err(terminal_failure)?;
+        let ready = |at: usize| entries.get(at).is_some_and(Entry::readable);
+        let (typed, signalled) = (reads && ready(0), ready(1));
+        self.screen.wake().clear();
+        Ok((typed, signalled))
+    }
+
+    /// Hears what the instance has said, and says what is to be said.
+    fn talk(&mut self) -> Result<(), Failure> {
+        match self.hear().and_then(|()| self.say()) {
+            Ok(()) => Ok(()),
+            Err(Trouble::Failure(failure)) => Err(failure),
+            Err(Trouble::Connection(error)) => self.lost(error),
+        }
+    }
+
+    fn hear(&mut self) -> Result<(), Trouble> {
+        while let Some(socket) = &mut self.socket {
+            match socket.hear()? {
+                Heard::Text(text) => {
+                    self.heard = Instant::now();
+                    self.understand(talk::read(&text, &self.block))?;
+                }
+                Heard::Nothing if self.heard.elapsed() >= SILENCE => {
+                    return Err(ClientError::TimedOut("silence".to_owned()).into());
+                }
+                Heard::Nothing => break,
+                Heard::Closed(code) => {
+                    return Err(ClientError::Broken(format!("the WebSocket was closed ({code})")).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn understand(&mut self, said: Said) -> Result<(), Failure> {
+        match said {
+            Said::Output { offset, bytes } => {
+                self.attempts = 0;
+                self.show(offset, bytes);
+            }
+            Said::Done => self.finish()?,
+            // It may have ended before anybody would have told us.
+            Said::Answer(Request::Status, None) => match self.record()? {
+                Some(record) if record["state"] != "done" => {}
+                Some(_) | None => self.finish()?,
+            },
+            Said::Answer(Request::Output, None) | Said::Other => {}
+            Said::Answer(Request::Keys, None) => self.keys.taken(),
+            Said::Answer(Request::Keys, Some(error)) if error.contains(QUEUE_FULL) => {
+                let refused = self.keys.refused(Instant::now());
+                self.ring_where(refused);
+            }
+            // Its terminal is gone: the end is told in its own way.
+            Said::Answer(Request::Keys, Some(_)) => self.keys.forget(),
+            Said::Answer(Request::Status | Request::Output, Some(error)) => {
+                return Err(Failure::new(Exit::Negative, format!("the instance refused: {error}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// A bell where keys were lost.
+    fn ring_where(&self, keys: Result<(), Lost>) {
+        if let Err(Lost) = keys {
+            self.screen.output(b"\x07".to_vec());
+        }
+    }
+
+    /// Says what is to be said now.
+    fn say(&mut self) -> Result<(), Trouble> {
+        if self.done {
+            return Ok(());
+        }
+        let Some(socket) = &mut self.socket else { return Ok(()) };
+        socket.flush()?;
+        if let Some(keys) = self.keys.next(Instant::now()) {
+            socket.send(talk::keys(&self.block, keys))?;
+        }
+        // The instance keeps a megabyte of output; here waits no more than can be shown soon.
+        let waiting = self.screen.waiting();
+        if self.listening && waiting > ENOUGH {
+            self.listening = false;
+            socket.send(talk::unsubscribe_output())?;
+        } else if !self.listening && waiting < ENOUGH / 2 {
+            self.listening = true;
+            socket.send(talk::subscribe_output(&self.block, self.next))?;
+        }
+        Ok(())
+    }
+
+    /// Shows output that begins at an offset, of which the first bytes may have been shown.
+    fn show(&mut self, offset: u64, mut bytes: Vec<u8>) {
+        if offset > self.next {
+            self.joining = false;
+            self.screen.gap(offset - self.next);
+            self.next = offset;
+        }
+        let known = usize::try_from(self.next - offset).unwrap_or(usize::MAX).min(bytes.len());
+        bytes.drain(..known);
+        self.next = self.next.saturating_add(bytes.len() as u64);
+        if mem::take(&mut self.joining) {
+            talk::begin_with_a_line(&mut bytes);
+        }
+        if !bytes.is_empty() {
+            self.screen.output(bytes);
+        }
+    }
+
+    /// The agent is done: fetches what it showed last, and lets the screen come to its end.
+    fn finish(&mut self) -> Result<(), Failure> {
+        if mem::replace(&mut self.done, true) {
+            return Ok(());
+        }
+        self.keys.forget();
+        if self.record()?.is_none() {
+            self.hear_last_words();
+        }
         loop {
-            let mut path = format!("{}/output?wait={}", self.path, WAIT.as_millis());
-            if let Some(from) = from {
-                path.push_str(&format!("&from={from}"));
-            }
-            let answer = self.client.get_waiting(&path, WAIT).map_err(|error| self.broken(error))?;
-            if answer.status == 503 {
-                thread::park_timeout(LATER);
-                continue;
-            }
-            if !answer.is_success() {
-                return Err(refusal(&answer));
-            }
+            let path = format!("{}/output?from={}", self.path, self.next);
+            let answer = match self.client.get(&path) {
+                Ok(answer) if answer.is_success() => answer,
+                // Removed meanwhile.
+                Ok(_) => break,
+                Err(error) => {
+                    self.asked_again(error)?;
+                    continue;
+                }
+            };
             let (Some(begin), Some(next)) =
                 (number(&answer, "x-loopgate-from"), number(&answer, "x-loopgate-next"))
             else {
                 return Err(Failure::new(Exit::Bug, "the instance's answer does not say which output it is"));
             };
-            if answer.header("x-loopgate-gap") == Some("true") {
-                self.screen().filter.skip();
-                let lost = begin.saturating_sub(from.unwrap_or(0));
-                self.write(format!("\r\n[loopgate: gap, {lost} bytes were not shown]\r\n").as_bytes())?;
+            if next == self.next {
+                break;
             }
-            self.write(&answer.body)?;
-            if answer.body.is_empty() && answer.header("x-loopgate-state") == Some("done") {
-                return Ok(());
-            }
-            from = Some(next);
+            self.show(begin, answer.body);
+            self.next = next;
         }
+        self.socket = None;
+        self.screen.finish();
+        Ok(())
+    }
+
+    /// Of an agent that was removed nobody can be asked any more: what the connection still brings is
+    /// all there is.
+    fn hear_last_words(&mut self) {
+        while let Some(socket) = &mut self.socket {
+            match socket.hear() {
+                Ok(Heard::Text(text)) => {
+                    if let Said::Output { offset, bytes } = talk::read(&text, &self.block) {
+                        self.show(offset, bytes);
+                    }
+                }
+                Ok(Heard::Nothing) => {
+                    let mut entries = [Entry::new(socket.as_fd(), true, false)];
+                    if !poll(&mut entries, Some(LAST_WORDS)).is_ok_and(|ready| ready > 0) {
+                        return;
+                    }
+                }
+                Ok(Heard::Closed(_)) | Err(_) => return,
+            }
+        }
+    }
+
+    /// What is known of the agent whose terminal this is; `None` where there is none any more.
+    fn record(&self) -> Result<Option<Value>, Failure> {
+        let answer = self.client.get(&self.path).or_else(|error| self.asked_again(error))?;
+        match answer.status {
+            404 => Ok(None),
+            // The name may have become another's.
+            _ if answer.is_success() => {
+                Ok(Some(answer.json()).filter(|record| record["block_id"] == self.block))
+            }
+            _ => Err(refusal(&answer)),
+        }
+    }
+
+    fn connect(&mut self) -> Result<(), Failure> {
+        let mut socket = match self.client.socket("/ws") {
+            Ok(Opened::Socket(socket)) => socket,
+            Ok(Opened::Refused(answer)) => return Err(refusal(&answer)),
+            Err(error) => return Err(self.asked_again(error).err().unwrap_or_else(too_often)),
+        };
+        // The end before the output: what was shown last is then never waited for in vain.
+        let asked = socket.send(talk::subscribe_status(&self.block));
+        self.socket = Some(socket);
+        self.listening = false;
+        self.heard = Instant::now();
+        match asked {
+            Ok(()) => self.resize(),
+            Err(error) => self.lost(error),
+        }
+    }
+
+    /// The connection is gone: asks whether the instance is, and goes on where it is not. Keys that
+    /// were not answered may have been typed, and are not sent twice.
+    fn lost(&mut self, error: ClientError) -> Result<(), Failure> {
+        self.socket = None;
+        if self.done {
+            return Ok(());
+        }
+        self.asked_again(error)?;
+        self.attempts += 1;
+        if self.attempts > ATTEMPTS {
+            return Err(too_often());
+        }
+        let cut_off = self.keys.cut_off();
+        self.ring_where(cut_off);
+        self.connect()
     }
 
     /// An answer that broke off says less than asking again does: mostly, the instance has ended. Its
     /// listener may be gone a moment after its connections, so one question is not enough.
-    fn broken(&self, error: ClientError) -> Failure {
+    fn asked_again(&self, error: ClientError) -> Result<Answer, Failure> {
         let mut last = error;
         for _ in 0..ASKED_AGAIN {
             match &last {
-                ClientError::Broken(_) => {}
+                ClientError::Broken(_) | ClientError::TimedOut(_) => {}
                 ClientError::NotRunning(_)
                 | ClientError::Unproven(_)
-                | ClientError::TimedOut(_)
                 | ClientError::TooLarge
                 | ClientError::Address
                 | ClientError::Credential
                 | ClientError::Request => break,
             }
             match self.client.get(&self.path) {
-                Ok(_) => break,
+                Ok(answer) => return Ok(answer),
                 Err(error) => last = error,
             }
             thread::park_timeout(ASKED_AGAIN_AFTER);
         }
-        client_failure(&last)
+        Err(client_failure(&last))
     }
 
-    fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut screen = self.screen();
-        let mut shown = Vec::new();
-        screen.filter.feed(bytes, &mut shown);
-        let mut stdout = io::stdout().lock();
-        for piece in shown.chunks(PIECE) {
-            if self.left.load(Ordering::SeqCst) {
-                break;
-            }
-            stdout.write_all(piece).and_then(|()| stdout.flush()).map_err(terminal_failure)?;
-        }
-        Ok(())
-    }
-
-    /// Gives the terminal back: from here on nothing more is written, and what the agent had
-    /// turned on is turned off. False where the terminal takes nothing: whoever waits for one that
-    /// is stuck could not be ended by a signal.
-    fn leave(self: &Arc<Self>) -> bool {
-        self.left.store(true, Ordering::SeqCst);
-        let (done, told) = mpsc::channel();
-        let session = Arc::clone(self);
-        let giver = thread::Builder::new().name("leave".into()).spawn(move || {
-            let mut screen = session.screen();
-            let mut bytes = screen.filter.leave();
-            bytes.extend(b"\r\n");
-            let mut stdout = io::stdout().lock();
-            // without a terminal there is nothing to give back
-            let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
-            let _ = done.send(());
-        });
-        giver.is_ok() && told.recv_timeout(LEAVE_WITHIN).is_ok()
-    }
-
-    /// Keys and sizes to the agent, until the user leaves or the output ends.
-    fn keys(&self, signals: &SignalFd) -> Result<(), Failure> {
-        let stdin = io::stdin();
-        let mut keys = File::from(stdin.as_fd().try_clone_to_owned().map_err(terminal_failure)?);
-        self.resize()?;
-        loop {
-            let (typed, signalled, woken) = {
-                let mut entries = [
-                    Entry::new(stdin.as_fd(), true, false),
-                    Entry::new(signals.as_fd(), true, false),
-                    Entry::new(self.wake.as_fd(), true, false),
-                ];
-                poll(&mut entries, None).map_err(terminal_failure)?;
-                let [typed, signalled, woken] = &entries;
-                (typed.readable(), signalled.readable(), woken.readable())
-            };
-            if woken {
-                return Ok(());
-            }
-            if signalled {
-                match signals.take().map_err(terminal_failure)? {
-                    Some(signal) if signal == SIGWINCH => self.resize()?,
-                    Some(_) => return Ok(()),
-                    None => {}
-                }
-            }
-            if typed {
-                let mut buffer = [0; 4096];
-                let read = keys.read(&mut buffer).map_err(terminal_failure)?;
-                let bytes = buffer.get(..read).unwrap_or_default();
-                let until = bytes.iter().position(|byte| *byte == LEAVE);
-                self.offer(bytes.get(..until.unwrap_or(read)).unwrap_or_default())?;
-                if until.is_some() || read == 0 {
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// Sends keys; a terminal that takes none for two seconds loses them, with a bell.
-    fn offer(&self, bytes: &[u8]) -> Result<(), Failure> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let body = json!({ "data64": base64::encode(bytes) });
-        for _ in 0..OFFERS {
-            let answer = self.client.post(&format!("{}/input", self.path), &body);
-            let answer = answer.map_err(|error| self.broken(error))?;
-            match answer.status {
-                503 => thread::park_timeout(LATER),
-                // the agent has ended: the screen's thread says so when it has shown the rest
-                409 => return Ok(()),
-                _ if answer.is_success() => return Ok(()),
-                _ => return Err(refusal(&answer)),
-            }
-        }
-        self.write(b"\x07")
-    }
-
-    /// Gives the agent's screen the size of this one, where that is one.
-    fn resize(&self) -> Result<(), Failure> {
+    /// Gives the agent's screen the size of this one, where that is one. Some terminals say 0: it
+    /// keeps its own then.
+    fn resize(&mut self) -> Result<(), Failure> {
         let size = tty::size(io::stdout().as_fd()).map_err(terminal_failure)?;
-        let body = json!({ "rows": size.rows, "cols": size.cols });
-        let answer = self.client.post(&format!("{}/resize", self.path), &body);
-        let answer = answer.map_err(|error| self.broken(error))?;
-        match answer.status {
-            // out of bounds (some terminals say 0): it keeps its own; ended: see `offer`
-            400 | 409 => Ok(()),
-            _ if answer.is_success() => Ok(()),
-            _ => Err(refusal(&answer)),
+        let Some(socket) = &mut self.socket else { return Ok(()) };
+        match socket.send(talk::size(&self.block, size)) {
+            Ok(()) => Ok(()),
+            Err(error) => self.lost(error),
         }
     }
+}
+
+/// What may go wrong while talking.
+enum Trouble {
+    Connection(ClientError),
+    Failure(Failure),
+}
+
+impl From<ClientError> for Trouble {
+    fn from(error: ClientError) -> Self {
+        Self::Connection(error)
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+fn too_often() -> Failure {
+    Failure::new(Exit::TryLater, "the connection to the instance breaks off again and again")
+        .next("try again; `loopgate status` shows whether the instance answers")
 }
 
 fn number(answer: &Answer, header: &str) -> Option<u64> {

@@ -43,7 +43,8 @@ struct Watched {
     due: bool,
     /// all of an ended agent's output was sent
     over: bool,
-    _watch: Watch,
+    /// until all of an ended agent's output was sent: it keeps the output
+    watch: Option<Watch>,
 }
 
 impl Blocks {
@@ -131,6 +132,9 @@ impl Blocks {
             };
             watched.offset = output.next;
             watched.over = output.done;
+            if watched.over {
+                watched.watch = None;
+            }
             watched.due = !output.bytes.is_empty() && !output.done;
             if output.bytes.is_empty() {
                 continue;
@@ -147,7 +151,7 @@ impl Blocks {
 
     fn watch(&mut self, instance: &dyn Instance, wake: &Arc<Wake>, block: String, offset: u64) {
         if let Some(watch) = instance.watch(&block, Arc::clone(wake)) {
-            let watched = Watched { offset, gap: false, due: true, over: false, _watch: watch };
+            let watched = Watched { offset, gap: false, due: true, over: false, watch: Some(watch) };
             self.watched.insert(block, watched);
         }
     }
