@@ -23,6 +23,7 @@ replay! {
     every_keyfile_seed_keeps_its_promise: "keyfile" => crate::store::keyfile::fuzz;
     every_ws_envelope_seed_keeps_its_promise: "ws_envelope" => crate::ws::agentmux::fuzz;
     every_ws_frames_seed_keeps_its_promise: "ws_frames" => crate::ws::fuzz;
+    every_bus_json_seed_keeps_its_promise: "bus_json" => crate::api::fuzz;
 }
 
 fn replay(target: &str, entry: fn(&[u8])) {

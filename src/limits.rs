@@ -149,6 +149,10 @@ limits! {
     MAIL_PAGE: usize = 1024 * 1024, "bytes", "a_page_is_bounded_in_number_and_bytes";
     #[doc = "messages with one id that are shown at once"]
     FOUND: usize = 1_000, "count", "messages_found_by_their_id_are_bounded";
+    #[doc = "messages in one answer"]
+    MESSAGES_PAGE: usize = 500, "count", "a_page_of_messages_is_bounded_in_number_and_bytes";
+    #[doc = "texts of the messages in one answer, the first one excepted"]
+    MESSAGES_PAGE_BYTES: usize = 256 * 1024, "bytes", "a_page_of_messages_is_bounded_in_number_and_bytes";
     #[doc = "a message's id, where its sender gives one"]
     MESSAGE_ID: usize = 128, "bytes", "a_message_id_over_its_limit_is_refused";
     #[doc = "messages and asks a second by one agent"]

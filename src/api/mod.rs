@@ -17,6 +17,8 @@ mod bus;
 mod controller;
 mod file;
 mod fleet;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod messages;
 mod own;
 mod peer;
@@ -32,6 +34,8 @@ mod waiting;
 
 pub use app::{App, AppParts, Peers};
 pub use fleet::Fleet;
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz;
 pub use peer::PeerProbe;
 pub use service::{Conn, Ticket};
 

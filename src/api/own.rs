@@ -4,21 +4,28 @@
 //!
 //! One that asks from many threads holds few places, each until its answer is taken.
 
+use std::time::Instant;
+
 use serde_json::{Map, Value, json};
 
 use super::{
     App,
     agentmux::SUBMITS,
     agents::{done, not_found, queue_full},
-    messages::{correlation_id, deliver, message_id, priority, send_fault},
+    messages::{correlation_id, deliver, mail_fault, message_id, message_json, priority, send_fault},
     request::{Fault, Request, Result, ok},
 };
 use crate::{
     admit::{Caller, Who},
-    bus::{Ask, AskError, Inject, InjectError, SendError, rate::Sender},
+    bus::{
+        Ask, AskError, Inject, InjectError, SendError,
+        mail::{Ack, Manner},
+        rate::Sender,
+    },
     gate::{Reply, Response},
     limits,
     wire::{
+        head::Method,
         id::AgentId,
         json::{Error, Fields},
     },
@@ -56,6 +63,61 @@ pub(super) fn send(app: &App, caller: &Caller, request: &Request<'_>) -> Result 
 
 /// Whose mailbox the owner reads as his own. No agent can carry the name.
 const OWNER: &str = "owner";
+
+/// `GET /api/v1/self/inbox?after=&limit=&wait=`: the agent's own mail, which stays until it is
+/// acknowledged. `cursor` is what to give as `after` next.
+pub(super) fn inbox(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    let me = own_name(caller)?;
+    let (after, limit, wait) = (request.after()?, request.limit()?, request.wait()?);
+    let place = app.waiters.enter_agent(me)?;
+    let mut messages = Vec::new();
+    let mut handed = None;
+    // Nobody reads the answer to a HEAD: nothing is handed out for it.
+    if request.head.method() != Method::Head && limit > 0 {
+        let until = Instant::now() + wait;
+        let gone = || request.peer.is_gone();
+        let manner = Manner::UntilAcked { after };
+        let mut taken =
+            app.bus.mail.take(me, manner, limit, limits::MESSAGES_PAGE_BYTES).map_err(mail_fault)?;
+        // Another request of the same agent may take what was waited for.
+        while taken.messages.is_empty()
+            && app.bus.mail.wait(me, Some(after.unwrap_or_default()), until, &gone)
+            && !gone()
+        {
+            taken = app.bus.mail.take(me, manner, limit, limits::MESSAGES_PAGE_BYTES).map_err(mail_fault)?;
+        }
+        messages = taken.messages.iter().map(message_json).collect();
+        handed = Some(taken);
+    }
+    let highest =
+        handed.iter().flat_map(|taken| &taken.messages).filter_map(|message| message.position).max();
+    let cursor = highest.max(after).unwrap_or_default();
+    let body = json!({ "agent": me.as_str(), "messages": messages, "cursor": cursor });
+    let told = move |taken: bool| {
+        if let Some(handed) = handed.filter(|_| taken) {
+            handed.sent();
+        }
+        drop(place);
+    };
+    Ok(Reply::Told(Response::json(200, &body), Box::new(told)))
+}
+
+/// `POST /api/v1/self/ack`: up to a position, or these.
+pub(super) fn ack(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    let me = own_name(caller)?;
+    let body = request.json()?;
+    let fields = Fields::of(&body)?;
+    let through = fields.optional_whole("through", 0..=u64::MAX)?;
+    let ids = fields.optional_texts("ids")?;
+    let ack = match (through, &ids) {
+        (Some(position), None) => Ack::Through(position),
+        (None, Some(ids)) => Ack::Ids(ids),
+        (None, None) => return Err(Error::Missing { field: "through" }.into()),
+        (Some(_), Some(_)) => return Err(Error::wrong("ids", "absent where through is given").into()),
+    };
+    let acked = app.bus.mail.ack(me, ack).map_err(mail_fault)?;
+    ok(&json!({ "acked": acked }))
+}
 
 /// `POST /api/v1/self/inject`: typed now, where the target was started to let this agent type.
 pub(super) fn inject(app: &App, caller: &Caller, request: &Request<'_>) -> Result {

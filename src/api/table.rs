@@ -167,9 +167,22 @@ pub static ROUTES: &[Route] = &[
     ours(Method::Post, "/api/v1/agents/:id/resize", agents::resize).doc("change its screen's size"),
     ours(Method::Post, "/api/v1/agents/:id/send", messages::send)
         .doc("a message to an agent, from the owner"),
+    ours(Method::Get, "/api/v1/agents/:id/inbox", messages::inbox)
+        .doc("a look at what waits for an agent, which changes nothing; ?after=<number>&limit=&wait=<ms>"),
+    ours(Method::Get, "/api/v1/messages/:id", messages::show)
+        .doc("state and history of a message, by its id"),
+    ours(Method::Post, "/api/v1/messages/:id/redeliver", messages::redeliver)
+        .doc("a message that failed or expired waits again; send {}"),
+    ours(Method::Get, "/api/v1/dead", messages::dead)
+        .doc("messages that failed or expired, with the reason; ?after=<number>&limit="),
+    ours(Method::Get, "/api/v1/mailboxes", messages::mailboxes).doc("the mailboxes in which something waits"),
     own(Method::Get, "/api/v1/self/whoami", own::whoami).doc("an agent asks for its own name"),
     own(Method::Get, "/api/v1/self/agents", own::agents).doc("an agent asks whom it can send to"),
     own(Method::Post, "/api/v1/self/send", own::send).doc("a message to an agent, from an agent"),
+    own(Method::Get, "/api/v1/self/inbox", own::inbox)
+        .doc("an agent reads its own mail, which stays until acknowledged; ?after=<cursor>&limit=&wait=<ms>"),
+    own(Method::Post, "/api/v1/self/ack", own::ack)
+        .doc("an agent has read: {through: <cursor>} or {ids: []}"),
     own(Method::Post, "/api/v1/self/inject", own::inject)
         .doc("an agent types into a terminal that was started to let it"),
     own(Method::Post, "/api/v1/self/ask", own::ask).doc("an agent asks another, and waits for the answer"),

@@ -87,8 +87,9 @@ fn no_shape_of_json_makes_a_handler_panic() {
                     "command": ["c"], "cwd": "/", "rows": 24, "cols": 80, "text": "t", "to": "coder", "timeout_ms": 1});
                 body[name] = shape.clone();
                 let answer = instance.post(&target, &headers, &body);
+                let none = answer.code() == "message_not_found";
                 assert!(
-                    [200, 201, 400, 403, 422, 429, 501].contains(&answer.status),
+                    none || [200, 201, 400, 403, 422, 429, 501].contains(&answer.status),
                     "{target} {body}: {}",
                     answer.status
                 );

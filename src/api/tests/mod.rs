@@ -6,10 +6,12 @@ mod bodies;
 mod bus;
 mod delivery;
 mod file;
+mod inbox;
 mod own;
 mod reactive;
 mod service_rpc;
 mod status;
+mod token;
 mod walk;
 
 use std::{

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Mail, types::Manner};
+use super::{Inner, Mail, types::Manner};
 use crate::{sys::poll::Wake, wire::id::AgentId};
 
 /// How often one that waits looks whether its peer is still there.
@@ -62,10 +62,25 @@ impl Mail {
             None => Manner::Final,
             Some(_) => Manner::UntilAcked { after },
         };
+        self.wait_for(to, until, gone, &|inner| inner.table.has_any(to.as_str(), manner))
+    }
+
+    /// Waits until a look above this number would find something; whether it would.
+    pub fn wait_above(&self, to: &AgentId, after: u64, until: Instant, gone: &dyn Fn() -> bool) -> bool {
+        self.wait_for(to, until, gone, &|inner| !inner.table.look(to.as_str(), after, 1, 0).0.is_empty())
+    }
+
+    fn wait_for(
+        &self,
+        to: &AgentId,
+        until: Instant,
+        gone: &dyn Fn() -> bool,
+        is_there: &dyn Fn(&Inner) -> bool,
+    ) -> bool {
         let mut inner = self.shared.lock();
         let condvar = inner.readers.enter(to);
         let found = loop {
-            if inner.table.has_any(to.as_str(), manner) {
+            if is_there(&inner) {
                 break true;
             }
             let left = until.saturating_duration_since(Instant::now());

@@ -1,0 +1,296 @@
+//! What must hold for any body on the routes of messages, asserted; driven by cargo-fuzz and by the
+//! replayed corpus.
+//!
+//! The first byte chooses a route and who asks; the rest is the body. The judge reads the body on
+//! its own, and asks the mailbox what became of it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::{App, AppParts, Fleet, Peers};
+use crate::{
+    admit::{Cors, PeerAddr, PeerFacts, Policy, TreeFact},
+    agent::{
+        BeyondEnd, Delivery, InputError, Offer, Output, Record, ResizeError, StartError, StartSpec, State,
+        StopError, Submit, Watch,
+    },
+    bus::{
+        Terminal, Terminals,
+        audit::Audit,
+        mail::{Mail, Message},
+    },
+    exposure::Declared,
+    gate::{Decision, Peer, Reply, Response, Service},
+    limits,
+    sys::poll::Wake,
+    wire::{clock::ManualClock, head::Head, id::AgentId, json, secret::Secret},
+};
+
+const OWNER: &str = "7f1d5a34-0a52-4c5c-9d4e-000000000001";
+const OTHER: &str = "another-secret";
+const TOKEN: &str = "lga_of_the_agent_coder";
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Owner,
+    Agent,
+}
+
+/// The routes, and the field that names the mailbox and the one that holds the words where a body
+/// can put some into a mailbox.
+const ROUTES: [(&str, By, Option<[&str; 2]>); 12] = [
+    ("/api/v1/agents/nobody/send", By::Owner, Some(["", "text"])),
+    ("/api/v1/agents/coder/send", By::Owner, Some(["", "text"])),
+    ("/api/v1/self/send", By::Agent, Some(["to", "text"])),
+    ("/api/v1/self/ask", By::Agent, Some(["to", "text"])),
+    ("/api/v1/self/inject", By::Agent, None),
+    ("/api/v1/self/ack", By::Agent, None),
+    ("/api/v1/messages/m1/redeliver", By::Owner, None),
+    ("/api/bus/register", By::Owner, None),
+    ("/api/bus/send", By::Owner, Some(["to", "payload"])),
+    ("/api/bus/inject", By::Owner, Some(["target", "message"])),
+    ("/api/bus/broadcast", By::Owner, Some(["", "payload"])),
+    ("/agentmux/service", By::Owner, None),
+];
+
+/// No body makes a handler panic. Every answer is JSON; one that refuses says why and under which
+/// stable code, and then nothing was accepted. What is accepted comes from a body that the strict
+/// reader takes, waits with exactly its words, and names as its caller whoever had the credential.
+pub fn fuzz(data: &[u8]) {
+    let Some((choice, body)) = data.split_first() else { return };
+    let Some((path, by, words)) = ROUTES.get(usize::from(*choice) % ROUTES.len()).copied() else { return };
+    if body.len() > limits::BODY_SMALL {
+        return;
+    }
+    let app = app();
+    let response = ask(&app, path, by, body);
+    let (status, answer) = (response.status(), serde_json::from_slice::<Value>(response.body()));
+    let answer = answer.expect("every answer is JSON");
+    let said = answer.get("error").filter(|error| !error.is_null());
+    let refused =
+        status != 200 || answer["status"] == "error" || (said.is_some() && path.starts_with("/agentmux"));
+    if refused {
+        assert!(
+            said.is_some_and(Value::is_string) && answer["code"].is_string(),
+            "{path} {status}: {answer}"
+        );
+    }
+    let waiting = waiting(&app);
+    let sent = json::parse(body);
+    let Ok(sent) = sent else {
+        let known = [400, 200][usize::from(path == "/agentmux/service")];
+        assert!(status == known && refused, "{path} {status}: taken from what is no strict JSON: {answer}");
+        return assert!(waiting.is_empty(), "{path}: a message from what is no strict JSON");
+    };
+    assert!(!refused || waiting.is_empty(), "{path}: refused and accepted: {answer}");
+    let [to, text] = words.unwrap_or_default();
+    for message in &waiting {
+        assert!(words.is_some(), "{path} put a message into a mailbox");
+        assert_eq!(sent[text].as_str(), Some(message.text.as_str()), "{path}: other words");
+        assert!(to.is_empty() || sent[to] == message.to.as_str(), "{path}: for another");
+        let (caller, from) = match by {
+            By::Owner => ("owner", sent["from"].as_str().filter(|_| path.starts_with("/api/bus/"))),
+            By::Agent => ("agent coder", Some("coder")),
+        };
+        assert_eq!((message.caller.as_str(), message.from.as_str()), (caller, from.unwrap_or("owner")));
+        let id = answer.get("id").or_else(|| answer.get("message_id")).and_then(Value::as_str);
+        assert!(id.is_none_or(|id| id == message.id), "{path}: another id");
+        assert!(!app.bus.mail.find(&message.id).is_empty());
+    }
+    if let ("waiting", 0) = (answer["outcome"].as_str().unwrap_or_default(), waiting.len()) {
+        panic!("{path}: said to wait, and does not: {answer}");
+    }
+}
+
+fn ask(app: &App, path: &str, by: By, body: &[u8]) -> Response {
+    let credential = match by {
+        By::Owner => format!("X-AuthKey: {OWNER}"),
+        By::Agent => format!("Authorization: Bearer {TOKEN}"),
+    };
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:4000\r\n{credential}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n"
+    );
+    let head = Head::parse(head.as_bytes()).expect("a head");
+    let mut conn = app.open(address(50_000), address(4000));
+    let ticket = match app.decide(&mut conn, &head) {
+        Decision::Admit { ticket, .. } => ticket,
+        Decision::Refuse(response) => panic!("{path} is refused: {}", response.status()),
+    };
+    // Whoever asked has gone: no question waits for its answer.
+    match app.handle(&mut conn, &ticket, &head, body, &Peer::new(&|| true)) {
+        Reply::Response(response) => response,
+        Reply::Told(response, told) => {
+            told(true);
+            response
+        }
+        Reply::Upgrade(_) => panic!("no route of these upgrades"),
+    }
+}
+
+/// All messages in all mailboxes.
+fn waiting(app: &App) -> Vec<Message> {
+    let mut all = Vec::new();
+    for (name, _) in app.bus.mail.mailboxes() {
+        all.extend(app.bus.mail.look(&name, 0, 10, limits::MESSAGES_PAGE_BYTES).expect("readable").messages);
+    }
+    all
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn app() -> Arc<App> {
+    let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+    let clock = ManualClock::at(1_000_000);
+    App::new(AppParts {
+        policy: Policy {
+            port: 4000,
+            bound: address(4000),
+            hosts: Vec::new(),
+            cors: Cors::Loopback,
+            host_origin: None,
+            owner_key: Arc::new(secret(OWNER)),
+            peer_key: secret(OTHER),
+            api_token: None,
+            config_token: None,
+        },
+        fleet: Arc::new(Coder),
+        peers: Box::new(Coder),
+        instance: "instance".to_owned(),
+        declared: Declared::default(),
+        audit: Arc::new(Audit::in_memory(secret("k"), Arc::clone(&clock) as _)),
+        mail: Mail::in_memory(Arc::clone(&clock) as _),
+        clock,
+    })
+}
+
+/// One agent that lets nobody type.
+struct Coder;
+
+impl Coder {
+    fn is(name: &str) -> Option<()> {
+        (name == "coder").then_some(())
+    }
+}
+
+impl Terminals for Coder {
+    fn deliver(&self, _: &str, _: &str, _: Option<Submit>) -> Option<Delivery> {
+        None
+    }
+
+    fn offer(&self, _: &str, _: &str, _: Duration) -> Option<Offer> {
+        None
+    }
+
+    fn terminal(&self, agent: &AgentId) -> Option<Terminal> {
+        let block_id = "block".to_owned();
+        Self::is(agent.as_str())?;
+        Some(Terminal { block_id, accept_typed_from: Vec::new(), quiet: false, started_at: 7 })
+    }
+
+    fn knows(&self, agent: &AgentId) -> bool {
+        Self::is(agent.as_str()).is_some()
+    }
+
+    fn running(&self) -> Vec<AgentId> {
+        AgentId::parse("coder").into_iter().collect()
+    }
+}
+
+impl Fleet for Coder {
+    fn start(&self, _: StartSpec) -> Result<Record, StartError> {
+        Err(StartError::Limit)
+    }
+
+    fn record(&self, name: &str) -> Option<Record> {
+        Self::is(name)?;
+        Some(Record {
+            name: AgentId::parse(name).ok()?,
+            block_id: "block".to_owned(),
+            state: State::Running,
+            pid: 2,
+            keeper_pid: 3,
+            started_at: 7,
+            rows: 24,
+            cols: 80,
+            command: Vec::new(),
+            cwd: "/".into(),
+            exit: None,
+            output_start: 0,
+            output_end: 0,
+            accept_typed_from: Vec::new(),
+        })
+    }
+
+    fn records(&self) -> Vec<Record> {
+        self.record("coder").into_iter().collect()
+    }
+
+    fn stop(&self, _: &AgentId) -> Result<Record, StopError> {
+        Err(StopError::NotFound)
+    }
+
+    fn input(&self, name: &str, _: &[u8]) -> Option<Result<(), InputError>> {
+        Self::is(name).map(Ok)
+    }
+
+    fn output(
+        &self,
+        _: &str,
+        _: Option<u64>,
+        _: Duration,
+        _: usize,
+        _: &dyn Fn() -> bool,
+    ) -> Option<Result<Output, BeyondEnd>> {
+        None
+    }
+
+    fn resize(&self, name: &str, _: u16, _: u16) -> Option<Result<(), ResizeError>> {
+        Self::is(name).map(Ok)
+    }
+
+    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId> {
+        AgentId::parse("coder").ok().filter(|_| token == TOKEN.as_bytes())
+    }
+
+    fn keeper_pids(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn on_exit(&self, _: Box<dyn Fn(&Record) + Send + Sync>) {}
+
+    fn record_of_block(&self, block_id: &str) -> Option<Record> {
+        self.record("coder").filter(|record| record.block_id == block_id)
+    }
+
+    fn input_to_block(&self, block_id: &str, _: &[u8]) -> Option<Result<(), InputError>> {
+        (block_id == "block").then_some(Ok(()))
+    }
+
+    fn resize_block(&self, block_id: &str, _: u16, _: u16) -> Option<Result<(), ResizeError>> {
+        (block_id == "block").then_some(Ok(()))
+    }
+
+    fn output_of_block(&self, _: &str, _: Option<u64>, _: usize) -> Option<Result<Output, BeyondEnd>> {
+        None
+    }
+
+    fn watch(&self, _: &str, _: Arc<Wake>) -> Option<Watch> {
+        None
+    }
+}
+
+impl Peers for Coder {
+    fn facts(&self, _: &PeerAddr, _: &dyn Fn() -> Vec<u32>, _: u64) -> PeerFacts {
+        PeerFacts::UNKNOWN
+    }
+
+    fn tree(&self, _: &PeerAddr, _: u32, _: u64) -> TreeFact {
+        TreeFact::Inside
+    }
+}
