@@ -18,7 +18,7 @@ use std::{
 use attack::{LEFT_BEHIND, Size, alone, back_at, under_attack};
 use frames::{BINARY, CLOSE, CONTINUATION, Frame, Got, PING, PONG, Socket, TEXT, close};
 use loopgate::limits;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Answer, Instance, until};
 
 fn try_open(instance: &Instance) -> Result<Socket, Answer> {
@@ -125,6 +125,50 @@ fn a_client_that_never_reads_is_cut_off_and_its_queue_is_bounded() {
         assert!(matches!(code, Some(1013) | None), "{code:?}");
     });
     back_at(&instance, idle, LEFT_BEHIND);
+}
+
+/// The frontend's page hangs; another one registers for the same agent.
+#[test]
+fn what_a_hanging_reader_was_not_sent_waits_for_the_next_one() {
+    const COUNT: usize = 600;
+    let _alone = alone();
+    let instance = Instance::start();
+    let idle = Size::of(&instance);
+    let register = json!({ "type": "bus:register", "agent_id": "page" }).to_string();
+    let mut hanging = open(&instance);
+    hanging.text(&register).unwrap();
+    let filler = "x".repeat(40_000);
+    for at in 0..COUNT {
+        let body = json!({ "from": "tester", "to": "page", "payload": format!("{at} {filler}") });
+        let sent = instance.call("POST", "/api/bus/send", &body).json();
+        assert_eq!(sent["status"], "sent", "message {at}: {sent}");
+    }
+    let now = Size::of(&instance);
+    assert!(now.resident <= idle.resident + LEFT_BEHIND, "the messages are on disk: {now:?} after {idle:?}");
+    let mut second = open(&instance);
+    second.text(&register).unwrap();
+    let mut seen = vec![0_usize; COUNT];
+    let mut take = |socket: &mut Socket, stop: &dyn Fn(&[usize]) -> bool| {
+        while !stop(&seen) {
+            let Got::Frame { opcode, payload, .. } = socket.message() else { break };
+            if opcode != TEXT {
+                continue;
+            }
+            let frame: Value = serde_json::from_slice(&payload).expect("JSON");
+            if frame["type"] == "bus:message" {
+                let text = frame["data"]["payload"].as_str().expect("a payload");
+                let at: usize = text.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+                seen[at] += 1;
+                assert!(seen[at] == 1 || frame["data"]["redelivered"] == true, "{at} comes again unmarked");
+            }
+        }
+    };
+    // What the first one's buffers hold was sent to it; the rest comes to the second.
+    hanging.patience(Duration::from_secs(1));
+    take(&mut hanging, &|_| false);
+    take(&mut second, &|seen| seen.iter().all(|times| *times > 0));
+    let lost = seen.iter().filter(|times| **times == 0).count();
+    assert_eq!(lost, 0, "of {COUNT} messages");
 }
 
 #[test]
