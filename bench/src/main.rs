@@ -7,6 +7,7 @@
 mod child;
 mod http;
 mod instance;
+mod live;
 mod load;
 mod measure;
 mod peers;
@@ -15,9 +16,10 @@ mod report;
 use std::{path::PathBuf, process::ExitCode};
 
 const USAGE: &str = "\
-usage: loopgate-bench [--quick] [--json FILE] [--loopgate PATH]
+usage: loopgate-bench [--quick] [--only TEXT] [--json FILE] [--loopgate PATH]
 
   --quick          fewer and shorter rounds: a look, not a figure to print
+  --only TEXT      only the measurements whose name has it
   --json FILE      write all figures there
   --loopgate PATH  the binary to measure (default: built from this checkout)
 ";
@@ -25,20 +27,23 @@ usage: loopgate-bench [--quick] [--json FILE] [--loopgate PATH]
 /// What the command line asked for.
 pub struct Options {
     quick: bool,
+    only: String,
     json: Option<PathBuf>,
     loopgate: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let mut options = Options { quick: false, json: None, loopgate: None };
+    let mut options = Options { quick: false, only: String::new(), json: None, loopgate: None };
     while let Some(arg) = args.next() {
         let mut value = || args.next().unwrap_or_default();
         match arg.as_str() {
             // The roles that this program gives to its own children.
             "peer" => return peers::serve(&value()),
             "agent" => return peers::agent(&value()),
+            "shout" => return live::shout(),
             "--quick" => options.quick = true,
+            "--only" => options.only = value(),
             "--json" => options.json = Some(value().into()),
             "--loopgate" => options.loopgate = Some(value().into()),
             _ => {

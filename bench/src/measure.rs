@@ -17,18 +17,20 @@ use crate::{
     child::Server,
     http,
     instance::{self, Instance},
+    live,
     load::{self, percentile, raise_descriptors},
     peers,
     report::{Goal, Report, median},
 };
 
 /// How much of everything is done.
-struct Size {
+pub struct Size {
     rounds: usize,
     round: Duration,
     starts: usize,
     idle: u32,
-    injects: usize,
+    /// injects, and messages and events of other kinds as many
+    pub injects: usize,
     lookups: usize,
     attack: Duration,
 }
@@ -63,16 +65,18 @@ pub fn all(options: &Options) -> io::Result<()> {
     };
     let mut report = Report::new(options.quick);
     type Measurement = fn(&Path, &Size, &mut Report) -> io::Result<()>;
-    let parts: [(&str, Measurement); 6] = [
+    let parts: [(&str, Measurement); 8] = [
         ("throughput", throughput),
         ("start", start),
         ("memory", memory),
         ("inject", inject),
+        ("push to a waiting reader", live::push),
+        ("output to those who watch", live::watchers),
         ("peer look-up", peer_lookup),
         ("half heads", half_heads),
     ];
     let mut failed = 0;
-    for (name, part) in parts {
+    for (name, part) in parts.into_iter().filter(|(name, _)| name.contains(&options.only)) {
         eprintln!("measuring: {name}");
         if let Err(error) = part(&binary, size, &mut report) {
             eprintln!("bench: {name}: {error}");
@@ -303,7 +307,8 @@ fn half_heads(binary: &Path, size: &Size, report: &mut Report) -> io::Result<()>
     Ok(())
 }
 
-fn must(connection: &mut TcpStream, request: &[u8], status: u16) -> io::Result<http::Answer> {
+/// One answer of that status.
+pub fn must(connection: &mut TcpStream, request: &[u8], status: u16) -> io::Result<http::Answer> {
     let answer = http::exchange(connection, request)?;
     if answer.status == status {
         return Ok(answer);
@@ -325,6 +330,7 @@ fn receive(socket: &UnixDatagram, text: &str) -> io::Result<u64> {
     }
 }
 
-fn nanoseconds(value: u64) -> u32 {
+/// As the percentiles take it.
+pub fn nanoseconds(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }

@@ -71,7 +71,8 @@ pub fn agent(socket: &str) -> ExitCode {
     }
 }
 
-fn raw_mode() -> bool {
+/// The terminal passes every key as it is, and echoes none.
+pub fn raw_mode() -> bool {
     // SAFETY: a zeroed termios is a valid place for the answer, which is then changed and set.
     unsafe {
         let mut modes: libc::termios = std::mem::zeroed();
