@@ -20,6 +20,8 @@ replay! {
     every_sanitiser_seed_keeps_its_promise: "sanitiser" => crate::bus::sanitise::fuzz;
     every_display_seed_keeps_its_promise: "display" => crate::cli::display::fuzz;
     every_framing_seed_keeps_its_promise: "framing" => crate::gate::body::fuzz;
+    every_journal_line_seed_keeps_its_promise: "journal_line" => crate::store::journal::fuzz_line;
+    every_journal_segment_seed_keeps_its_promise: "journal_segment" => crate::store::journal::fuzz_segment;
     every_keyfile_seed_keeps_its_promise: "keyfile" => crate::store::keyfile::fuzz;
     every_ws_envelope_seed_keeps_its_promise: "ws_envelope" => crate::ws::agentmux::fuzz;
     every_ws_frames_seed_keeps_its_promise: "ws_frames" => crate::ws::fuzz;

@@ -26,12 +26,16 @@ use crate::{
 };
 
 mod commit;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod inspect;
 mod line;
 mod open;
 mod scan;
 mod segment;
 
+#[cfg(any(test, fuzzing))]
+pub use fuzz::{fuzz_line, fuzz_segment};
 pub use inspect::{Seen, inspect};
 pub use open::{Bad, Opened, Torn};
 pub use segment::{Place, Segment};
