@@ -7,6 +7,7 @@
 mod child;
 mod http;
 mod instance;
+mod journal;
 mod live;
 mod load;
 mod measure;

@@ -33,6 +33,7 @@ pub struct Size {
     pub injects: usize,
     lookups: usize,
     attack: Duration,
+    lines: usize,
 }
 
 const FULL: Size = Size {
@@ -43,6 +44,7 @@ const FULL: Size = Size {
     injects: 1_000,
     lookups: 200,
     attack: Duration::from_secs(10),
+    lines: 1_000_000,
 };
 
 const QUICK: Size = Size {
@@ -53,6 +55,7 @@ const QUICK: Size = Size {
     injects: 100,
     lookups: 40,
     attack: Duration::from_secs(2),
+    lines: 100_000,
 };
 
 /// Measures everything, prints the tables, writes the JSON.
@@ -65,7 +68,7 @@ pub fn all(options: &Options) -> io::Result<()> {
     };
     let mut report = Report::new(options.quick);
     type Measurement = fn(&Path, &Size, &mut Report) -> io::Result<()>;
-    let parts: [(&str, Measurement); 8] = [
+    let parts: [(&str, Measurement); 9] = [
         ("throughput", throughput),
         ("start", start),
         ("memory", memory),
@@ -74,6 +77,7 @@ pub fn all(options: &Options) -> io::Result<()> {
         ("output to those who watch", live::watchers),
         ("peer look-up", peer_lookup),
         ("half heads", half_heads),
+        ("journal", journal),
     ];
     let mut failed = 0;
     for (name, part) in parts.into_iter().filter(|(name, _)| name.contains(&options.only)) {
@@ -305,6 +309,11 @@ fn half_heads(binary: &Path, size: &Size, report: &mut Report) -> io::Result<()>
         Goal::AtMost(0.0),
     );
     Ok(())
+}
+
+/// The journal beside bare calls, and how long it opens.
+fn journal(_: &Path, size: &Size, report: &mut Report) -> io::Result<()> {
+    crate::journal::measure(size.rounds, size.round, size.lines, report)
 }
 
 /// One answer of that status.

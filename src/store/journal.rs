@@ -12,20 +12,17 @@
 
 use std::{
     collections::VecDeque,
-    fmt, io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use crate::{
     limits,
-    store::{
-        disk::{Disk, DiskFile, SyncPoint},
-        private::FileError,
-    },
+    store::disk::{Disk, DiskFile, SyncPoint},
 };
 
 mod commit;
+mod error;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod inspect;
@@ -33,7 +30,9 @@ mod line;
 mod open;
 mod scan;
 mod segment;
+mod state;
 
+pub use error::JournalError;
 #[cfg(any(test, fuzzing))]
 pub use fuzz::{fuzz_line, fuzz_segment};
 pub use inspect::{Seen, inspect};
@@ -43,6 +42,7 @@ pub use segment::{Place, Segment};
 use commit::{Slot, Unwritten, Writer};
 use open::Shown;
 use segment::Known;
+use state::State;
 
 /// One line, as it is shown to the journal's owner.
 #[derive(Debug, Clone, Copy)]
@@ -53,64 +53,6 @@ pub struct Line<'a> {
     pub json: &'a [u8],
     /// where [`Journal::read`] finds it
     pub place: Place,
-}
-
-/// Why the journal did not do it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JournalError {
-    /// the disk, or the user's share of it, is full
-    NoSpace,
-    /// the disk failed
-    Io,
-    /// nobody knows yet: the deadline passed before the disk answered
-    Slow,
-    /// the line is over [`limits::JOURNAL_LINE`]
-    TooLong,
-    /// [`limits::JOURNAL_UNWRITTEN`] bytes wait already
-    Busy,
-    /// there is no such line, or no such segment that could be removed
-    Gone,
-    /// the line would not be one: a fault of the program
-    Malformed,
-    /// the directory cannot be taken as it is; why
-    Refused(String),
-}
-
-impl fmt::Display for JournalError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSpace => f.write_str("there is no room left on the disk"),
-            Self::Io => f.write_str("the disk failed"),
-            Self::Slow => f.write_str("the disk has not answered in time"),
-            Self::TooLong => write!(f, "a line is longer than {} bytes", limits::JOURNAL_LINE),
-            Self::Busy => write!(f, "{} bytes wait for the disk already", limits::JOURNAL_UNWRITTEN),
-            Self::Gone => f.write_str("it is not in the journal any more"),
-            Self::Malformed => f.write_str("a line holds a newline"),
-            Self::Refused(why) => write!(f, "the journal is not taken as it is: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for JournalError {}
-
-impl From<io::Error> for JournalError {
-    fn from(error: io::Error) -> Self {
-        if commit::is_full(&error) { Self::NoSpace } else { Self::Io }
-    }
-}
-
-impl From<FileError> for JournalError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::Io(error) => error.into(),
-            FileError::Missing => Self::Gone,
-            FileError::Symlink
-            | FileError::NotRegular
-            | FileError::Owner(_)
-            | FileError::Mode(_)
-            | FileError::TooLarge => Self::Io,
-        }
-    }
 }
 
 /// How large and how patient a journal is. Tests have smaller ones.
@@ -161,19 +103,6 @@ pub struct Journal {
     done: Condvar,
     /// the file that was last read from, by its segment's id
     reader: Mutex<Option<(u32, Arc<dyn DiskFile>)>>,
-}
-
-struct State {
-    /// the next line's number; one that was given out is never given out again
-    next: u64,
-    /// in the order of their numbers
-    pending: VecDeque<Unwritten>,
-    /// bytes pending or being written
-    unwritten: usize,
-    /// oldest first, never empty again once it was not
-    segments: Vec<Known>,
-    /// away while somebody leads
-    writer: Option<Writer>,
 }
 
 impl Journal {
@@ -382,46 +311,6 @@ impl Journal {
 
     fn reader(&self) -> MutexGuard<'_, Option<(u32, Arc<dyn DiskFile>)>> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Takes the writer back and tells everybody what became of the lines.
-    fn settle(
-        &mut self,
-        mut writer: Writer,
-        lines: Vec<Unwritten>,
-        result: Result<Vec<Place>, JournalError>,
-    ) -> Result<(), JournalError> {
-        self.segments.append(&mut writer.made);
-        if let Some(open) = &writer.open
-            && let Some(known) = self.segments.iter_mut().rev().find(|known| known.id == open.id)
-        {
-            known.bytes = open.bytes;
-        }
-        self.writer = Some(writer);
-        match result {
-            Ok(places) => {
-                for (line, place) in lines.into_iter().zip(places) {
-                    self.unwritten = self.unwritten.saturating_sub(line.bytes.len());
-                    let _ = line.slot.result.set(Ok(place));
-                }
-                Ok(())
-            }
-            Err(error) => {
-                // whoever waits is told, also those whose lines were not among these: lines that
-                // nobody waits for may fail in front of theirs for ever
-                let pending = lines.into_iter().chain(std::mem::take(&mut self.pending));
-                let (told, kept): (VecDeque<_>, VecDeque<_>) =
-                    pending.partition(|line| line.slot.waited.load(Relaxed));
-                self.pending = kept;
-                for line in told {
-                    self.unwritten = self.unwritten.saturating_sub(line.bytes.len());
-                    let _ = line.slot.result.set(Err(error.clone()));
-                }
-                Err(error)
-            }
-        }
     }
 }
 

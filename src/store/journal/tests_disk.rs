@@ -1,9 +1,9 @@
 //! A journal on a disk that does not answer, and on a real one.
 
-use std::sync::mpsc;
+use std::{io, sync::mpsc};
 
 use super::*;
-use crate::store::{disk::RealDisk, testing::TempHome};
+use crate::store::{FileError, disk::RealDisk, testing::TempHome};
 
 /// A directory whose syncs wait to be let go.
 struct Held(Box<dyn Disk>, Arc<Mutex<mpsc::Receiver<()>>>);

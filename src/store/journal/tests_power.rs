@@ -332,6 +332,49 @@ fn failure(nth: usize, fault: Fault, stays: bool) -> Result<(), String> {
         .each(|chooser| afterwards(&model.after_power_loss(chooser), &witness, Chances::Seeds(2)))
 }
 
+#[test]
+fn a_failure_of_any_operation_of_a_later_start_loses_nothing_that_counts() {
+    let (mut torn, mut failed) = (0, 0);
+    for crash in 8.. {
+        let (first, mut witness) = (Model::new(), Witness::default());
+        first.crash_after(crash);
+        if let Some(journal) = witness.open(&first).expect("nothing is lost") {
+            witness.work(&journal, &[Put, Three, Put]).expect("nothing is lost");
+        }
+        for seed in 0..6 {
+            let left = first.after_power_loss(&mut Chooser::seeded(seed));
+            let whole = left.after_kill();
+            let found = Journal::open(whole.disk(), SETTINGS, &mut |_| {}).expect("it opens").1;
+            torn += usize::from(found.torn.is_some());
+            for nth in 1..=whole.operations() + 3 {
+                for fault in Fault::ALL {
+                    let (model, mut witness) = (left.after_kill(), witness.clone());
+                    model.fail(nth, fault, false);
+                    let opened = witness.open(&model).and_then(|journal| match journal {
+                        Some(journal) => witness.work(&journal, &[Put]),
+                        None => {
+                            failed += 1;
+                            Ok(())
+                        }
+                    });
+                    let chances = Chances::Seeds(2);
+                    model.recover();
+                    opened
+                        .and_then(|()| afterwards(&model.after_kill(), &witness, chances))
+                        .and_then(|()| {
+                            chances.each(|by| afterwards(&model.after_power_loss(by), &witness, chances))
+                        })
+                        .unwrap_or_else(|why| panic!("{why}, {fault:?} at {nth}, {:?}", model.log()));
+                }
+            }
+        }
+        if first.operations() <= crash {
+            break;
+        }
+    }
+    assert!(torn > 5 && failed > 100, "{torn} torn tails, {failed} failed starts");
+}
+
 /// The scenario holds, and does not when this one sync is left out.
 fn is_needed(point: SyncPoint, lives: &[&[Step]], wanted: &str) {
     crashes(lives, None, Chances::Every).expect("with every sync nothing is lost");
