@@ -136,7 +136,7 @@ impl Journal {
             return Err(JournalError::TooLong);
         }
         let unwritten = state.unwritten.saturating_add(bytes.len());
-        if unwritten > self.settings.unwritten_bytes || number > line::LARGEST {
+        if unwritten > self.settings.unwritten_bytes || number >= line::LARGEST {
             return Err(JournalError::Busy);
         }
         state.unwritten = unwritten;

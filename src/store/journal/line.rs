@@ -8,7 +8,8 @@ use std::io::Write;
 
 use crate::wire::crc32;
 
-/// The largest number of a line: 2^53 - 1, the last whole number that every JSON reader keeps.
+/// The largest number of a line: 2^53 - 1, the last whole number that every JSON reader keeps. It is
+/// read but never given out, so that there is always one above the last.
 pub(super) const LARGEST: u64 = (1 << 53) - 1;
 
 /// Bytes of the shortest line, its newline included.
