@@ -150,6 +150,46 @@ fn case_l53_a_name_ends_with_its_connection_and_never_takes_a_newer_one_along() 
     until("no name is left", || names().is_empty().then_some(()));
 }
 
+/// Spec agentmux L.51, D.4 and F: acknowledged first, the more urgent before the others, and pushed to
+/// whoever registered last.
+#[test]
+fn case_l51_mail_is_pushed_to_a_registered_connection() {
+    let instance = Instance::start();
+    for (text, priority) in [("first", "normal"), ("second", "normal"), ("urgent", "urgent")] {
+        let message = json!({ "from": "x", "to": "me", "payload": text, "priority": priority });
+        assert_eq!(instance.call("POST", "/api/bus/send", &message).json()["status"], "sent");
+    }
+    let mut client = Client::of(&instance);
+    let register = json!({ "type": "bus:register", "agent_id": "me" });
+    assert_eq!(client.asked(&register)["type"], "bus:registered");
+    for text in ["urgent", "first", "second"] {
+        let message = client.told();
+        assert_eq!((&message["type"], &message["data"]["payload"]), (&json!("bus:message"), &json!(text)));
+        assert!(message["data"]["redelivered"].is_null() && message["data"]["timestamp"].is_u64());
+    }
+    let sent = client.asked(&json!({ "type": "bus:send", "from": "me", "to": "me", "payload": "to myself" }));
+    assert_eq!(sent["type"], "bus:sent");
+    let message = client.told();
+    assert_eq!(
+        (&message["data"]["id"], &message["data"]["payload"]),
+        (&sent["message_id"], &json!("to myself"))
+    );
+    let injected =
+        client.asked(&json!({ "type": "bus:inject", "target": "me", "bus_message": "no terminal" }));
+    assert_eq!((&injected["type"], &injected["via"]), (&json!("bus:injected"), &json!("messagebus")));
+    assert_eq!(client.told()["data"]["type"], "inject");
+    let message = json!({ "from": "x", "payload": "to all" });
+    assert_eq!(instance.call("POST", "/api/bus/broadcast", &message).json()["delivered"], 1);
+    assert_eq!(client.told()["data"]["payload"], "to all");
+    let mut newer = Client::of(&instance);
+    newer.asked(&register);
+    drop(client);
+    instance.call("POST", "/api/bus/send", &json!({ "from": "x", "to": "me", "payload": "newest" }));
+    assert_eq!(newer.told()["data"]["payload"], "newest");
+    let left = instance.call("GET", "/api/bus/messages?agent_id=me", &Value::Null).json();
+    assert_eq!(left["count"], 0, "what was pushed is gone");
+}
+
 /// Spec agentmux D.5 and D.6: typed keys come back as output with its offset, the end as a status.
 #[test]
 fn case_d6_a_terminal_is_watched_and_typed_into() {

@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use super::{
     App, VERSION,
     fleet::Fleet,
@@ -15,10 +13,7 @@ use super::{
 use crate::{
     admit::Caller,
     agent::{BeyondEnd, InputError, Output, ResizeError, Watch},
-    bus::{
-        Bus, Terminals,
-        mail::{Manner, Message},
-    },
+    bus::{Bus, Terminals, bus_message, mail::Manner},
     gate::{Reply, Upgrade, Upgraded},
     limits,
     sys::poll::Wake,
@@ -115,24 +110,7 @@ impl Instance for ThisInstance {
         if handed.messages.is_empty() {
             return None;
         }
-        let messages = handed.messages.iter().map(pushed).collect();
+        let messages = handed.messages.iter().map(bus_message).collect();
         Some(Parcel { messages, sent: Box::new(move || handed.sent()) })
     }
-}
-
-/// A message as AgentMux's clients know one (spec agentmux D.4); the time in seconds.
-fn pushed(message: &Message) -> Value {
-    let mut data = json!({
-        "id": message.id,
-        "from": message.from,
-        "to": message.to.as_str(),
-        "type": message.kind.as_str(),
-        "payload": message.text,
-        "priority": message.priority.as_str(),
-        "timestamp": message.sent_at / 1_000,
-    });
-    if let (true, Some(data)) = (message.redelivered, data.as_object_mut()) {
-        data.insert("redelivered".to_owned(), json!(true));
-    }
-    data
 }
