@@ -54,6 +54,8 @@ pub fn run(
             machine.close(1001, "the server ends", now);
         }
         machine.turn(session, now);
+        // A session may have waited for the disk meanwhile.
+        let now = clock.monotonic_ms();
         write(&stream, &mut machine, now);
         machine.settle(session);
         if machine.is_lingering() && !half_closed {

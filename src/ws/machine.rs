@@ -23,6 +23,9 @@ const PULL_BELOW: usize = 16;
 /// Bytes that may wait to be looked at before more are read.
 const INPUT: usize = 16 * 1024;
 
+/// Messages of one turn: each may have to wait for the disk, and pings and the end have their turn.
+const MESSAGES: usize = 32;
+
 /// Times that the session is asked for more within one turn.
 const PULLS: usize = 16;
 
@@ -95,6 +98,8 @@ pub(super) struct Machine {
     frame_at: u64,
     /// when the first byte of the message came that has not ended
     message_since: Option<u64>,
+    /// bytes came that were not all looked at: the decoder may hold messages
+    has_input: bool,
     /// the session wants to be called by then
     session_due: Option<u64>,
     /// the session had more when it was last asked, or was not asked for lack of room
@@ -113,6 +118,7 @@ impl Machine {
             ended: false,
             frame_at: now,
             message_since: None,
+            has_input: false,
             session_due: None,
             has_more: false,
             told: 0,
@@ -130,6 +136,7 @@ impl Machine {
         }
         let (frames, begun) = (self.decoder.frames(), self.decoder.begun());
         self.decoder.feed(bytes);
+        self.has_input = true;
         if self.decoder.frames() != frames {
             self.frame_at = now;
         }
@@ -193,9 +200,14 @@ impl Machine {
 
     /// Whether another turn would do something at once.
     pub(super) fn is_ready(&self) -> bool {
-        let input = self.decoder.waiting() > 0 && self.outbox.has_room(READ_BELOW);
-        let output = self.has_more && self.outbox.has_room(PULL_BELOW);
-        self.state == State::Open && (input || output)
+        match self.state {
+            State::Open => {
+                let input = self.has_input && self.outbox.has_room(READ_BELOW);
+                input || self.has_more && self.outbox.has_room(PULL_BELOW)
+            }
+            State::Closing { heard, .. } => self.has_input && !heard,
+            State::Lingering { .. } | State::Done(_) => false,
+        }
     }
 
     /// Whether all is said, so that the socket's sending side can end.
@@ -234,7 +246,7 @@ impl Machine {
 
     /// Hands on the messages that are there, while there is room for answers.
     fn dispatch(&mut self, session: &mut dyn Session, now: u64) {
-        loop {
+        for _ in 0..MESSAGES {
             match self.state {
                 State::Open if self.outbox.has_room(READ_BELOW) => {}
                 State::Closing { heard: false, .. } => {}
@@ -242,8 +254,13 @@ impl Machine {
             }
             let is_open = self.state == State::Open;
             match self.decoder.next() {
-                Ok(None) if self.ended => return self.begin_close(None, true, now),
-                Ok(None) => return,
+                Ok(None) => {
+                    self.has_input = false;
+                    if self.ended {
+                        self.begin_close(None, true, now);
+                    }
+                    return;
+                }
                 Ok(Some(Incoming::Close(code))) => {
                     let reply = code.map(|code| (code, ""));
                     return self.begin_close(reply.or(Some((0, ""))), true, now);

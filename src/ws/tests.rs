@@ -186,6 +186,36 @@ fn answers_alone_never_fill_the_outbox() {
     assert_eq!(out, b"\x81\x08question".repeat(1000));
 }
 
+/// Else a client that waits for its answers would wait for the next ping.
+#[test]
+fn what_was_not_looked_at_for_lack_of_room_is_looked_at_without_more_input() {
+    let mut rig = Rig::new();
+    let mut out = rig.turn(&frame(0x81, b"question").repeat(250));
+    while rig.machine.is_ready() {
+        out.extend(rig.turn(b""));
+    }
+    assert_eq!(out, b"\x81\x08question".repeat(250));
+    rig.takes = 0;
+    rig.turn(&frame(0x81, b"send 200"));
+    rig.turn(&frame(0x81, b"later"));
+    assert!(!rig.machine.is_ready(), "no room");
+    rig.takes = usize::MAX;
+    assert_eq!(rig.turn(b"").len(), 200 * 3);
+    assert!(rig.machine.is_ready(), "there is room again");
+    assert_eq!(rig.turn(b""), b"\x81\x05later");
+}
+
+/// Each may have to wait for the disk.
+#[test]
+fn messages_have_a_turns_share_so_that_pings_and_the_end_have_theirs() {
+    let mut rig = Rig::new();
+    let out = rig.turn(&frame(0x81, b"x").repeat(100));
+    assert_eq!(rig.echo.got.len(), 32);
+    rig.machine.close(1001, "", rig.now);
+    assert_eq!(rig.turn(b"")[..], close(1001)[..]);
+    assert_eq!((out.len(), rig.echo.got.len()), (32 * 3, 32));
+}
+
 #[test]
 fn what_is_pulled_never_fills_the_outbox_nor_keeps_input_out() {
     let mut rig = Rig::new();

@@ -122,9 +122,19 @@ impl From<json::Error> for Ignored {
 
 /// Reads a frame.
 pub fn parse(text: &str) -> Result<Command, Ignored> {
-    let value = json::parse(text.as_bytes())?;
-    let fields = Fields::of(&value)?;
-    check(&value, fields)?;
+    let mut value = json::parse(text.as_bytes())?;
+    let mut command = command(&value)?;
+    if let Command::Rpc(rpc) = &mut command {
+        // Moved and not copied: it may be as large as a message.
+        let data = value.get_mut("message").and_then(|message| message.get_mut("data"));
+        rpc.data = data.map(Value::take).unwrap_or_default();
+    }
+    Ok(command)
+}
+
+fn command(value: &Value) -> Result<Command, Ignored> {
+    let fields = Fields::of(value)?;
+    check(value, fields)?;
     let kind = fields.optional_text("type")?.unwrap_or_default();
     let command = fields.optional_text("wscommand")?.unwrap_or_default();
     let own = |field| fields.text(field).map(str::to_owned);
@@ -204,6 +214,7 @@ pub(super) fn size(value: Option<&Value>) -> Result<Option<Size>, Ignored> {
     Ok(Some(Size { rows: side("rows")?, cols: side("cols")? }))
 }
 
+/// All but its data.
 fn rpc(message: &Value) -> Result<Rpc, Ignored> {
     if message.is_null() {
         return Err(Ignored::Missing);
@@ -219,12 +230,7 @@ fn rpc(message: &Value) -> Result<Rpc, Ignored> {
     };
     flag("cont")?;
     let own = |field| fields.optional_text(field).map(|text| text.unwrap_or_default().to_owned());
-    Ok(Rpc {
-        command: own("command")?,
-        reqid: own("reqid")?,
-        cancel: flag("cancel")?,
-        data: message.get("data").cloned().unwrap_or_default(),
-    })
+    Ok(Rpc { command: own("command")?, reqid: own("reqid")?, cancel: flag("cancel")?, data: Value::Null })
 }
 
 #[cfg(test)]
