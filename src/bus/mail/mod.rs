@@ -11,6 +11,7 @@
 
 mod compact;
 mod error;
+mod fast;
 mod handed;
 mod kept;
 mod maintain;

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{
+    fast,
     record::{Facts, Record, Standing, Words},
     table::Phase,
     types::{Kind, Priority, State},
@@ -13,7 +14,12 @@ use super::{
 use crate::wire::{id::AgentId, json::Fields};
 
 /// Reads a line; `None`: it is not a record of ours.
-pub(super) fn record(json: &[u8]) -> Option<Record<'static>> {
+pub(super) fn record(json: &[u8]) -> Option<Record<'_>> {
+    fast::record(json).or_else(|| slow(json))
+}
+
+/// The same without haste: any line that means a record.
+pub(super) fn slow(json: &[u8]) -> Option<Record<'static>> {
     let value: Value = serde_json::from_slice(json).ok()?;
     let fields = Fields::of(&value).ok()?;
     Some(match fields.text("op").ok()? {

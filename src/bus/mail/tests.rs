@@ -8,7 +8,10 @@ use crate::{
     wire::clock::ManualClock,
 };
 
+mod attacks;
+mod compaction;
 mod life;
+mod power;
 
 fn name(text: &str) -> AgentId {
     AgentId::parse(text).expect("a valid id")
