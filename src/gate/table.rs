@@ -143,13 +143,14 @@ impl Table {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Closes the waiting connection to go first, and waits until it is gone.
+    /// Closes the waiting connection to go first, and waits until one is gone: mostly that one, but under
+    /// a flood its thread may be long in coming to its turn, and any other's place is as good.
     fn evict<'a>(
         &'a self,
         slots: MutexGuard<'a, Slots>,
         strangers_only: bool,
     ) -> (MutexGuard<'a, Slots>, bool) {
-        let victim = loop {
+        loop {
             let oldest = slots
                 .iter()
                 .filter(|slot| !(strangers_only && slot.is_admitted()))
@@ -158,13 +159,15 @@ impl Table {
             let Some((_, slot)) = oldest else { return (slots, false) };
             // One that has just been given work stays; the next may go instead.
             if slot.close_if_waiting() {
-                break slot.id;
+                break;
             }
-        };
+        }
         Counters::add(&self.counters.evicted);
+        // Nobody gets a place meanwhile: whoever asks for one waits here.
+        let before = slots.len();
         let (slots, waited) = self
             .left
-            .wait_timeout_while(slots, EVICTION, |slots| slots.iter().any(|slot| slot.id == victim))
+            .wait_timeout_while(slots, EVICTION, |slots| slots.len() >= before)
             .unwrap_or_else(PoisonError::into_inner);
         (slots, !waited.timed_out())
     }
@@ -207,5 +210,37 @@ impl Ids {
     /// The next one.
     pub(super) fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{TcpListener, TcpStream},
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_newcomer_gets_the_first_place_that_becomes_free_and_not_only_the_evicted_ones() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let settings = Settings { connections: 2, admitted: 0, ..Settings::default() };
+        let counters = Arc::<Counters>::default();
+        let table = Table::new(&settings, Arc::clone(&counters));
+        let seat = |id| table.seat(Slot::new(id, TcpStream::connect(at).unwrap(), id)).ok();
+        // Its thread does not come to its turn: the seat is not given back.
+        let evicted = seat(1).expect("room");
+        let other = seat(2).expect("room");
+        thread::scope(|scope| {
+            let newcomer = scope.spawn(|| seat(3));
+            while counters.evicted.load(Ordering::Relaxed) == 0 {
+                thread::yield_now();
+            }
+            drop(other);
+            assert!(newcomer.join().unwrap().is_some(), "it waited for the evicted one alone");
+        });
+        drop(evicted);
     }
 }
