@@ -40,7 +40,7 @@ enum By {
 
 /// The routes, and the field that names the mailbox and the one that holds the words where a body
 /// can put some into a mailbox.
-const ROUTES: [(&str, By, Option<[&str; 2]>); 12] = [
+const ROUTES: [(&str, By, Option<[&str; 2]>); 13] = [
     ("/api/v1/agents/nobody/send", By::Owner, Some(["", "text"])),
     ("/api/v1/agents/coder/send", By::Owner, Some(["", "text"])),
     ("/api/v1/self/send", By::Agent, Some(["to", "text"])),
@@ -53,6 +53,7 @@ const ROUTES: [(&str, By, Option<[&str; 2]>); 12] = [
     ("/api/bus/inject", By::Owner, Some(["target", "message"])),
     ("/api/bus/broadcast", By::Owner, Some(["", "payload"])),
     ("/agentmux/service", By::Owner, None),
+    ("/api/bus/messages/delete", By::Owner, None),
 ];
 
 /// No body makes a handler panic. Every answer is JSON; one that refuses says why and under which

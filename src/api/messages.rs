@@ -14,7 +14,7 @@ use super::{
 use crate::{
     admit::{Caller, Who},
     bus::{
-        Outgoing, SendError, is_correlation_id,
+        Outgoing, SendError, audit, is_correlation_id,
         mail::{Info, Kind, MailError, Message, Page, Priority},
         rate::Sender,
     },
@@ -139,12 +139,29 @@ pub(super) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Result {
 }
 
 /// `POST /api/v1/messages/:id/redeliver`: a dead letter goes back into its mailbox.
-pub(super) fn redeliver(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+pub(super) fn redeliver(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let id = id_of(request)?;
     let body = request.json()?;
     Fields::of(&body)?;
     let again = app.bus.mail.redeliver(&id).map_err(mail_fault)?;
+    write_redelivery(app, caller, &again);
     ok(&json!({ "id": again.id, "to": again.to.as_str(), "state": again.state.as_str() }))
+}
+
+/// Writes it to the audit, with the hash of its words, which the mailbox has.
+fn write_redelivery(app: &App, caller: &Caller, info: &Info) {
+    let found = app.bus.mail.look(&info.to, info.number.saturating_sub(1), 1, 0).unwrap_or_default().messages;
+    let text = found.iter().find(|message| message.number == info.number).map_or("", |message| &message.text);
+    let entry = audit::Message {
+        happened: audit::Happened::Redelivered,
+        caller: if *caller.who() == Who::Api { "api" } else { "owner" }.to_owned(),
+        from: Some(info.from.clone()),
+        to: info.to.as_str().to_owned(),
+        id: info.id.clone(),
+        kind: info.kind.as_str(),
+        message_length: info.size,
+    };
+    app.bus.audit.message(entry, text);
 }
 
 /// `GET /api/v1/dead?after=&limit=`: what failed or expired.
