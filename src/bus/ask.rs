@@ -14,9 +14,9 @@ use serde_json::Value;
 
 use super::{
     Bus, SendError, Terminals,
-    deliver::Outgoing,
     envelope::{self, Lasting, Progress},
     mail::{Handed, Kind, Priority},
+    outgoing::Outgoing,
     rate::Sender,
 };
 use crate::{limits, wire::id::AgentId};

@@ -6,167 +6,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::{Value, json};
-
 use super::{
     Bus, InjectError, Terminal, Terminals,
     ask::Waiting,
     audit,
-    mail::{Accepted, Answer, Kind, MailError, Message, NewMessage, Priority, State},
-    rate::{Reached, Sender},
+    mail::{Accepted, Kind, NewMessage, State},
+    outgoing::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll},
+    rate::Sender,
     typing::Typing,
 };
-use crate::{limits, wire::id::AgentId};
+use crate::wire::id::AgentId;
 
-/// How long a message waits where its sender does not say.
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
-
-/// A message, as its sender asked for it.
-#[derive(Debug, Clone, Copy)]
-pub struct Outgoing<'a> {
-    /// to whom
-    pub to: &'a AgentId,
-    /// not cleaned yet
-    pub text: &'a str,
-    /// the sender's, or one that was made
-    pub id: &'a str,
-    /// what the reader is shown as sender, on the owner's surfaces; else the sender's own name
-    pub from: Option<&'a str>,
-    /// how it was sent
-    pub kind: Kind,
-    /// which of those that wait comes first
-    pub priority: Priority,
-    /// how long it may wait
-    pub ttl_ms: u64,
-    /// what question and answer are matched by
-    pub correlation_id: Option<&'a str>,
-    /// the id of the message that this one answers
-    pub in_reply_to: Option<&'a str>,
-}
-
-impl<'a> Outgoing<'a> {
-    /// A plain message, for a day.
-    pub fn new(to: &'a AgentId, text: &'a str, id: &'a str) -> Self {
-        Self {
-            to,
-            text,
-            id,
-            from: None,
-            kind: Kind::Send,
-            priority: Priority::Normal,
-            ttl_ms: DAY_MS,
-            correlation_id: None,
-            in_reply_to: None,
-        }
-    }
-
-    /// A message of the AgentMux message bus, which waits [`limits::BUS_TTL_MS`].
-    pub fn on_bus(to: &'a AgentId, text: &'a str, id: &'a str, from: &'a str) -> Self {
-        Self { from: Some(from), ttl_ms: limits::BUS_TTL_MS, ..Self::new(to, text, id) }
-    }
-}
-
-/// What became of a message that was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendOutcome {
-    /// it is typed, or its reader has it
-    Delivered,
-    /// it will be typed after what is ahead of it, or a connection or a waiting asker is there to take it
-    Queued,
-    /// it waits for its reader
-    Waiting,
-}
-
-impl SendOutcome {
-    /// As answers say it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SendOutcome::Delivered => "delivered",
-            SendOutcome::Queued => "queued",
-            SendOutcome::Waiting => "waiting",
-        }
-    }
-}
-
-/// What the sender of an accepted message is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sent {
-    /// of the message, over all messages
-    pub number: u64,
-    /// what became of it
-    pub outcome: SendOutcome,
-    /// its state
-    pub state: State,
-    /// whether it had been accepted before, under this id: then it was not again
-    pub duplicate: bool,
-    /// whether the text was cut to be typed; one that waits never is
-    pub truncated: bool,
-    /// whether there is an agent or a name on the bus that it is for, now
-    pub known: bool,
-}
-
-/// Why a message was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SendError {
-    /// its sender sends too fast, or it would be typed and a rate forbids that now
-    RateLimited(Reached),
-    /// there is no room for it, or it cannot be kept
-    Mail(MailError),
-    /// the system gives no random bytes for its id
-    NoRandomness,
-}
-
-impl SendError {
-    /// The answer, as /api/v1/ gives it.
-    pub fn answer(&self) -> Answer {
-        match self {
-            SendError::RateLimited(reached) => {
-                (429, "rate_limited", format!("rate limit exceeded: {}", reached.sentence()), None)
-            }
-            SendError::Mail(error) => error.clone().answer(),
-            SendError::NoRandomness => {
-                (500, "no_randomness", "the system gives no random bytes".to_owned(), None)
-            }
-        }
-    }
-
-    /// Code, sentence and limit, as clients of the AgentMux message bus are told.
-    pub fn on_bus(&self) -> (&'static str, String, Option<u64>) {
-        let (_, code, sentence, limit) = self.answer();
-        let known = match code {
-            "mailbox_full" => "mailbox full".to_owned(),
-            "rate_limited" => "rate limit exceeded".to_owned(),
-            _ => sentence,
-        };
-        (code, known, limit)
-    }
-}
-
-/// What became of a broadcast.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Broadcast {
-    /// copies for names with a connection that takes them at once
-    pub delivered: usize,
-    /// copies that wait to be fetched, or typed
-    pub queued: usize,
-    /// copies that found no room
-    pub refused: usize,
-}
-
-/// A message to all, as its sender asked for it.
-#[derive(Debug, Clone, Copy)]
-pub struct ToAll<'a> {
-    /// the sender's label, and the name that gets no copy
-    pub from: &'a str,
-    /// not cleaned yet
-    pub text: &'a str,
-    /// which of those that wait comes first
-    pub priority: Priority,
-}
-
-impl Sender<'_> {
+impl<'a> Sender<'a> {
     /// The name that a target's `accept_typed_from` may hold, and that stands before a typed text.
-    pub(super) fn name(&self) -> &str {
+    pub(super) fn name(self) -> &'a str {
         match self {
             Sender::Owner(_) => "owner",
             Sender::Agent(name) => name,
@@ -233,21 +86,52 @@ impl Bus {
         names.extend(self.presence.list().into_iter().map(|present| present.name));
         names.sort();
         names.dedup();
+        names.retain(|name| name.as_str() != message.from);
         let mut told = Broadcast::default();
-        for to in names.iter().filter(|name| name.as_str() != message.from) {
-            let id = self.fresh_id()?;
-            let copy = Outgoing {
-                kind: Kind::Broadcast,
-                priority: message.priority,
-                ..Outgoing::on_bus(to, message.text, &id, message.from)
-            };
-            match self.accept(sender, &copy, Way::Mailbox, terminals) {
-                Ok(_) if self.presence.is_live(to) => told.delivered += 1,
-                Ok(_) => told.queued += 1,
-                Err(_) => told.refused += 1,
-            }
+        for some in names.chunks(COPIES) {
+            self.copies(sender, message, some, &mut told)?;
         }
         Ok(told)
+    }
+
+    /// Some copies of a broadcast, which share one sync.
+    fn copies(
+        &self,
+        sender: Sender<'_>,
+        message: ToAll<'_>,
+        names: &[AgentId],
+        told: &mut Broadcast,
+    ) -> Result<(), SendError> {
+        let caller = sender.caller();
+        let ids = names.iter().map(|_| self.fresh_id()).collect::<Result<Vec<_>, _>>()?;
+        let copies: Vec<Outgoing<'_>> = names
+            .iter()
+            .zip(&ids)
+            .map(|(to, id)| Outgoing {
+                kind: Kind::Broadcast,
+                priority: message.priority,
+                ..Outgoing::on_bus(to, message.text, id, message.from)
+            })
+            .collect();
+        let new: Vec<NewMessage<'_>> =
+            copies.iter().map(|copy| copy.to_accept(sender, &caller, false)).collect();
+        for (copy, result) in copies.iter().zip(self.mail.accept_all(&new)) {
+            match result {
+                Ok(_) => {
+                    self.write_message(audit::Happened::Accepted, &caller, copy);
+                    if self.presence.is_live(copy.to) {
+                        told.delivered += 1;
+                    } else {
+                        told.queued += 1;
+                    }
+                }
+                Err(error) => {
+                    self.write_message(audit::Happened::Refused(error.answer().1), &caller, copy);
+                    told.refused += 1;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether there is an agent or a name on the bus.
@@ -311,19 +195,8 @@ impl Bus {
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
         let caller = sender.caller();
-        let result = self.mail.accept(NewMessage {
-            id: message.id,
-            caller: &caller,
-            from: message.from.unwrap_or(sender.name()),
-            to: message.to,
-            kind: message.kind,
-            text: message.text,
-            priority: message.priority,
-            ttl_ms: message.ttl_ms,
-            correlation_id: message.correlation_id,
-            in_reply_to: message.in_reply_to,
-            claim: !matches!(way, Way::Mailbox),
-        });
+        let claim = !matches!(way, Way::Mailbox);
+        let result = self.mail.accept(message.to_accept(sender, &caller, claim));
         let accepted = match result {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -394,32 +267,6 @@ impl Bus {
     }
 }
 
-/// A message as clients of AgentMux's bus know it (spec agentmux F): `timestamp` in seconds. Beside
-/// that `redelivered` where a reader may have had it before, and what an answer has to name.
-pub fn bus_message(message: &Message) -> Value {
-    let mut shown = json!({
-        "id": message.id,
-        "from": message.from,
-        "to": message.to.as_str(),
-        "type": message.kind.as_str(),
-        "payload": message.text,
-        "priority": message.priority.as_str(),
-        "timestamp": message.sent_at / 1_000,
-    });
-    if let Some(fields) = shown.as_object_mut() {
-        if message.redelivered {
-            fields.insert("redelivered".to_owned(), json!(true));
-        }
-        let marks = [("correlation_id", &message.correlation_id), ("in_reply_to", &message.in_reply_to)];
-        for (name, mark) in marks {
-            if let Some(mark) = mark {
-                fields.insert(name.to_owned(), json!(mark));
-            }
-        }
-    }
-    shown
-}
-
 /// The name of a caller, as `accept_typed_from` holds it and as it stands before a typed text.
 pub(super) fn name_of(caller: &str) -> &str {
     caller.strip_prefix("agent ").unwrap_or(caller)
@@ -430,17 +277,8 @@ pub(super) fn is_agent(caller: &str) -> bool {
     caller.starts_with("agent ")
 }
 
+/// Copies of a broadcast that share one sync: as many as the journal is sure to hold unwritten.
+const COPIES: usize = 16;
+
 /// How long the sender of a message waits to be told that it is typed.
 const TYPED_WITHIN: Duration = Duration::from_millis(250);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bus_message_waits_an_hour() {
-        let to = AgentId::parse("a").expect("a valid id");
-        assert_eq!(Outgoing::on_bus(&to, "x", "1", "me").ttl_ms, 3_600_000);
-        assert_eq!(Outgoing::new(&to, "x", "1").ttl_ms, 24 * 3_600_000);
-    }
-}

@@ -7,8 +7,8 @@
 
 use super::{
     Bus, SendError, Sent, Terminal, Terminals, audit,
-    deliver::Outgoing,
     mail::{Kind, Priority},
+    outgoing::Outgoing,
     rate::{Reached, Sender},
     sanitise,
 };

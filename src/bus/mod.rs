@@ -19,6 +19,7 @@ mod envelope;
 pub mod events;
 mod inject;
 pub mod mail;
+mod outgoing;
 pub mod presence;
 pub mod rate;
 pub mod sanitise;
@@ -30,9 +31,9 @@ use std::{
 };
 
 pub use ask::{Ask, AskError, Asked};
-pub use deliver::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll, bus_message};
 pub use envelope::is_correlation_id;
 pub use inject::{BusInject, BusInjectError, BusInjected, Inject, InjectAnswer, InjectError};
+pub use outgoing::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll, bus_message};
 
 use self::{
     ask::Asks,

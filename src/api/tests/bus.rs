@@ -341,3 +341,16 @@ fn a_bus_body_that_is_not_understood_says_why() {
         assert_eq!((answer.status, &answer.body["field"]), (422, &json!(field)), "{path}");
     }
 }
+
+#[test]
+fn a_broadcast_to_many_reaches_each_once() {
+    let instance = Instance::new();
+    for n in 0..100 {
+        register(&instance, &format!("a{n}"));
+    }
+    let answer = instance.post(BROADCAST, OWNER, &json!({"from": "a0", "payload": "x"})).body;
+    assert_eq!((&answer["queued"], &answer["refused"]), (&json!(99), &json!(0)));
+    assert_eq!(instance.app.bus.mail.waiting_in_all().0, 99);
+    assert_eq!(read(&instance, "agent_id=a99")["count"], 1);
+    assert_eq!(read(&instance, "agent_id=a0")["count"], 0, "not the sender");
+}

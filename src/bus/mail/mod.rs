@@ -43,7 +43,7 @@ use self::{
 };
 use crate::{
     limits,
-    store::journal::{Journal, JournalError},
+    store::journal::{Journal, JournalError, Ticket},
     wire::{clock::Clock, id::AgentId},
 };
 
@@ -58,6 +58,23 @@ pub struct Accepted {
     pub duplicate: bool,
     /// it, held for its typing, where it was claimed and is no duplicate
     pub handed: Option<Handed>,
+}
+
+/// A message that is being accepted.
+enum Begun<'a> {
+    /// it was before
+    Known(Accepted),
+    /// its line waits for the disk
+    Appended(NewMessage<'a>, Appended),
+}
+
+/// A line that waits for the disk.
+struct Appended {
+    ticket: Ticket,
+    /// 0: nobody
+    holder: u32,
+    /// unix ms
+    now: u64,
 }
 
 /// All mailboxes of an instance.
@@ -90,6 +107,25 @@ impl Mail {
     /// Accepts a message: it is on disk when this returns. One that was accepted before under its id is
     /// told by its state.
     pub fn accept(&self, new: NewMessage<'_>) -> Result<Accepted, MailError> {
+        match self.begin(new)? {
+            Begun::Known(accepted) => Ok(accepted),
+            Begun::Appended(new, appended) => self.finish(&new, appended),
+        }
+    }
+
+    /// As [`Mail::accept`], some messages with one sync: one copy each for many mailboxes. No two may
+    /// have the same caller, target and id.
+    pub fn accept_all(&self, all: &[NewMessage<'_>]) -> Vec<Result<Accepted, MailError>> {
+        let begun: Vec<_> = all.iter().map(|new| self.begin(*new)).collect();
+        let finish = |begun| match begun {
+            Begun::Known(accepted) => Ok(accepted),
+            Begun::Appended(new, appended) => self.finish(&new, appended),
+        };
+        begun.into_iter().map(|begun| begun.and_then(finish)).collect()
+    }
+
+    /// Appends a message's line, in memory.
+    fn begin<'a>(&self, new: NewMessage<'a>) -> Result<Begun<'a>, MailError> {
         let new = checked(new)?;
         let digest = record::digest(new.text);
         let now = self.shared.clock.unix_ms();
@@ -100,7 +136,7 @@ impl Mail {
                 Check::New => break,
                 Check::Refused(error) => return Err(error),
                 Check::Same(number, state) => {
-                    return Ok(Accepted { number, state, duplicate: true, handed: None });
+                    return Ok(Begun::Known(Accepted { number, state, duplicate: true, handed: None }));
                 }
                 // What becomes of it is what this sender has to be told as well.
                 Check::Underway => {
@@ -115,10 +151,14 @@ impl Mail {
         }
         let holder = if new.claim { inner.holder() } else { 0 };
         let ticket = self.shared.journal.append(|_, out| record::put(out, &new, now, digest))?;
-        let number = ticket.number();
-        inner.table.reserve(number, &new, digest, now, holder);
-        drop(inner);
+        inner.table.reserve(ticket.number(), &new, digest, now, holder);
+        Ok(Begun::Appended(new, Appended { ticket, holder, now }))
+    }
 
+    /// Waits for its line to be on disk, and lets it be seen.
+    fn finish(&self, new: &NewMessage<'_>, appended: Appended) -> Result<Accepted, MailError> {
+        let Appended { ticket, holder, now } = appended;
+        let number = ticket.number();
         let result = self.shared.journal.wait(&ticket);
         let mut inner = self.shared.lock();
         match &result {
@@ -139,7 +179,7 @@ impl Mail {
         result?;
         let state = if new.claim { State::Delivering } else { State::Accepted };
         let handed =
-            new.claim.then(|| Handed::new(&self.shared, vec![view::of_new(&new, number, now)], holder, true));
+            new.claim.then(|| Handed::new(&self.shared, vec![view::of_new(new, number, now)], holder, true));
         Ok(Accepted { number, state, duplicate: false, handed })
     }
 
