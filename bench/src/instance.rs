@@ -25,7 +25,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Starts `binary` with nothing but these variables, a home and PATH.
+    /// Starts `binary` with nothing but these variables, a home (its own, unless they name one) and PATH.
     pub fn start(binary: &Path, env: &[(&str, &str)]) -> io::Result<Self> {
         let home = Home::new()?;
         let mut command = Command::new(binary);
@@ -50,7 +50,8 @@ impl Instance {
             .find_map(|word| word.strip_prefix("web:")?.parse().ok())
             .ok_or_else(|| io::Error::other(format!("no address in {line:?}")))?;
         let server = Server { child, address };
-        let file: Value = serde_json::from_slice(&fs::read(home.0.join("authkey"))?)?;
+        let named = env.iter().find(|(name, _)| *name == "LOOPGATE_HOME").map(|(_, path)| Path::new(path));
+        let file: Value = serde_json::from_slice(&fs::read(named.unwrap_or(&home.0).join("authkey"))?)?;
         let key = file["auth_key"].as_str().ok_or_else(|| io::Error::other("no key in the key file"))?;
         Ok(Self { server, key: format!("X-AuthKey: {key}\r\n"), ready_after, _home: home })
     }

@@ -10,6 +10,7 @@ mod instance;
 mod journal;
 mod live;
 mod load;
+mod mail;
 mod measure;
 mod peers;
 mod report;

@@ -34,6 +34,8 @@ pub struct Size {
     lookups: usize,
     attack: Duration,
     lines: usize,
+    /// in the mailbox
+    messages: usize,
 }
 
 const FULL: Size = Size {
@@ -44,6 +46,7 @@ const FULL: Size = Size {
     injects: 1_000,
     lookups: 200,
     attack: Duration::from_secs(10),
+    messages: 1_000_000,
     lines: 1_000_000,
 };
 
@@ -55,6 +58,7 @@ const QUICK: Size = Size {
     injects: 100,
     lookups: 40,
     attack: Duration::from_secs(2),
+    messages: 50_000,
     lines: 100_000,
 };
 
@@ -68,7 +72,7 @@ pub fn all(options: &Options) -> io::Result<()> {
     };
     let mut report = Report::new(options.quick);
     type Measurement = fn(&Path, &Size, &mut Report) -> io::Result<()>;
-    let parts: [(&str, Measurement); 9] = [
+    let parts: [(&str, Measurement); 10] = [
         ("throughput", throughput),
         ("start", start),
         ("memory", memory),
@@ -77,6 +81,7 @@ pub fn all(options: &Options) -> io::Result<()> {
         ("output to those who watch", live::watchers),
         ("peer look-up", peer_lookup),
         ("half heads", half_heads),
+        ("mail", mail),
         ("journal", journal),
     ];
     let mut failed = 0;
@@ -314,6 +319,11 @@ fn half_heads(binary: &Path, size: &Size, report: &mut Report) -> io::Result<()>
 /// The journal beside bare calls, and how long it opens.
 fn journal(_: &Path, size: &Size, report: &mut Report) -> io::Result<()> {
     crate::journal::measure(size.rounds, size.round, size.lines, report)
+}
+
+/// The mailbox; see [`crate::mail`].
+fn mail(binary: &Path, size: &Size, report: &mut Report) -> io::Result<()> {
+    crate::mail::mail(binary, size.messages, report)
 }
 
 /// One answer of that status.
