@@ -104,6 +104,51 @@ fn an_agent_reaches_the_others_with_its_own_token_and_nothing_more() {
 }
 
 #[test]
+fn a_message_waits_for_an_agent_that_starts_later_and_is_read_and_acknowledged() {
+    let mut instance = Instance::start();
+    let sent =
+        ran(&mut instance.loopgate(&["send", "--id", "m-1", "--priority", "high", "later", "hello you"]));
+    assert_eq!(
+        (sent.0, sent.1.as_str()),
+        (Some(0), "waiting for later (no agent of that name yet), id m-1\n")
+    );
+    instance.kill();
+    instance.start_again();
+    let out = |args: &[&str]| {
+        let (code, out, err) = ran(&mut instance.loopgate(args));
+        assert_eq!(code, Some(0), "{args:?} {out}{err}");
+        out
+    };
+    assert!(out(&["mailboxes"]).contains("later  1\n"), "{}", out(&["mailboxes"]));
+    let look = out(&["inbox", "later"]);
+    assert!(look.contains("from owner to later  id m-1  accepted  high\n  hello you\n"), "{look}");
+    assert!(out(&["message", "m-1"]).contains("  accepted\n"), "{}", out(&["message", "m-1"]));
+    out(&["run", "--name", "silent", "--", "cat"]);
+    let script = "loopgate inbox; loopgate ack --through 1; loopgate inbox; \
+                  loopgate ask silent ok? --timeout 1; echo code $?; loopgate inbox other; echo code $?; \
+                  loopgate dead; echo code $?; echo end; exec cat";
+    assert_eq!(ran(&mut instance.loopgate(&["run", "--name", "later", "--", "sh", "-c", script])).0, Some(0));
+    let text = until("the script's end", || {
+        let text = shown(&instance, "later");
+        text.contains("\nend\r\n").then_some(text)
+    });
+    assert!(text.contains("hello you") && text.contains("acknowledged 1"), "{text}");
+    assert!(text.contains("no message waits") && text.contains("code 75"), "{text}");
+    assert!(text.contains("code 2") && text.contains("code 77"), "{text}");
+    let history = out(&["message", "m-1"]);
+    assert!(history.contains("  read\n") || history.contains("  read\n  "), "{history}");
+    let audit = out(&["audit", "--json", "--limit", "50"]);
+    let kinds: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(kinds.iter().any(|entry| entry["kind"] == "agent" && entry["agent"] == "later"), "{audit}");
+    assert!(
+        kinds.iter().any(|entry| entry["happened"] == "asked" && entry["caller"] == "agent later"),
+        "{audit}"
+    );
+    assert!(!audit.contains("hello you"));
+    assert_eq!(ran(&mut instance.loopgate(&["audit", "verify"])).0, Some(0));
+}
+
+#[test]
 fn attach_passes_keys_and_sizes_shows_only_safe_output_and_gives_the_terminal_back() {
     let instance = Instance::start();
     let script = r"printf '\033]0;title\007\033]52;c;QUJD\007\033[?1049h\033[?1003h\033[6n\033[1mbold\033[0m\n'
