@@ -9,6 +9,7 @@
 mod keys;
 mod screen;
 mod talk;
+mod trouble;
 
 use std::{
     fs::File,
@@ -27,6 +28,7 @@ use self::{
     keys::{Keys, Lost},
     screen::Screen,
     talk::{Request, Said},
+    trouble::{Trouble, too_often},
 };
 use super::{agents::state, client_failure, expect_success, owner, refusal, segment};
 use crate::{
@@ -50,6 +52,8 @@ const LEAVE: u8 = 0x1d;
 const JOIN: u64 = 64 * 1024;
 /// Above this much that waits to be shown, the instance keeps the rest.
 const ENOUGH: usize = 256 * 1024;
+/// Messages that are heard before keys and signals have their turn again.
+const TURN: usize = 16;
 /// Keys that wait to be sent, before the keyboard is left alone.
 const TYPED: usize = 16 * 1024;
 /// The instance says something every ten seconds.
@@ -124,6 +128,8 @@ struct Session {
     /// connections in a row that broke off before they were of use
     attempts: usize,
     heard: Instant,
+    /// there may be more to hear that poll(2) does not know of
+    more: bool,
     /// offset of the next byte to show
     next: u64,
     /// where output begins in the middle of something
@@ -150,6 +156,7 @@ impl Session {
             socket: None,
             attempts: 0,
             heard: Instant::now(),
+            more: false,
             next,
             joining: next > start,
             listening: false,
@@ -212,6 +219,8 @@ impl Session {
         let silence = self.socket.as_ref().and_then(|_| self.heard.checked_add(SILENCE));
         let until = [silence, self.keys.again(), self.leaving].into_iter().flatten().min();
         let timeout = until.map(|until| until.saturating_duration_since(now));
+        let more = self.more && self.socket.is_some();
+        let timeout = if more { Some(Duration::ZERO) } else { timeout };
         let output = self.socket.as_ref().is_some_and(|socket| socket.wants_output());
         let mut entries = vec![
             Entry::new(stdin.as_fd(), true, false),
@@ -237,8 +246,11 @@ impl Session {
         }
     }
 
+    /// A turn's share: a flood must not keep the keys from theirs.
     fn hear(&mut self) -> Result<(), Trouble> {
-        while let Some(socket) = &mut self.socket {
+        self.more = true;
+        for _ in 0..TURN {
+            let Some(socket) = &mut self.socket else { break };
             match socket.hear()? {
                 Heard::Text(text) => {
                     self.heard = Instant::now();
@@ -247,7 +259,10 @@ impl Session {
                 Heard::Nothing if self.heard.elapsed() >= SILENCE => {
                     return Err(ClientError::TimedOut("silence".to_owned()).into());
                 }
-                Heard::Nothing => break,
+                Heard::Nothing => {
+                    self.more = false;
+                    break;
+                }
                 Heard::Closed(code) => {
                     return Err(ClientError::Broken(format!("the WebSocket was closed ({code})")).into());
                 }
@@ -467,29 +482,6 @@ impl Session {
             Err(error) => self.lost(error),
         }
     }
-}
-
-/// What may go wrong while talking.
-enum Trouble {
-    Connection(ClientError),
-    Failure(Failure),
-}
-
-impl From<ClientError> for Trouble {
-    fn from(error: ClientError) -> Self {
-        Self::Connection(error)
-    }
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
-}
-
-fn too_often() -> Failure {
-    Failure::new(Exit::TryLater, "the connection to the instance breaks off again and again")
-        .next("try again; `loopgate status` shows whether the instance answers")
 }
 
 fn number(answer: &Answer, header: &str) -> Option<u64> {
