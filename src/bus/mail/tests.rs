@@ -11,7 +11,9 @@ use crate::{
 mod attacks;
 mod compaction;
 mod life;
+mod model;
 mod power;
+mod threads;
 
 fn name(text: &str) -> AgentId {
     AgentId::parse(text).expect("a valid id")
