@@ -15,7 +15,11 @@ fn readers_at_once_get_each_message_once_and_what_one_gave_back_marked() {
     thread::scope(|scope| {
         for sender in 0..SENDERS {
             let rig = &rig;
-            scope.spawn(move || (0..EACH).for_each(|n| drop(rig.send(&format!("{sender}-{n}")))));
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    rig.send(&format!("{sender}-{n}"));
+                }
+            });
         }
         for reader in 0..4 {
             let (rig, got, given_back) = (&rig, &got, &given_back);
