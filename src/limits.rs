@@ -107,6 +107,8 @@ limits! {
     INJECT_PER_SENDER: u32 = 10, "per second", "the_eleventh_inject_of_a_sender_within_a_second_is_refused";
     #[doc = "injects a second by the owner, over all source names"]
     INJECT_OWNER: u32 = 100, "per second", "the_owner_is_limited_over_all_source_names";
+    #[doc = "injects a second by all but the owner"]
+    INJECT_OTHERS: u32 = 100, "per second", "all_others_together_leave_the_owner_his_share";
     #[doc = "injects a second to one target, by the owner and by all others each"]
     INJECT_PER_TARGET: u32 = 10, "per second", "the_eleventh_inject_to_a_target_within_a_second_is_refused";
     #[doc = "injects a second in all"]

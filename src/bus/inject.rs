@@ -6,7 +6,7 @@
 //! waits in the mailbox.
 
 use super::{
-    Bus, SendError, Sent, Terminal, Terminals, audit,
+    Bus, SendError, Sent, Terminals, audit,
     mail::{Kind, Priority},
     outgoing::Outgoing,
     rate::{Reached, Sender},
@@ -149,21 +149,17 @@ impl Bus {
         let mut length = ask.message.len();
         answer.result = (|| {
             let now = self.clock.monotonic_ms();
+            let accepting = self.accepting(sender, ask.target, terminals)?;
             self.state().rates.take(sender, ask.target, now).map_err(InjectError::RateLimited)?;
             let target = AgentId::parse(ask.target).map_err(|_| InjectError::BadId)?;
             let typed = match sender {
                 Sender::Owner(_) | Sender::Peer | Sender::Api => sanitise::typed(ask.message),
-                Sender::Agent(name) => {
-                    let accepts = |t: Terminal| t.accept_typed_from.iter().any(|who| who == name);
-                    if !terminals.terminal(&target).is_some_and(accepts) {
-                        return Err(InjectError::NotAllowed);
-                    }
-                    sanitise::typed_from(name, ask.message)
-                }
+                Sender::Agent(name) => sanitise::typed_from(name, ask.message),
             };
             length = typed.text.len();
             answer.truncated = typed.truncated;
-            let block_id = self.block_of(sender, &target, terminals);
+            let registered = || self.state().directory.get(&target).map(|found| found.block_id.clone());
+            let block_id = accepting.or_else(registered);
             let block_id = answer.block_id.insert(block_id.ok_or(InjectError::NotFound)?);
             let queued = match terminals.deliver(block_id, &typed.text, ask.submit) {
                 None => return Err(InjectError::NoController),
@@ -233,15 +229,23 @@ impl Bus {
         }
     }
 
-    /// The block that an inject goes to. An agent's goes only to the terminal that accepts it, never
-    /// to a block that was registered under the same name.
-    fn block_of(&self, sender: Sender<'_>, target: &AgentId, terminals: &dyn Terminals) -> Option<String> {
-        match sender {
-            Sender::Agent(_) => terminals.terminal(target).map(|terminal| terminal.block_id),
-            Sender::Owner(_) | Sender::Peer | Sender::Api => {
-                self.state().directory.get(target).map(|registration| registration.block_id.clone())
-            }
-        }
+    /// The block of the terminal that lets this agent type: never one that was registered under the
+    /// same name. `None`: the sender is no agent, and goes by the directory.
+    ///
+    /// Asked before the rates, which those who may type share: another must not use theirs up. Its
+    /// asking is counted with its messages.
+    fn accepting(
+        &self,
+        sender: Sender<'_>,
+        target: &str,
+        terminals: &dyn Terminals,
+    ) -> Result<Option<String>, InjectError> {
+        let Sender::Agent(name) = sender else { return Ok(None) };
+        let now = self.clock.monotonic_ms();
+        self.state().sends.take(sender, now).map_err(InjectError::RateLimited)?;
+        let target = AgentId::parse(target).map_err(|_| InjectError::BadId)?;
+        let terminal = terminals.terminal(&target).filter(|terminal| terminal.accepts(name));
+        terminal.map(|terminal| Some(terminal.block_id)).ok_or(InjectError::NotAllowed)
     }
 
     /// Forgets a registration whose agent has ended: one that ended in the moment it was registered

@@ -1,5 +1,6 @@
 //! How fast text may be typed: fixed windows of one second (spec agentmux E.5), by sender, by
-//! target and in all, so that no sender and no target can starve the others (design section 6).
+//! target and in all, so that no sender and no target can starve the others (design section 6). All
+//! but the owner share what is not his: however many agents type, he can.
 //!
 //! `now` is a parameter. Memory is bounded without counting: an entry exists only for an inject
 //! that was let through, of which there are at most [`limits::INJECT_TOTAL`] a second.
@@ -31,6 +32,8 @@ pub enum Reached {
     Sender,
     /// of the owner over all source names
     Owner,
+    /// of all but the owner
+    Others,
     /// of this target
     Target,
     /// of the instance
@@ -45,6 +48,7 @@ impl Reached {
         match self {
             Reached::Sender => format!("{} a second from one sender", limits::INJECT_PER_SENDER),
             Reached::Owner => format!("{} a second from the owner", limits::INJECT_OWNER),
+            Reached::Others => format!("{} a second from all but the owner", limits::INJECT_OTHERS),
             Reached::Target => format!("{} a second to one target", limits::INJECT_PER_TARGET),
             Reached::Total => format!("{} a second in all", limits::INJECT_TOTAL),
             Reached::Sends => format!("{} messages a second from one agent", limits::SENDS_PER_AGENT),
@@ -57,6 +61,8 @@ impl Reached {
 pub struct Rates {
     total: Window,
     owner: Window,
+    /// all but the owner
+    others: Window,
     /// Keyed by a hash with a random key: names of any length take the same room, and nobody can
     /// aim at another's window.
     senders: HashMap<u64, Window>,
@@ -72,10 +78,16 @@ impl Rates {
         if self.targets.get(&key).map_or(0, |window| window.used(now)) >= limits::INJECT_PER_TARGET {
             return Err(Reached::Target);
         }
+        if !owner && self.others.used(now) >= limits::INJECT_OTHERS {
+            return Err(Reached::Others);
+        }
         if self.total.used(now) >= limits::INJECT_TOTAL {
             return Err(Reached::Total);
         }
         self.total.count(now);
+        if !owner {
+            self.others.count(now);
+        }
         count(&mut self.targets, key, now);
         Ok(())
     }
@@ -87,9 +99,13 @@ impl Rates {
         // Apart, or an agent that may type somewhere could keep the owner from typing there.
         let target_key = self.hash.hash_one((owner, target));
         let used = |windows: &HashMap<u64, Window>, key| windows.get(key).map_or(0, |w| w.used(now));
+        let (class, most, reached) = match owner {
+            true => (&mut self.owner, limits::INJECT_OWNER, Reached::Owner),
+            false => (&mut self.others, limits::INJECT_OTHERS, Reached::Others),
+        };
         for (used, limit, reached) in [
             (used(&self.senders, &sender_key), limits::INJECT_PER_SENDER, Reached::Sender),
-            (if owner { self.owner.used(now) } else { 0 }, limits::INJECT_OWNER, Reached::Owner),
+            (class.used(now), most, reached),
             (used(&self.targets, &target_key), limits::INJECT_PER_TARGET, Reached::Target),
             (self.total.used(now), limits::INJECT_TOTAL, Reached::Total),
         ] {
@@ -98,9 +114,7 @@ impl Rates {
             }
         }
         self.total.count(now);
-        if owner {
-            self.owner.count(now);
-        }
+        class.count(now);
         count(&mut self.senders, sender_key, now);
         count(&mut self.targets, target_key, now);
         Ok(())
@@ -238,21 +252,38 @@ mod tests {
         assert_eq!(rates.take_waiting(false, "t", 999), Err(Reached::Target));
         assert_eq!(rates.take(Sender::Agent("a"), "t", 999), Err(Reached::Target));
         assert_eq!(rates.take(Sender::Owner("a"), "t", 999), Ok(()), "the owner's share is his");
-        assert!(
-            (0..200)
-                .map(|n| rates.take_waiting(true, &format!("u{n}"), 0))
-                .any(|taken| taken == Err(Reached::Total))
-        );
+        let all = |rates: &mut Rates, owner| -> Vec<_> {
+            (0..200).filter_map(|n| rates.take_waiting(owner, &format!("u{n}"), 0).err()).collect()
+        };
+        assert!(all(&mut rates, false).iter().all(|reached| *reached == Reached::Others));
+        assert!(all(&mut rates, true).contains(&Reached::Total));
     }
 
     #[test]
     fn injects_are_limited_in_all() {
         let mut rates = Rates::default();
-        for n in 0..200 {
-            assert_eq!(rates.take(Sender::Agent(&format!("s{n}")), &format!("t{n}"), 0), Ok(()));
+        for n in 0..limits::INJECT_TOTAL {
+            assert_eq!(rates.take_waiting(true, &format!("t{n}"), 0), Ok(()));
         }
         assert_eq!(rates.take(Sender::Agent("s"), "t", 0), Err(Reached::Total));
+        assert_eq!(rates.take(Sender::Owner("s"), "t", 999), Err(Reached::Total));
         assert_eq!(rates.take(Sender::Agent("s"), "t", 1_000), Ok(()));
+    }
+
+    #[test]
+    fn all_others_together_leave_the_owner_his_share() {
+        let mut rates = Rates::default();
+        for n in 0..limits::INJECT_OTHERS / 2 {
+            assert_eq!(rates.take(Sender::Agent(&format!("s{n}")), &format!("t{n}"), 0), Ok(()));
+            assert_eq!(rates.take_waiting(false, &format!("u{n}"), 0), Ok(()));
+        }
+        for sender in [Sender::Agent("s"), Sender::Api, Sender::Peer] {
+            assert_eq!(rates.take(sender, "t", 0), Err(Reached::Others));
+        }
+        assert_eq!(rates.take_waiting(false, "t", 0), Err(Reached::Others));
+        for n in 0..limits::INJECT_OWNER {
+            assert_eq!(rates.take(Sender::Owner(&format!("s{n}")), &format!("t{n}"), 0), Ok(()), "{n}");
+        }
     }
 
     #[test]
@@ -287,6 +318,7 @@ mod tests {
         let mut rates = Rates::default();
         for n in 0..20_000u64 {
             let name = format!("s{n}");
+            let _ = rates.take(Sender::Owner(&name), &name, n * 4);
             let _ = rates.take(Sender::Agent(&name), &name, n * 4);
             assert!(rates.senders.len() <= SWEEP_AT && rates.targets.len() <= SWEEP_AT);
         }

@@ -190,6 +190,21 @@ fn an_agent_can_write_to_its_owner() {
 }
 
 #[test]
+fn an_agent_that_may_not_type_uses_up_nothing_of_those_who_may() {
+    let instance =
+        Instance::new().with_agent("first", &[]).with_agent("second", &[]).with_agent("open", &["second"]);
+    let inject = |by: &str| instance.post(INJECT, &token(by), &json!({"to": "open", "text": "x"}));
+    for _ in 0..limits::SENDS_PER_AGENT {
+        assert_eq!(inject("first").code(), "typing_not_allowed");
+    }
+    let answer = inject("first");
+    assert_eq!((answer.status, answer.code()), (429, "rate_limited"), "its asking is bounded too");
+    for _ in 0..limits::INJECT_PER_TARGET {
+        assert_eq!(inject("second").status, 200);
+    }
+}
+
+#[test]
 fn a_field_of_a_message_that_is_not_what_it_must_be_is_named() {
     let instance = Instance::new().with_agent("first", &[]);
     for (field, value) in [
