@@ -59,6 +59,7 @@ fn help_explains_every_command_and_usage_errors_exit_2() {
         ("inject", &["inject", "--submit", "never", "a", "text"]),
         ("api", &["api", "GET", "no-slash"]),
         ("exposure", &["exposure", "--routes", "--limits"]),
+        ("message", &["message", ""]),
     ] {
         let wrong = run(&home, args);
         assert_eq!(wrong.code, Some(2), "{args:?}");

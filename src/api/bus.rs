@@ -1,5 +1,8 @@
 //! AgentMux's message bus over HTTP (spec agentmux B.11): same fields, same `status` strings.
 //!
+//! What a request may say in addition: `id`, and for an answer `in_reply_to` or `correlation_id`, so
+//! that a name on the bus can answer an agent's question.
+//!
 //! What an answer says in addition: `outcome` (delivered, queued, waiting), `duplicate` where the id
 //! was seen before, `code` and the `limit` that was reached beside an error. Reading stays
 //! destructive, but a message is gone only once the socket has taken the answer: one whose answer
@@ -9,22 +12,19 @@ use serde_json::{Value, json};
 
 use super::{
     App,
+    messages::{correlation_id, in_reply_to, message_id},
     request::{Fault, Request, Result, ok},
 };
 use crate::{
     admit::Caller,
     bus::{
         BusInject, BusInjectError, BusInjected, Outgoing, SendError, SendOutcome, Sent, ToAll, bus_message,
-        mail::{Manner, Priority},
+        mail::{Kind, Manner, Priority},
         rate::Sender,
     },
     gate::{Reply, Response},
     limits,
-    wire::{
-        head::Method,
-        id::AgentId,
-        json::{Error, Fields},
-    },
+    wire::{head::Method, id::AgentId, json::Fields},
 };
 
 /// `POST /api/bus/register`: the name fetches its messages; a socket's push of them ends.
@@ -51,8 +51,11 @@ pub(super) fn send(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let text = fields.text("payload")?;
     let priority = priority(fields)?;
     let id = message_id(app, fields)?;
+    let (correlation_id, in_reply_to) = (correlation_id(fields)?, in_reply_to(fields)?);
     let Ok(name) = AgentId::parse(to) else { return ok(&bad_id(to)) };
-    let message = Outgoing { priority, ..Outgoing::on_bus(&name, text, &id, from) };
+    let plain = Outgoing::on_bus(&name, text, &id, from);
+    let kind = if in_reply_to.is_some() { Kind::Reply } else { plain.kind };
+    let message = Outgoing { kind, priority, correlation_id, in_reply_to, ..plain };
     match app.bus.send(Sender::Owner(from), message, &*app.fleet) {
         Ok(sent) => {
             let answer = json!({ "message_id": id, "status": "sent", "to": to });
@@ -176,14 +179,6 @@ pub(super) fn agents(app: &App, _: &Caller, _: &Request<'_>) -> Result {
 /// An unknown word is normal, as is none (spec agentmux B.11).
 fn priority(fields: Fields<'_>) -> Result<Priority> {
     Ok(fields.optional_text("priority")?.map_or(Priority::Normal, Priority::parse))
-}
-
-fn message_id(app: &App, fields: Fields<'_>) -> Result<String> {
-    match fields.optional_text("id")? {
-        None => app.fresh_id(),
-        Some(id) if (1..=limits::MESSAGE_ID).contains(&id.len()) => Ok(id.to_owned()),
-        Some(_) => Err(Error::wrong("id", format!("1 to {} bytes long", limits::MESSAGE_ID)).into()),
-    }
 }
 
 fn with_outcome(mut answer: Value, sent: Sent) -> Value {

@@ -51,7 +51,7 @@ fn sender(caller: &Caller) -> Sender<'_> {
 pub(super) fn deliver(app: &App, sender: Sender<'_>, to: &AgentId, fields: Fields<'_>) -> Result {
     let text = fields.text("text")?;
     let id = message_id(app, fields)?;
-    let in_reply_to = bounded(fields, "in_reply_to")?;
+    let in_reply_to = in_reply_to(fields)?;
     let ttl = fields.optional_whole("ttl_ms", limits::TTL_LEAST_MS..=limits::TTL_MOST_MS)?;
     let plain = Outgoing::new(to, text, &id);
     let message = Outgoing {
@@ -95,6 +95,11 @@ pub(super) fn correlation_id(fields: Fields<'_>) -> Result<Option<&str>> {
         Some(id) if !is_correlation_id(id) => Err(Error::wrong("correlation_id", CORRELATION_ID).into()),
         id => Ok(id),
     }
+}
+
+/// The id of the message that this one answers.
+pub(super) fn in_reply_to(fields: Fields<'_>) -> Result<Option<&str>> {
+    bounded(fields, "in_reply_to")
 }
 
 /// A message's id in a field.

@@ -57,7 +57,11 @@ impl Arguments {
 
     /// An operand that the table requires.
     pub fn required(&self, at: usize) -> Result<&str, Failure> {
-        self.operand(at)?.ok_or_else(|| usage("an operand is missing".to_owned()))
+        match self.operand(at)? {
+            None => Err(usage("an operand is missing".to_owned())),
+            Some("") => Err(usage("an operand is empty".to_owned())),
+            Some(text) => Ok(text),
+        }
     }
 
     /// All operands as texts.

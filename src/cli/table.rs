@@ -228,10 +228,11 @@ pub static COMMANDS: &[Command] = &[
             with_value("--correlation", "ID", "what question and answers of one matter have in common"),
             JSON,
         ],
-        about: "The outcome is `delivered` or `queued` where the agent was started with --accept-typed-from \
-                naming the sender, else `waiting`: the message waits in the agent's mailbox, on disk, also for \
-                an agent that does not run yet. A full mailbox refuses it (exit code 75), and nothing that was \
-                accepted is given up for it.",
+        about: "It is `delivered` where it was typed into the terminal of an agent that was started with \
+                --accept-typed-from naming the sender, `queued` where a reader is there to take it, else \
+                `waiting`: it waits in the agent's mailbox, on disk, also for an agent that does not run \
+                yet. A full mailbox refuses it (exit code 75), and nothing that was accepted is given up \
+                for it.",
         examples: &[
             "loopgate send coder \"the build is green\"",
             "loopgate send --priority urgent --ttl 2h reviewer < findings.txt",
@@ -316,7 +317,8 @@ pub static COMMANDS: &[Command] = &[
         audience: Audience::Owner,
         operands: &[one("ID", "its id")],
         flags: &[JSON],
-        about: "Its reader is told that it comes again.",
+        about: "It waits again, as long as at first. Where a reader may have had it before, it comes marked \
+                redelivered.",
         examples: &["loopgate redeliver 5f0c7f4e-1111-4222-8333-444455556666"],
         run: mail::redeliver,
     },

@@ -294,6 +294,28 @@ fn an_answer_to_a_question_comes_as_one_envelope() {
 }
 
 #[test]
+fn a_name_on_the_bus_can_answer_a_question() {
+    let instance = Instance::new().with_agent("first", &[]);
+    instance.post("/api/bus/register", OWNER, &json!({"agent_id": "polled"}));
+    let asked = json!({"to": "polled", "text": "?", "correlation_id": "q.1", "timeout_ms": 20_000});
+    let answer = std::thread::scope(|scope| {
+        let asker = scope.spawn(|| instance.post(ASK, &token("first"), &asked));
+        let mut reply = json!({"from": "polled", "to": "first", "payload": "42", "in_reply_to": "no other"});
+        reply["correlation_id"] = json!("q.1");
+        // Until the question waits, the reply is a message like any other.
+        while instance.post("/api/bus/send", OWNER, &reply).body["outcome"] != "queued" {
+            instance.clock.advance(1_000);
+            std::thread::yield_now();
+        }
+        asker.join().expect("no panic")
+    });
+    assert_eq!((&answer.body["ok"], &answer.body["result"]), (&json!(true), &json!(42)), "{}", answer.body);
+    let bad = json!({"from": "polled", "to": "first", "payload": "x", "in_reply_to": ""});
+    let refused = instance.post("/api/bus/send", OWNER, &bad);
+    assert_eq!((refused.status, &refused.body["field"]), (422, &json!("in_reply_to")), "{}", refused.body);
+}
+
+#[test]
 fn a_question_without_an_answer_says_so_and_gives_its_place_back() {
     let instance = Instance::new().with_agent("first", &[]).with_agent("second", &[]);
     for _ in 0..2 * limits::AGENT_WAITERS {

@@ -56,6 +56,8 @@ pub enum MailError {
     Field(&'static str, usize),
     /// there is no such message, or not where it is looked for
     NotFound,
+    /// it is there, and neither failed nor expired
+    NotDead,
     /// the journal
     Journal(JournalError),
 }
@@ -78,6 +80,9 @@ impl MailError {
                 Some(most_of(*most)),
             ),
             MailError::NotFound => (404, "message_not_found", "there is no such message".to_owned(), None),
+            MailError::NotDead => {
+                (409, "not_dead", "this message neither failed nor expired".to_owned(), None)
+            }
             MailError::Journal(error) => match error {
                 JournalError::NoSpace => {
                     (507, "no_space", "the disk is full: nothing was accepted".to_owned(), None)

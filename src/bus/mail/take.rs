@@ -72,7 +72,15 @@ impl Mail {
     pub fn redeliver(&self, id: &str) -> Result<Info, MailError> {
         let now = self.shared.clock.unix_ms();
         let mut inner = self.shared.lock();
-        let number = inner.table.begin_again(id)?;
+        let number = match inner.table.begin_again(id) {
+            Ok(number) => number,
+            Err(MailError::NotFound) => {
+                drop(inner);
+                let unknown = self.find(id).is_empty();
+                return Err(if unknown { MailError::NotFound } else { MailError::NotDead });
+            }
+            Err(error) => return Err(error),
+        };
         let record = Record::Again { at: now, of: number };
         let appended = self.shared.journal.append(|_, out| super::record::change(out, &record));
         let ticket = match appended {

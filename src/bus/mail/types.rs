@@ -199,7 +199,7 @@ pub struct Info {
     pub expires_at: u64,
     /// where it is on its way
     pub state: State,
-    /// a reader may have had it before
+    /// it waits, and a reader may have had it before: it comes marked
     pub redelivered: bool,
     /// where it stands in its mailbox for a cursor, once it was handed to one
     pub position: Option<u64>,

@@ -113,7 +113,7 @@ impl Seen {
             sent_at: entry.sent_at,
             expires_at: entry.expires_at(),
             state: entry.state,
-            redelivered: entry.handed,
+            redelivered: entry.handed && entry.state == State::Accepted,
             position: entry.position(),
             correlation_id: words.correlation_id,
             in_reply_to: words.in_reply_to,
@@ -191,7 +191,12 @@ impl Mail {
             match self.shared.words(&seen) {
                 // It ended while it was looked up.
                 Ok(Words { text: None, .. }) | Err(JournalError::Gone) => {}
-                Ok(words) => page.messages.push(seen.message(words)),
+                Ok(words) => {
+                    let message = seen.message(words);
+                    // What is being read, or was, comes to nobody again as it stands.
+                    let redelivered = message.redelivered && message.state == State::Accepted;
+                    page.messages.push(Message { redelivered, ..message });
+                }
                 Err(error) => return Err(error.into()),
             }
         }

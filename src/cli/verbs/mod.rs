@@ -220,7 +220,10 @@ pub fn refusal(answer: &Answer) -> Failure {
         ("agent_token_elsewhere", _) => {
             "use the token only in the processes of the agent that it was given to"
         }
-        (_, 400 | 413 | 415 | 422) => "correct it; `loopgate help` and the command's name say what it takes",
+        ("not_dead", _) => "`loopgate message ID` says what became of it",
+        ("bad_agent_id", _) => "a name has letters, digits, `_` and `-`, at most 64",
+        (_, 413) => "put the text in a file and send its name",
+        (_, 400 | 415 | 422) => "correct it; `loopgate help COMMAND` says what a command takes",
         (_, 403..=405) => "`loopgate exposure --routes` lists the routes and who may call them",
         (_, 401) => "the instance was started anew: its old keys and tokens no longer hold",
         (_, 429 | 503) => "try again in a moment",

@@ -122,28 +122,21 @@ fn agent_id(name: &str) -> Result<AgentId, Map<String, Value>> {
     AgentId::parse(name).map_err(|_| error("bad_agent_id", &format!("invalid agent ID: {name:.64}")))
 }
 
-/// A message's text may have as many bytes as a request to `/api/bus/`.
+/// A frame may be longer than a message's text: whoever sends one that is too long is told so.
 fn fits(text: &str) -> Result<(), Map<String, Value>> {
-    if text.len() <= limits::BODY_SMALL {
+    if text.len() <= limits::MESSAGE_TEXT {
         return Ok(());
     }
-    let sentence = format!("a message may have {} bytes", limits::BODY_SMALL);
-    Err(limited(error("payload_too_large", &sentence), limits::BODY_SMALL))
+    let sentence = format!("a message may have {} bytes", limits::MESSAGE_TEXT);
+    Err(limited(error("payload_too_large", &sentence), limits::MESSAGE_TEXT))
 }
 
 fn refused(why: SendError) -> Map<String, Value> {
-    match why {
-        SendError::RateLimited(_) => error("rate_limited", "rate limit exceeded"),
-        SendError::NoRandomness => error("no_randomness", "the system gives no random bytes"),
-        SendError::Mail(why) => {
-            let (_, code, sentence, limit) = why.answer();
-            // The words that AgentMux's clients know.
-            let full = error(code, if code == "mailbox_full" { "mailbox full" } else { &sentence });
-            match limit.and_then(|limit| usize::try_from(limit).ok()) {
-                Some(limit) => limited(full, limit),
-                None => full,
-            }
-        }
+    let (code, sentence, limit) = why.on_bus();
+    let refused = error(code, &sentence);
+    match limit.and_then(|limit| usize::try_from(limit).ok()) {
+        Some(limit) => limited(refused, limit),
+        None => refused,
     }
 }
 

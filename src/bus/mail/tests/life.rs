@@ -161,7 +161,7 @@ fn what_nobody_takes_expires_into_the_dead_letters_and_can_be_redelivered() {
     assert_eq!(rig.mail.redeliver("unknown"), Err(MailError::NotFound));
     let info = rig.mail.redeliver("1").expect("room");
     assert_eq!((info.state, info.expires_at, info.reason), (State::Accepted, 1_120_000, None));
-    assert_eq!(rig.mail.redeliver("1"), Err(MailError::NotFound), "it is no dead letter any more");
+    assert_eq!(rig.mail.redeliver("1"), Err(MailError::NotDead), "it is no dead letter any more");
     assert_eq!(rig.drain(), plain(&["1"]), "nobody had it before");
 }
 

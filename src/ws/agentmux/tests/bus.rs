@@ -76,7 +76,7 @@ fn case_d4_what_is_refused_is_a_bus_error_with_a_code() {
             "bad_agent_id",
         ),
         (
-            json!({ "type": "bus:broadcast", "payload": "x".repeat(limits::BODY_SMALL + 1) }),
+            json!({ "type": "bus:broadcast", "payload": "x".repeat(limits::MESSAGE_TEXT + 1) }),
             "a message may have 65536 bytes",
             "payload_too_large",
         ),
