@@ -1,4 +1,7 @@
 //! A real instance, started as a user would start it.
+//!
+//! A process of its own from the release build, in a temporary home, asked over its socket like any
+//! client would: nothing is measured from inside.
 
 use std::{
     fs,

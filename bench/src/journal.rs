@@ -1,5 +1,7 @@
-//! The journal beside bare write and fdatasync calls: as many threads, as large lines, the same
-//! directory, in turn. The bare ones have a file each, so that nothing but the disk is between them.
+//! The journal beside bare write and fdatasync calls.
+//!
+//! As many threads, as large lines, the same directory, in turn. The bare ones have a file each, so that
+//! nothing but the disk is between them.
 
 use std::{
     fs::OpenOptions,

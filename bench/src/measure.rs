@@ -1,4 +1,7 @@
 //! The measurements, one function each, and the order they run in.
+//!
+//! What is compared runs in turn in the same run, because figures of different runs on a shared machine say
+//! little.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,6 @@
 //! The roles of child processes: the two hello worlds, and the agent whose terminal is timed.
+//!
+//! Each in a process of its own, so that nobody's threads and memory count for another.
 
 use std::{
     io::{Read, Write},

@@ -1,4 +1,8 @@
 //! Which of the three surfaces a path belongs to: known by prefix alone, before anything else.
+//!
+//! The surface decides the credential, the origins and the shape of an error, so it must be known before
+//! any of them is looked at. The path is taken as it was sent, never decoded: no spelling of a path can
+//! move a request to another surface.
 
 /// A family of routes with one kind of credential, one Origin list and one shape of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

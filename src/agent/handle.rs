@@ -1,4 +1,9 @@
 //! One agent, as the rest of the program sees it.
+//!
+//! Everything that callers ask of an agent goes through here: its state, its output, keys, deliveries,
+//! its screen's size, its end. The terminal belongs to one thread, which alone writes to it; callers put
+//! jobs in that thread's bounded queue and never wait for the terminal itself. What the agent prints is
+//! kept in a ring, its token replaced, and whoever watches is woken without being waited for.
 
 use std::{
     fs::File,

@@ -1,4 +1,8 @@
 //! What the spawner learns of one agent, for those who wait for it.
+//!
+//! Filled in from the keeper's reports: that the command runs, or why it does not; that it has ended;
+//! that nothing of its tree is left. Two wait for it: whoever started the agent, with a deadline, and
+//! the agent's terminal thread, which is woken.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},

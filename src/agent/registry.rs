@@ -1,4 +1,9 @@
 //! All agents of the instance.
+//!
+//! Names are unique among those that run; one that is done keeps its record and its output until its
+//! name is taken again or it is removed. The number is bounded. A name is reserved before anything is
+//! started, so that two starts under one name cannot both succeed, and no lock is held while a keeper
+//! starts or a tree is ended. Who may start or stop an agent is not decided here.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -1,4 +1,8 @@
 //! What callers of this folder pass in and get back: plain data.
+//!
+//! A start as it was asked for, with its bounds checked by whoever read the request; why a start or a
+//! stop failed, each with the words of the system where they help; a piece of output with the offset
+//! that it begins at; the states that an agent can be in.
 
 use std::{
     path::PathBuf,

@@ -1,4 +1,9 @@
-//! The agents that this instance runs: start, look, type keys, resize, send to, end.
+//! The agents that this instance runs: start, look, type keys, resize, end.
+//!
+//! For the owner and the API token alone. A start is checked field by field before anything is made,
+//! and each way in which it can fail has a code of its own. Output is given as raw bytes with headers
+//! that say which ones they are; a request may wait for more, in a bounded number of places and no
+//! longer than its peer is there.
 
 use std::{path::Path, time::Duration};
 

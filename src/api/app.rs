@@ -1,4 +1,9 @@
 //! The program behind the gate: what all handlers share.
+//!
+//! It decides from a head alone whether its request is admitted (`admit` has the rules, this has the
+//! world that they ask about: tokens, keepers, the kernel's word on the peer), finds the route, and hands
+//! the admitted request with its `Caller` to the handler. Refusals are counted here, and written to the
+//! audit at a bounded rate. Tests put other agents, other peers and another clock in its place.
 
 use std::{
     collections::BTreeMap,

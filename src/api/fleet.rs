@@ -1,4 +1,7 @@
 //! What the handlers ask of the agents that run, so that tests can put a table in their place.
+//!
+//! The one real implementation passes everything on to `agent`. Nothing is decided here: a handler
+//! has checked who calls and with what, and gets `None` where there is no agent of that name.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,8 @@
 //! What a handler reads of a request, and how it says no.
+//!
+//! A body is JSON or is not read; a query parameter is decoded once, and two of one name are an error.
+//! A [`Fault`] becomes the error of the request's own surface: status, sentence, stable code, and the
+//! field or the limit that it is about. No internals, paths or words of the system reach a caller.
 
 use serde_json::{Value, json};
 

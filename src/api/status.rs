@@ -1,4 +1,8 @@
-//! What the instance says about itself.
+//! What the instance says about itself: status, exposure, and the audit.
+//!
+//! Counts and refusals, whether the audit can be written, what is open now against what is declared, and
+//! the pages of the audit. For the owner and the API token; nothing here is secret, and nothing names a
+//! text or a key.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,7 @@
 //! Help, written from the table of commands.
+//!
+//! So it cannot fall behind what is parsed: every operand and flag that the table has is explained, with
+//! the table's own words, and nothing else is.
 
 use crate::cli::table::{Audience, COMMANDS, Command, Count, Flag};
 

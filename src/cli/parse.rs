@@ -1,4 +1,8 @@
 //! From the words of the command line to a command and its arguments, by the table.
+//!
+//! Flags stand before or behind operands, `--` ends them, and a value is the next word or stands behind
+//! `=`. What is unknown, missing or too much is an error that says where to read more; nothing is guessed
+//! or abbreviated.
 
 use std::{ffi::OsString, path::PathBuf};
 

@@ -1,4 +1,7 @@
 //! The table of commands. What can be typed, and what help says, is here and nowhere else.
+//!
+//! Each row says who the command is for: the check that keeps the owner's commands from agents, and
+//! agents' commands from everybody else, reads it before anything is opened.
 
 use std::process::ExitCode;
 

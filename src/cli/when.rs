@@ -1,4 +1,7 @@
 //! Lengths of time and points in time, as a person types them.
+//!
+//! `90s`, `10m`, `2h`, `1d`; RFC 3339 with its time; unix milliseconds. Anything else is refused, an
+//! overflow too: a limit in time that was misread would show too much or too little.
 
 use crate::wire::date::rfc3339;
 

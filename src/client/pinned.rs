@@ -1,4 +1,7 @@
 //! The way to one address and no other, with a look at who listens there.
+//!
+//! Every name resolves to the one address, and each new connection is checked before a credential is
+//! sent over it: the listener is the socket that the key file names, or at least not another user's.
 
 use std::{
     fmt, io,

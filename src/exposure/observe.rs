@@ -1,4 +1,7 @@
 //! What this process has open by the kernel's account: descriptors, sockets, files, processes.
+//!
+//! From /proc and the kernel's socket tables, and from the disk for the home's own files. Nothing that
+//! the program remembers about itself is used here: that is the other side of the comparison.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,7 @@
 //! Declared laid over observed: one row for each thing, differences marked.
+//!
+//! What is open and not declared, and what is declared and not open, each count as a difference. Pure:
+//! both sides are passed in.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

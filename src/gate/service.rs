@@ -1,4 +1,8 @@
 //! What the gate asks of the program behind it.
+//!
+//! The gate owns sockets, deadlines and framing; the service decides from a head alone whether a body is
+//! read at all, and answers requests that it admitted. The proof of admission is the service's own type,
+//! which the gate passes on and cannot make.
 
 use std::{
     net::{SocketAddr, TcpStream},

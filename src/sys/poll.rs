@@ -1,4 +1,7 @@
 //! Waiting for descriptors, and waking the thread that waits.
+//!
+//! poll(2) over borrowed descriptors, so that none can be closed meanwhile, and an eventfd to wake with.
+//! Waking somebody who is awake already costs no system call: a flood of output wakes once.
 
 use std::{
     fs::File,

@@ -1,4 +1,7 @@
-//! Small facts about sockets and descriptors that std leaves out. Safe code over socket2.
+//! Small facts about sockets and descriptors that std leaves out.
+//!
+//! Whether the peer is gone, whether an address is ours, what an error means, how a thread that waits in
+//! accept is ended. Safe code over socket2.
 
 use std::{
     io,

@@ -1,4 +1,7 @@
 //! What a session asks of the instance that it belongs to, so that tests can put another in its place.
+//!
+//! Nothing here waits: a session shares its thread with its socket. Output is asked for by offset, and a
+//! watch wakes the session when there is more.
 
 use std::sync::Arc;
 

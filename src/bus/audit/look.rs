@@ -1,4 +1,8 @@
 //! Checks the audit of a home, read-only, with and without an instance that writes to it.
+//!
+//! Nothing is made, cut or locked. A segment that makes room under the reader is no fault of the log:
+//! then the reading begins anew, a bounded number of times. What cannot be read is told as that, and is
+//! not mistaken for an entry that was changed.
 
 use std::fmt;
 

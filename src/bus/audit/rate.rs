@@ -1,5 +1,8 @@
-//! How often refusals are written down. Without a lock, because anybody can cause refusals: threads
-//! that wait for each other are busy ones, and nobody could be evicted for a better caller.
+//! How often refusals are written down.
+//!
+//! Without a lock, because anybody can cause refusals: threads that wait for each other are busy ones,
+//! and nobody could be evicted for a better caller. What is not written is counted, and the next one that
+//! is written says how many there were.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,8 @@
 //! Why the mailbox does not do what it is asked, in words that name the limit.
+//!
+//! Each reason has a status, a stable code, a sentence, and the limit where one was reached; all surfaces
+//! take theirs from here. A disk that is full, broken or too slow is three different answers, because
+//! what the sender should do next differs.
 
 use crate::{limits, store::journal::JournalError};
 

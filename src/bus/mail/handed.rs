@@ -1,5 +1,8 @@
-//! Messages on their way to a reader. Whoever holds them says when the reader has them; dropped
-//! before that they go back, and come again marked.
+//! Messages on their way to a reader.
+//!
+//! Whoever holds them says when the reader has them; dropped before that they go back, and come again
+//! marked. So no way out of a function, and no thread that ends early, can lose a message or call one
+//! delivered that was not.
 
 use std::{fmt, sync::Arc};
 

@@ -1,5 +1,7 @@
-//! Messages that are over and still kept for a while: bounded, and when there are too many the
-//! greediest sender loses his oldest. So nobody can push another's out by making many of his own.
+//! Messages that are over and still kept for a while: bounded, in number, bytes and time.
+//!
+//! When there are too many, the greediest sender loses his oldest. So nobody can push another's out by
+//! making many of his own.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,5 +1,8 @@
-//! What the mailbox does by itself: messages expire, what is kept is swept, lines that nobody waits
-//! for get to disk within 100 ms, and the journal is compacted in small steps. One thread calls it.
+//! What the mailbox does by itself, called by one thread.
+//!
+//! Messages expire, what is kept is swept, lines that nobody waits for get to disk within 100 ms, and
+//! the journal is compacted in small steps. Each call does a bounded piece of work and says when the next
+//! one is due, so that senders and readers are never held up for long.
 
 use std::{
     sync::PoisonError,

@@ -1,4 +1,8 @@
 //! Opening the mailbox: every line of its journal, taken into the table one after the other.
+//!
+//! A message that was on its way when the instance ended waits again, marked, for nobody knows whether
+//! its reader had it. A line that checks and is no record is skipped, counted and told in the log; what
+//! the journal itself cut or skipped is told beside it. Words stay on the disk.
 
 use std::sync::{Arc, Condvar, Mutex};
 

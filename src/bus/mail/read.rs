@@ -1,5 +1,8 @@
-//! Reading the lines of the mailbox's journal: strictly. A line that is not exactly a record is
-//! reported and skipped, never guessed at.
+//! Reading the lines of the mailbox's journal: strictly.
+//!
+//! A line that is not exactly a record is reported and skipped, never guessed at: no field is filled in,
+//! and none that is not known is passed over. Writing is in `record`; a line that was written is read
+//! back the same.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,8 @@
 //! Who waits for messages: requests that are held open, and sockets that are pushed to.
+//!
+//! Of several sockets under one name the newest is woken, and one that goes away takes only itself along.
+//! A request that waits asks now and then whether its peer is still there, so that places are not held
+//! for nobody. What a reader then gets is decided in `take`.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,8 @@
 //! Taking, acknowledging, deleting, failing and redelivering: each with its line in the journal.
+//!
+//! The table changes under the lock, the line is waited for without it, and only then anybody is told:
+//! `delivering` is on disk before the first byte reaches a reader. A line that the disk did not take is
+//! undone in the table, and whoever asked hears why.
 
 use super::{
     Handed, Mail, MailError,

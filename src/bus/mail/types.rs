@@ -1,4 +1,7 @@
 //! The words of the mailbox: what a message is, which states it goes through, and how it is asked for.
+//!
+//! Plain data, shared by everything that sends, reads or shows messages. The words of states, kinds and
+//! priorities that callers and the journal see are spelled here and nowhere else.
 
 use crate::wire::id::AgentId;
 

@@ -1,4 +1,7 @@
 //! A message as it is shown: what the table knows of it, and its words from the disk.
+//!
+//! The table is asked under its lock, the disk without it; a line that moved in between is looked up
+//! again. Looking changes nothing, and lists come in pages that are bounded in number and bytes.
 
 use super::{
     Inner, Mail, Shared, read,

@@ -1,5 +1,8 @@
 //! The mailbox of an instance: opened before anybody is let in, kept by one thread, and brought to
-//! disk at the end. One that cannot be opened as it is refuses the start: what was accepted is in it.
+//! disk at the end.
+//!
+//! One that cannot be opened as it is refuses the start: what was accepted is in it. What opening cut or
+//! skipped is said in the log.
 
 use std::{
     io,

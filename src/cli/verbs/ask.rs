@@ -1,4 +1,7 @@
 //! `ask`: a question to another agent, and its answer.
+//!
+//! Inside an agent only. The exit code tells the three ends apart: an answer, an answer that is an error,
+//! and no answer in time, where what became of the question is said.
 
 use std::{process::ExitCode, time::Duration};
 

@@ -1,4 +1,7 @@
 //! `message`, `dead`, `redeliver` and `mailboxes`, and how a message is shown.
+//!
+//! Everything that came from a sender passes the display filter: a text cannot steer the owner's
+//! terminal. Lists are asked for in pages, and it is said where there is more.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,7 @@
 //! `inject` and `send`.
+//!
+//! What is typed and what only waits is told apart in what they print: the outcome is the instance's
+//! word, never assumed. A text may come from stdin, bounded by what a request carries.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,7 @@
 //! The commands' handlers, and what they share: who calls, and what an answer means.
+//!
+//! Inside an agent the key file is never opened, not even when the token is refused. A refusal is shown
+//! with the instance's sentence and code, and becomes an exit code and a next step in one place.
 
 pub mod agents;
 pub mod api;

@@ -1,5 +1,7 @@
-//! A directory of the home for whoever only looks: nothing in it is made, changed or removed, also
-//! where it cannot be, and the rules of private files hold all the same.
+//! A directory of the home for whoever only looks.
+//!
+//! Nothing in it is made, changed or removed, also where it cannot be, and the rules of private files
+//! hold all the same: no links, nobody else's files, none that others may touch.
 
 use std::{fs::OpenOptions, io};
 

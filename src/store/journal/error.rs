@@ -1,4 +1,7 @@
 //! Why a journal did not do what it was asked to.
+//!
+//! The reasons are told apart by what follows from them: no room and too slow may pass, a disk that failed
+//! may not, and a place that is gone means that the line was moved or never was.
 
 use std::{fmt, io};
 

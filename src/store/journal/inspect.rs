@@ -1,5 +1,7 @@
-//! Looking at a journal without opening it: nothing is cut, made or taken, whether an instance has
-//! it or not. What stands at each place is told, also what an opening passes over.
+//! Looking at a journal without opening it.
+//!
+//! Nothing is cut, made or taken, whether an instance has it or not. What stands at each place is told,
+//! also what an opening passes over.
 
 use crate::store::{
     disk::Disk,

@@ -1,5 +1,7 @@
-//! Reads a segment from its beginning to a given end, line by line, in memory that does not depend
-//! on what is in it: a line over the limit is passed over without being kept.
+//! Reads a segment from its beginning to a given end, line by line.
+//!
+//! In memory that does not depend on what is in it: a line over the limit is passed over without being
+//! kept. Whether a line counts, and what a torn end means, its callers decide.
 
 use std::io::{self, BufRead, BufReader, Read};
 

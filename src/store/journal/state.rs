@@ -1,4 +1,7 @@
 //! The journal in memory: what waits for the disk, and what became of it.
+//!
+//! One writer leads and takes what waits along; the others wait for its word. No lock is held while the
+//! disk is asked, and a line's number is never given out twice, also where writing it failed.
 
 use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed};
 

@@ -1,4 +1,7 @@
-//! How much the mailbox holds. The program's own bounds are in [`limits`]; tests take smaller ones.
+//! How much the mailbox holds, for how long, and for whom.
+//!
+//! The program's own bounds are in [`limits`]; tests take smaller ones. Where agents have a lower bound it
+//! stands beside the other: the last places are the owner's.
 
 use super::Entry;
 use crate::limits;

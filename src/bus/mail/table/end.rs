@@ -1,4 +1,8 @@
 //! The end of a message: read, failed, expired; what is kept of it, and how it comes back.
+//!
+//! One that was delivered or read is remembered without its words, so that it is known when it is sent
+//! again. One that failed or expired is a dead letter with its words, until its time is over or it is put
+//! back, which takes room in its mailbox like a new one.
 
 use super::{NEVER, Phase, Table};
 use crate::bus::mail::{error::MailError, types::State};

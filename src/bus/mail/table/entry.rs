@@ -1,5 +1,7 @@
-//! What is kept in memory of one message: everything but its words, and small, for there may be
-//! millions.
+//! What is kept in memory of one message: everything but its words.
+//!
+//! Small, for there may be millions: times are counted from its own beginning, names are numbers, and the
+//! words are a place in the journal.
 
 use super::super::{
     names::Name,

@@ -1,5 +1,7 @@
-//! The table as the journal's lines make it, one after the other. Lines about messages that are not
-//! known are what compaction left behind: they change nothing.
+//! The table as the journal's lines make it, one after the other.
+//!
+//! Lines about messages that are not known are what compaction left behind: they change nothing. What was
+//! on its way to a reader at the last line waits again and is marked, for nobody knows whether he had it.
 
 use super::{Entry, NEVER, Phase, Table};
 use crate::{

@@ -1,5 +1,8 @@
-//! Handing out: which messages a reader gets, in which order, and what becomes of them when he has
-//! them, or has them not after all.
+//! Handing out: which messages a reader gets, in which order.
+//!
+//! The more urgent first, then the older. A cursor gives each message a position when it is first handed
+//! out; a message is in one hand at a time. Here is also what becomes of them when the reader has them, or
+//! has them not after all.
 
 use std::collections::BTreeMap;
 

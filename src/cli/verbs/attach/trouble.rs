@@ -1,4 +1,7 @@
 //! What may go wrong while `attach` talks to the instance: what ends it, and what only breaks off.
+//!
+//! A connection that is gone may be made anew, a bounded number of times; everything else ends `attach`
+//! with an exit code and a next step of its own.
 
 use crate::{
     cli::outcome::{Exit, Failure},
