@@ -5,7 +5,7 @@
 //! E.7 used a fixed key). Callers never wait for the disk: an entry is put into bounded memory, and a
 //! thread links it to the one before ([`chain`]) and writes it within 100 ms ([`writer`]). What one
 //! class of callers may fill is bounded ([`share`]), so that a flood of them pushes nothing out.
-//! What the chain proves and what it does not stands in [`chain`]; [`verify`] reads it.
+//! What the chain proves and what it does not stands in [`chain`]; [`mod@verify`] reads it.
 
 mod chain;
 mod entry;

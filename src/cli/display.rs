@@ -222,7 +222,7 @@ pub fn line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || is_hidden(c) { REPLACEMENT } else { c }).collect()
 }
 
-/// JSON for a person and a program alike: what [`line`] would replace is written as an escape,
+/// JSON for a person and a program alike: what [`line()`] would replace is written as an escape,
 /// which means the same to a reader of JSON.
 pub fn json(value: &Value) -> String {
     escaped(&format!("{value:#}"))

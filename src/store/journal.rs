@@ -6,7 +6,7 @@
 //! ends one that a disk does not answer. Everybody else goes on.) What a line means is its owner's
 //! business; here it is a number and a JSON object that checks.
 //!
-//! - [`line`] is the form of one line, [`scan`] reads many of them in constant memory.
+//! - [`mod@line`] is the form of one line, [`scan`] reads many of them in constant memory.
 //! - [`segment`] says which numbers count in which file, [`open`] what a start does with them.
 //! - [`commit`] writes.
 

@@ -25,7 +25,7 @@ pub enum Holds {
     Gone,
 }
 
-/// One line of /proc/<pid>/stat, as far as it is of use.
+/// One line of `/proc/<pid>/stat`, as far as it is of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// its parent; 0 where that is outside our pid namespace

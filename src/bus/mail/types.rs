@@ -120,7 +120,7 @@ impl State {
 pub struct NewMessage<'a> {
     /// the sender's, or one that was made; 1 to [`crate::limits::MESSAGE_ID`] bytes
     pub id: &'a str,
-    /// who sent it, as admission named him: "owner", "api", "agent <name>"
+    /// who sent it, as admission named him: `owner`, `api`, `agent NAME`
     pub caller: &'a str,
     /// what the reader is shown as the sender
     pub from: &'a str,

@@ -83,6 +83,25 @@ impl Client {
 }
 
 #[test]
+fn case_d2_only_text_counts_and_a_ping_and_a_close_of_the_protocol_are_answered() {
+    let mut client = Client::of(&World::new());
+    for (sent, answered) in [
+        (testing::frame(0x82, b"{\"type\":\"ping\"}"), vec![]),
+        (testing::frame(0x89, b"still there?"), vec![(0x8a, b"still there?".to_vec())]),
+        (testing::frame(0x8a, b"unasked"), vec![]),
+        (testing::frame(0x88, &1000_u16.to_be_bytes()), vec![(0x88, 1000_u16.to_be_bytes().to_vec())]),
+    ] {
+        client.machine.receive(&sent, 0);
+        assert_eq!(client.frames(), answered);
+    }
+    let mut client = Client::of(&World::new());
+    let over = limits::WS_MESSAGE as u64 + 1;
+    client.machine.receive(&[&[0x81, 0xff][..], &over.to_be_bytes()].concat(), 0);
+    let frames = client.frames();
+    assert_eq!((frames[0].0, &frames[0].1[..2]), (0x88, &1009_u16.to_be_bytes()[..]));
+}
+
+#[test]
 fn case_d3_the_config_comes_first_and_then_a_ping_each_ten_seconds() {
     let mut client = Client::unopened(&World::new());
     let first = client.frames();

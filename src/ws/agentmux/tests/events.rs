@@ -49,6 +49,26 @@ fn case_d6_each_connection_has_subscriptions_of_its_own() {
 }
 
 #[test]
+fn case_d7_a_client_that_comes_back_announces_and_subscribes_anew_and_hears_once() {
+    let world = World::new();
+    let open = || {
+        let mut client = Client::unopened(&world);
+        // Its first frames were queued before the connection was open.
+        let announce = json!({ "command": "routeannounce", "source": "tab:1", "data": null, "reqid": "r1" });
+        let said = client.say(&json!({ "wscommand": "rpc", "message": announce }));
+        assert_eq!(said[0]["data"]["data"]["event"], "config", "ours come first");
+        assert_eq!(said.last().unwrap()["data"], json!({ "resid": "r1" }));
+        subscribe(&mut client, "e", &["block:1"]);
+        client
+    };
+    drop(open());
+    let mut client = open();
+    subscribe(&mut client, "e", &["block:1"]);
+    tell(&world, "e", "block:1");
+    assert_eq!(client.said().len(), 1);
+}
+
+#[test]
 fn case_d6_history_is_read_by_event_and_scope() {
     let world = World::new();
     tell(&world, "e", "block:1");
