@@ -102,6 +102,8 @@ pub struct Bus {
     pub events: Arc<Hub>,
     /// which names are on the message bus
     pub presence: Presence,
+    /// held while a name changes hands, so that whom it belongs to is also who is woken for it
+    registering: Mutex<()>,
     asks: Asks,
     typing: typing::InHand,
 }
@@ -124,6 +126,7 @@ impl Bus {
             state: Mutex::new(state),
             mail,
             presence: Presence::default(),
+            registering: Mutex::new(()),
             asks: Asks::default(),
             typing: typing::InHand::default(),
             audit,
@@ -138,6 +141,7 @@ impl Bus {
 
     /// Puts a name on the bus that fetches its messages. A socket's push of them ends.
     pub fn register_http(&self, name: &AgentId) -> Result<(), PresenceError> {
+        let _registering = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(socket) = self.presence.register_http(name, self.clock.unix_ms())? {
             self.mail.detach(name, socket);
         }
@@ -147,6 +151,7 @@ impl Bus {
     /// Puts a name on the bus whose messages are pushed: `wake` is woken when there are some. Another
     /// socket's push of them ends. `socket` comes from [`Presence::new_socket`].
     pub fn register_socket(&self, name: &AgentId, socket: u64, wake: Arc<Wake>) -> Result<(), PresenceError> {
+        let _registering = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
         self.presence.register_socket(name, socket, self.clock.unix_ms())?;
         self.mail.attach(name, socket, wake);
         Ok(())
@@ -154,6 +159,7 @@ impl Bus {
 
     /// Takes a name off the bus; whether it was on it. What waits for it goes on waiting.
     pub fn unregister(&self, name: &AgentId) -> bool {
+        let _registering = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.presence.is_known(name);
         if let Some(socket) = self.presence.unregister(name) {
             self.mail.detach(name, socket);
@@ -163,6 +169,7 @@ impl Bus {
 
     /// Takes those names off the bus that this socket still holds.
     pub fn socket_closed(&self, socket: u64) {
+        let _registering = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
         for name in self.presence.socket_closed(socket) {
             self.mail.detach(&name, socket);
         }
