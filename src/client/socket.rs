@@ -32,6 +32,8 @@ const FIELDS: usize = 64;
 const REFUSAL: usize = 64 * 1024;
 /// Buffer of what is read, and of what waits to be written.
 const BUFFER: usize = 64 * 1024;
+/// Bytes that one [`Socket::hear`] takes from the connection.
+const SHARE: usize = 256 * 1024;
 
 /// What came of asking for a WebSocket.
 pub enum Opened {
@@ -43,8 +45,39 @@ pub enum Opened {
 
 /// One WebSocket. Reads and writes never block.
 pub struct Socket {
-    frames: WebSocket<TcpStream>,
+    frames: WebSocket<Metered>,
     unwritten: bool,
+}
+
+/// A stream that gives no more than a share at once: the decoder takes empty fragments for as long as
+/// there are any.
+struct Metered {
+    stream: TcpStream,
+    left: usize,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(self.left);
+        match buffer.get_mut(..most) {
+            Some(room) if !room.is_empty() => {
+                let count = self.stream.read(room)?;
+                self.left = self.left.saturating_sub(count);
+                Ok(count)
+            }
+            Some(_) | None => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Write for Metered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 /// What has been heard.
@@ -54,6 +87,8 @@ pub enum Heard {
     Text(String),
     /// nothing more for now
     Nothing,
+    /// much that is no message, and there may be more: to be asked again without waiting
+    Busy,
     /// the other side has closed, and said why where it did: the code, 1006 without one
     Closed(u16),
 }
@@ -123,6 +158,7 @@ fn upgrade(mut stream: TcpStream, request: &[u8], key: &str) -> io::Result<Opene
         .max_write_buffer_size(limits::CLIENT_MESSAGE)
         .max_message_size(Some(limits::CLIENT_MESSAGE))
         .max_frame_size(Some(limits::CLIENT_MESSAGE));
+    let stream = Metered { stream, left: SHARE };
     let frames = WebSocket::from_partially_read(stream, ahead, Role::Client, Some(config));
     Ok(Opened::Socket(Box::new(Socket { frames, unwritten: false })))
 }
@@ -172,6 +208,7 @@ impl Socket {
 
     /// The next message. Pings are answered on the way.
     pub fn hear(&mut self) -> Result<Heard, ClientError> {
+        self.frames.get_mut().left = SHARE;
         loop {
             match self.frames.read() {
                 Ok(Message::Text(text)) => return Ok(Heard::Text(text.as_str().to_owned())),
@@ -182,7 +219,8 @@ impl Socket {
                 }
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
                     self.flush()?;
-                    return Ok(Heard::Nothing);
+                    let all = self.frames.get_ref().left == 0;
+                    return Ok(if all { Heard::Busy } else { Heard::Nothing });
                 }
                 Err(Error::ConnectionClosed | Error::AlreadyClosed) => return Ok(Heard::Closed(1006)),
                 Err(error) => return Err(ClientError::Broken(error.to_string())),
@@ -207,7 +245,7 @@ impl Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.frames.get_ref().as_fd()
+        self.frames.get_ref().stream.as_fd()
     }
 }
 

@@ -68,6 +68,8 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// How long the last output of an agent that was removed is listened for.
 const LAST_WORDS: Duration = Duration::from_millis(150);
+/// And how long where it brings more and more.
+const LAST_WORDS_IN_ALL: Duration = Duration::from_secs(5);
 /// What the instance says of a terminal that takes no keys for now (spec agentmux E.6).
 const QUEUE_FULL: &str = "queue full";
 
@@ -256,9 +258,10 @@ impl Session {
                     self.heard = Instant::now();
                     self.understand(talk::read(&text, &self.block))?;
                 }
-                Heard::Nothing if self.heard.elapsed() >= SILENCE => {
+                Heard::Nothing | Heard::Busy if self.heard.elapsed() >= SILENCE => {
                     return Err(ClientError::TimedOut("silence".to_owned()).into());
                 }
+                Heard::Busy => {}
                 Heard::Nothing => {
                     self.more = false;
                     break;
@@ -384,8 +387,12 @@ impl Session {
     /// Of an agent that was removed nobody can be asked any more: what the connection still brings is
     /// all there is.
     fn hear_last_words(&mut self) {
-        while let Some(socket) = &mut self.socket {
+        let begun = Instant::now();
+        while let Some(socket) = &mut self.socket
+            && begun.elapsed() < LAST_WORDS_IN_ALL
+        {
             match socket.hear() {
+                Ok(Heard::Busy) => {}
                 Ok(Heard::Text(text)) => {
                     if let Said::Output { offset, bytes } = talk::read(&text, &self.block) {
                         self.show(offset, bytes);

@@ -74,6 +74,7 @@ fn asked(answer: impl FnOnce(&str) -> String + Send + 'static) -> Result<Opened,
 fn heard(socket: &mut Socket) -> Result<Heard, ClientError> {
     loop {
         match socket.hear() {
+            Ok(Heard::Busy) => {}
             Ok(Heard::Nothing) => {
                 let mut entries = [Entry::new(socket.as_fd(), true, socket.wants_output())];
                 assert_eq!(poll(&mut entries, Some(Duration::from_secs(20))).expect("poll"), 1, "silence");
@@ -236,4 +237,35 @@ fn a_connection_that_breaks_is_told_as_closed_or_broken_and_never_waited_for() {
     drop(told);
     thread.join().expect("no panic");
     assert!(matches!(heard(&mut socket), Err(ClientError::Broken(_)) | Ok(Heard::Closed(1006))));
+}
+
+#[test]
+fn what_is_no_message_gets_a_share_of_the_callers_time_and_not_all_of_it() {
+    for frame in [&b"\x89\x00"[..], b"\x00\x00", b"\x82\x00"] {
+        let (client, thread) = serving(move |mut stream, key| {
+            let mut bytes = right(key).into_bytes();
+            if frame[0] == 0 {
+                bytes.extend(b"\x01\x01x");
+            }
+            let flood = frame.repeat(32 * 1024);
+            let mut written = stream.write_all(&bytes);
+            while written.is_ok() {
+                written = stream.write_all(&flood);
+            }
+        });
+        let mut socket = open(client.socket("/ws"));
+        let mut busy = 0;
+        while busy < 3 {
+            match socket.hear().expect("a flood breaks nothing") {
+                Heard::Busy => busy += 1,
+                Heard::Nothing => {
+                    let mut entries = [Entry::new(socket.as_fd(), true, socket.wants_output())];
+                    assert_eq!(poll(&mut entries, Some(Duration::from_secs(20))).expect("poll"), 1);
+                }
+                other => panic!("no message came: {other:?}"),
+            }
+        }
+        drop(socket);
+        thread.join().expect("no panic");
+    }
 }
