@@ -35,6 +35,7 @@ pub(super) fn status(app: &App, _: &Caller, _: &Request<'_>) -> Result {
             "done": count(State::Done),
         },
         "connections": connections(app),
+        "websockets": { "open": app.sockets().open(), "frames_ignored": app.sockets().ignored() },
         "refusals": app.refusals.to_json(),
         "audit": audit_health(app),
         "messages_waiting": app.bus.mail.waiting_in_all().0,

@@ -8,7 +8,7 @@ use std::{
     io,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -21,6 +21,8 @@ pub struct Sockets {
     stopping: AtomicBool,
     seats: Mutex<Seats>,
     left: Condvar,
+    /// frames, of all connections so far, that were not understood
+    ignored: AtomicU64,
 }
 
 #[derive(Default)]
@@ -44,6 +46,7 @@ impl Sockets {
             stopping: AtomicBool::new(false),
             seats: Mutex::default(),
             left: Condvar::new(),
+            ignored: AtomicU64::new(0),
         })
     }
 
@@ -63,6 +66,16 @@ impl Sockets {
     /// Places taken.
     pub fn open(&self) -> usize {
         self.lock().wakes.len()
+    }
+
+    /// Frames so far that no session understood.
+    pub fn ignored(&self) -> u64 {
+        self.ignored.load(Ordering::Relaxed)
+    }
+
+    /// One more.
+    pub fn count_ignored(&self) {
+        self.ignored.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Lets every connection say that the instance ends (1001), and waits for them up to `within`.
@@ -89,6 +102,11 @@ impl Seat {
     /// Never used twice in one instance.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// All connections, of which it is one.
+    pub fn sockets(&self) -> &Arc<Sockets> {
+        &self.sockets
     }
 
     /// Wakes the connection's thread.

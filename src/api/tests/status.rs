@@ -32,6 +32,10 @@ fn status_counts_agents_connections_and_refusals() {
         (&json!("instance-of-the-tests"), &json!(0))
     );
     assert_eq!(status["connections"]["evicted"], 0);
+    let _seat = instance.app.sockets.enter().expect("a descriptor").expect("a place");
+    instance.app.sockets.count_ignored();
+    let status = instance.get("/api/v1/status", OWNER).body;
+    assert_eq!(status["websockets"], json!({"open": 1, "frames_ignored": 1}));
 }
 
 #[test]

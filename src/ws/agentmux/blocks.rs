@@ -2,15 +2,20 @@
 //!
 //! Nothing is queued: a piece is read from the ring when the connection has room, block after
 //! block, so that a flooding agent neither fills the outbox nor keeps the others' output back. What
-//! the ring no longer has is told as a `gap`.
+//! the ring no longer has is told as a `gap`. The end of a block that is watched is told behind all
+//! of its output: who has seen it can close the view.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    mem::take,
+    sync::Arc,
+};
 
 use serde_json::{Value, json};
 
 use crate::{
     agent::Watch,
-    bus::events::{Scopes, Subscriber, TooMuch},
+    bus::events::{Event, Scopes, Subscriber, TooMuch},
     sys::poll::Wake,
     wire::base64,
     ws::Instance,
@@ -18,6 +23,9 @@ use crate::{
 
 /// Bytes of output in one event.
 const PIECE: usize = 16 * 1024;
+
+/// Tells of the start and of the end of a block's program.
+const STATUS: &str = "controllerstatus";
 
 /// The event's name.
 pub(super) const BLOCKFILE: &str = "blockfile";
@@ -32,6 +40,8 @@ pub(super) struct Blocks {
     starts: Option<Subscriber>,
     /// the block whose turn was last
     last: String,
+    /// ends that are told once all output of their block was sent; no more than blocks were watched
+    ends: BTreeMap<String, Arc<Event>>,
 }
 
 struct Watched {
@@ -61,11 +71,11 @@ impl Blocks {
         if open {
             // Before the list is read, so that none that starts meanwhile is missed.
             let starts = instance.bus().events.subscribe(Arc::clone(wake));
-            starts.set("controllerstatus", Scopes::new(Vec::new(), true)?)?;
+            starts.set(STATUS, Scopes::new(Vec::new(), true)?)?;
             self.starts = Some(starts);
         }
-        let blocks = instance.blocks();
-        self.watched.retain(|block, _| scopes.matches(&scope_of(block)) && blocks.contains(block));
+        let blocks = self.forget_removed(instance);
+        self.watched.retain(|block, _| scopes.matches(&scope_of(block)));
         self.scopes = Some(scopes);
         for block in blocks {
             if !self.wants(&block) {
@@ -88,7 +98,7 @@ impl Blocks {
 
     /// Watches nothing any more.
     pub(super) fn unsubscribe(&mut self) {
-        *self = Self::default();
+        *self = Self { ends: take(&mut self.ends), ..Self::default() };
     }
 
     /// The connection was woken: there may be more of any block, and new ones.
@@ -101,9 +111,7 @@ impl Blocks {
             !starts.take(usize::MAX).is_empty() || starts.overrun()
         });
         if started {
-            let blocks = instance.blocks();
-            self.watched.retain(|block, _| blocks.contains(block));
-            for block in blocks {
+            for block in self.forget_removed(instance) {
                 if self.wants(&block) && !self.watched.contains_key(&block) {
                     self.watch(instance, wake, block, 0);
                 }
@@ -139,10 +147,54 @@ impl Blocks {
             if output.bytes.is_empty() {
                 continue;
             }
-            let gap = std::mem::take(&mut watched.gap) || output.gap;
+            let gap = take(&mut watched.gap) || output.gap;
             return Some(event(&block, output.from, &output.bytes, gap));
         }
         None
+    }
+
+    /// Whether this event is the end of a block of which not all output was sent. It is kept then, and
+    /// told by [`Blocks::ended`].
+    pub(super) fn holds_back(
+        &mut self,
+        instance: &dyn Instance,
+        wake: &Arc<Wake>,
+        event: &Arc<Event>,
+    ) -> bool {
+        let field = |name| event.data.get(name).and_then(Value::as_str);
+        if event.event != STATUS || field("shellprocstatus") != Some("done") {
+            return false;
+        }
+        let Some(block) = field("blockid") else { return false };
+        // It may have ended before its start was looked at.
+        if self.starts.is_some() && self.wants(block) && !self.watched.contains_key(block) {
+            self.watch(instance, wake, block.to_owned(), 0);
+        }
+        let waits = self.watched.get(block).is_some_and(|watched| !watched.over);
+        if waits {
+            self.ends.insert(block.to_owned(), Arc::clone(event));
+        }
+        waits
+    }
+
+    /// Ends that were kept and can be told now, at most `most`.
+    pub(super) fn ended(&mut self, most: usize) -> Vec<Arc<Event>> {
+        let over = |block: &String| self.watched.get(block).is_none_or(|watched| watched.over);
+        let told: Vec<String> = self.ends.keys().filter(|block| over(block)).take(most).cloned().collect();
+        told.iter().filter_map(|block| self.ends.remove(block)).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.watched.is_empty()
+    }
+
+    /// Forgets blocks of agents that were removed, once all of their output was sent; those that are
+    /// there.
+    fn forget_removed(&mut self, instance: &dyn Instance) -> HashSet<String> {
+        let blocks: HashSet<String> = instance.blocks().into_iter().collect();
+        self.watched.retain(|block, watched| !watched.over || blocks.contains(block));
+        blocks
     }
 
     fn wants(&self, block: &str) -> bool {

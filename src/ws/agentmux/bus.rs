@@ -98,7 +98,9 @@ impl AgentMux {
         answer(told, out);
     }
 
-    /// Pushes some of what waits for the names of this connection.
+    /// Pushes some of what waits for the names of this connection: one name's at a time, because the
+    /// outbox has room for what is taken at once, whatever its JSON makes of it, and not for sixteen
+    /// times that.
     pub(super) fn push_mail(&mut self, out: &mut Out<'_>) {
         if !self.mail_due || self.names.is_empty() {
             return;
@@ -106,14 +108,19 @@ impl AgentMux {
         // A newer connection, or a poll, may have taken a name over.
         self.names = self.instance.bus().presence.names_of(self.socket);
         self.mail_due = false;
-        for name in &self.names {
+        let after = self.names.partition_point(|name| self.pushed.as_ref().is_some_and(|last| name <= last));
+        let (before, behind) = self.names.split_at(after);
+        for name in behind.iter().chain(before) {
             let Some(parcel) = self.instance.take(name, TAKEN, TAKEN_BYTES) else { continue };
-            self.mail_due = true;
             let mut last = 0;
             for message in &parcel.messages {
                 last = out.text(&json!({ "type": "bus:message", "data": message }).to_string());
             }
             self.handed.push((last, parcel));
+            // There may be more, of this name or of the others, whose turn is next.
+            self.mail_due = true;
+            self.pushed = Some(name.clone());
+            return;
         }
     }
 }

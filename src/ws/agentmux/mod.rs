@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub use fuzz::fuzz;
 
 use self::{blocks::Blocks, envelope::Command};
-use super::{Instance, Out, Parcel, Seat, Session};
+use super::{Instance, Out, Parcel, Seat, Session, Sockets};
 use crate::{bus::events::Subscriber, limits, sys::poll::Wake, wire::id::AgentId};
 
 /// The first frame (spec agentmux D.3).
@@ -44,10 +44,12 @@ pub struct AgentMux {
     ping_at: u64,
     /// mail may wait
     mail_due: bool,
+    /// the name whose mail was pushed last
+    pushed: Option<AgentId>,
     /// messages whose frames are not all sent, with the number of the last
     handed: Vec<(u64, Parcel)>,
-    /// frames that were not understood
-    ignored: u64,
+    /// counts the frames that were not understood
+    sockets: Arc<Sockets>,
 }
 
 impl AgentMux {
@@ -65,8 +67,9 @@ impl AgentMux {
             blocks: Blocks::default(),
             ping_at: 0,
             mail_due: false,
+            pushed: None,
             handed: Vec::new(),
-            ignored: 0,
+            sockets: Arc::clone(seat.sockets()),
         }
     }
 
@@ -86,7 +89,7 @@ impl Session for AgentMux {
         let command = match envelope::parse(text) {
             Ok(command) => command,
             Err(_) => {
-                self.ignored = self.ignored.saturating_add(1);
+                self.sockets.count_ignored();
                 return;
             }
         };
@@ -115,7 +118,7 @@ impl Session for AgentMux {
 
     /// No client sends any (spec agentmux D.2).
     fn binary(&mut self, _: &[u8], _: &mut Out<'_>) {
-        self.ignored = self.ignored.saturating_add(1);
+        self.sockets.count_ignored();
     }
 
     fn tick(&mut self, out: &mut Out<'_>) -> Option<u64> {
@@ -139,11 +142,20 @@ impl Session for AgentMux {
 
     fn pull(&mut self, out: &mut Out<'_>) {
         self.push_mail(out);
-        for event in self.events.take(EVENTS) {
-            out.text(&received(event.json()));
+        let mut told = 0_usize;
+        while told < EVENTS
+            && let Some(event) = self.events.take(1).pop()
+        {
+            if !self.blocks.holds_back(&*self.instance, &self.wake, &event) {
+                out.text(&received(event.json()));
+                told = told.saturating_add(1);
+            }
         }
         if let Some(event) = self.blocks.next(&*self.instance) {
             out.text(&received(&event.to_string()));
+        }
+        for event in self.blocks.ended(EVENTS) {
+            out.text(&received(event.json()));
         }
     }
 
@@ -157,9 +169,6 @@ impl Session for AgentMux {
 impl Drop for AgentMux {
     fn drop(&mut self) {
         self.instance.bus().socket_closed(self.socket);
-        if self.ignored > 0 {
-            log::debug!("a WebSocket sent {} frames that were not understood", self.ignored);
-        }
     }
 }
 

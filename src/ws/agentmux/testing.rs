@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)] // never in the program
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -27,6 +27,8 @@ pub(super) struct World {
     pub bus: Arc<Bus>,
     pub blocks: Mutex<BTreeMap<String, Block>>,
     pub mail: Arc<Mutex<BTreeMap<String, VecDeque<Value>>>>,
+    /// blocks of agents that were removed, which only those can read who watch them
+    pub hidden: Mutex<BTreeSet<String>>,
     /// parcels whose frames the socket had
     pub taken: Arc<AtomicU64>,
 }
@@ -50,6 +52,7 @@ impl World {
             bus: Arc::new(Bus::new(clock.clone(), Arc::new(audit), crate::bus::mail::Mail::in_memory(clock))),
             blocks: Mutex::default(),
             mail: Arc::default(),
+            hidden: Mutex::default(),
             taken: Arc::default(),
         })
     }
@@ -112,7 +115,8 @@ impl Instance for World {
     }
 
     fn blocks(&self) -> Vec<String> {
-        self.blocks.lock().unwrap().keys().cloned().collect()
+        let hidden = self.hidden.lock().unwrap();
+        self.blocks.lock().unwrap().keys().filter(|block| !hidden.contains(*block)).cloned().collect()
     }
 
     fn input(&self, block: &str, bytes: &[u8]) -> Option<Result<(), InputError>> {

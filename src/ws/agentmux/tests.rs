@@ -142,7 +142,7 @@ fn case_l51_a_ping_gets_a_pong_and_what_is_not_understood_is_ignored() {
     }
     client.machine.receive(&testing::frame(0x82, b"binary"), 0);
     assert_eq!(client.frames(), []);
-    assert_eq!(client.session.ignored, 11, "all but the pong");
+    assert_eq!(client.session.sockets.ignored(), 11, "all but the pong");
     assert_eq!(client.say(&json!({ "type": "ping" })), pong, "the connection is usable");
 }
 

@@ -165,3 +165,45 @@ fn mail_is_pulled_as_there_is_room_and_never_fills_the_outbox() {
     assert_eq!(payloads(&said).len(), 1000);
     assert!(client.session.handed.is_empty());
 }
+
+#[test]
+fn mail_of_many_names_at_once_never_fills_the_outbox_however_long_its_json_is() {
+    let world = World::new();
+    // Each control byte is six in JSON.
+    let text = "\u{1}".repeat(limits::BODY_SMALL);
+    let mut client = Client::of(&world);
+    for n in 0..limits::SOCKET_NAMES {
+        register(&mut client, &format!("a{n}"));
+    }
+    for n in 0..limits::SOCKET_NAMES {
+        world.mail(&format!("a{n}"), &text);
+        world.mail(&format!("a{n}"), &n.to_string());
+    }
+    client.reads = false;
+    client.frames();
+    assert_eq!(client.machine.end(), None);
+    client.reads = true;
+    let frames = client.frames();
+    assert!(frames.iter().all(|(first, _)| *first == 0x81), "nothing was closed");
+    assert_eq!(frames.len(), 2 * limits::SOCKET_NAMES);
+    assert_eq!(world.taken.load(Ordering::SeqCst), limits::SOCKET_NAMES as u64);
+}
+
+#[test]
+fn a_name_with_much_mail_keeps_no_other_names_mail_back() {
+    let world = World::new();
+    let mut client = Client::of(&world);
+    for name in ["a", "b", "c"] {
+        register(&mut client, name);
+    }
+    for n in 0..100 {
+        world.mail("b", &n.to_string());
+    }
+    world.mail("a", "from a");
+    world.mail("c", "from c");
+    let said = client.said();
+    let texts = payloads(&said);
+    let place = |text: &str| texts.iter().position(|one| *one == text).expect("it came");
+    assert!(place("from a") < 20 && place("from c") < 20, "in turn");
+    assert_eq!(texts.len(), 102);
+}

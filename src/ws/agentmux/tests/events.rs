@@ -201,3 +201,120 @@ fn subscriptions_are_bounded_and_say_so() {
         assert!(client.rpc("eventsub", &wrong)["error"].as_str().unwrap().starts_with("eventsub: "));
     }
 }
+
+/// What came, in short: bytes of output, and ends.
+fn order(said: &[Value]) -> Vec<String> {
+    said.iter()
+        .map(|frame| match &frame["data"]["data"] {
+            event if event["event"] == "blockfile" => {
+                base64::decode(event["data"]["data64"].as_str().unwrap()).unwrap().len().to_string()
+            }
+            event => format!("{} {}", event["event"], event["data"]["blockid"]).replace('"', ""),
+        })
+        .collect()
+}
+
+fn tell_end(world: &World, block: &str) {
+    let data = json!({ "blockid": block, "shellprocstatus": "done" });
+    world.bus.events.publish(Event::new("controllerstatus", vec![format!("block:{block}")], data));
+}
+
+fn end(world: &World, block: &str) {
+    let mut blocks = world.blocks.lock().unwrap();
+    let block = blocks.get_mut(block).unwrap();
+    block.done = true;
+    block.watchers.wake();
+}
+
+#[test]
+fn the_end_of_a_block_is_told_behind_all_of_its_output() {
+    let world = World::new();
+    for block in ["a", "b"] {
+        world.start(block);
+    }
+    let mut client = Client::of(&world);
+    subscribe(&mut client, "controllerstatus", &["block:*"]);
+    subscribe(&mut client, "blockfile", &["block:a"]);
+    client.reads = false;
+    world.print("a", &vec![b'x'; 100 * 1024]);
+    tell_end(&world, "a");
+    tell_end(&world, "b");
+    client.said();
+    client.reads = true;
+    // It is told before the terminal is closed: until then there may be more.
+    let said = order(&client.said());
+    assert_eq!(said.iter().filter(|one| *one == "controllerstatus b").count(), 1, "nobody waits for another");
+    assert!(!said.contains(&"controllerstatus a".to_owned()), "{said:?}");
+    world.print("a", b"last");
+    end(&world, "a");
+    assert_eq!(order(&client.said()), ["4", "controllerstatus a"]);
+    assert_eq!(client.said(), [] as [Value; 0], "and once");
+}
+
+#[test]
+fn ends_that_were_kept_back_are_told_when_the_output_is_not_wanted_any_more() {
+    let world = World::new();
+    world.start("a");
+    let mut client = Client::of(&world);
+    subscribe(&mut client, "controllerstatus", &["block:a"]);
+    subscribe(&mut client, "blockfile", &["block:a"]);
+    tell_end(&world, "a");
+    assert_eq!(client.said(), [] as [Value; 0]);
+    let unsubscribe = json!({ "command": "eventunsub", "reqid": "r", "data": "blockfile" });
+    let said = client.say(&json!({ "wscommand": "rpc", "message": unsubscribe }));
+    assert_eq!(order(&said[1..]), ["controllerstatus a"]);
+}
+
+#[test]
+fn many_ends_at_once_neither_fill_the_outbox_nor_keep_other_events_back() {
+    let world = World::new();
+    let names: Vec<String> = (0..300).map(|n| format!("b{n:03}")).collect();
+    names.iter().for_each(|name| world.start(name));
+    let mut client = Client::of(&world);
+    subscribe(&mut client, "controllerstatus", &["block:*"]);
+    subscribe(&mut client, "other", &["s"]);
+    subscribe(&mut client, "blockfile", &["block:*"]);
+    for part in names.chunks(100) {
+        part.iter().for_each(|name| tell_end(&world, name));
+        tell(&world, "other", "s");
+        assert_eq!(order(&client.said()), ["other null"]);
+    }
+    client.reads = false;
+    names.iter().for_each(|name| end(&world, name));
+    client.said();
+    client.reads = true;
+    let said = order(&client.said());
+    assert_eq!(said.len(), 300);
+    assert_eq!(client.machine.end(), None);
+}
+
+#[test]
+fn an_agent_that_starts_and_ends_unseen_still_shows_its_output_before_its_end() {
+    let world = World::new();
+    let mut client = Client::of(&world);
+    subscribe(&mut client, "controllerstatus", &["block:*"]);
+    subscribe(&mut client, "blockfile", &["block:*"]);
+    world.start("a");
+    world.print("a", b"short");
+    tell_end(&world, "a");
+    // The turn that comes before the wake is looked at.
+    client.machine.turn(&mut client.session, 0);
+    end(&world, "a");
+    assert_eq!(order(&client.said()), ["5", "controllerstatus a"]);
+}
+
+#[test]
+fn the_last_output_of_an_agent_that_is_removed_is_not_forgotten_for_the_next_that_starts() {
+    let world = World::new();
+    world.start("a");
+    let mut client = Client::of(&world);
+    subscribe(&mut client, "blockfile", &["block:*"]);
+    world.print("a", b"last words");
+    end(&world, "a");
+    world.hidden.lock().unwrap().insert("a".to_owned());
+    tell(&world, "controllerstatus", "block:a");
+    assert_eq!(output(&client.said()), [piece(0, "last words")]);
+    tell(&world, "controllerstatus", "block:a");
+    client.said();
+    assert!(client.session.blocks.is_empty(), "forgotten once all was sent");
+}
