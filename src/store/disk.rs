@@ -146,3 +146,22 @@ impl DiskFile for RealFile {
         self.0.sync_data()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::TempHome;
+
+    /// The kernel refuses to sync a device: whoever is not told so has not asked.
+    #[test]
+    fn a_sync_of_a_real_file_is_asked_of_the_kernel() {
+        let device = RealFile(File::open("/dev/null").expect("a device"));
+        assert!(device.sync(SyncPoint::Commit).is_err());
+        let temp = TempHome::new();
+        let disk = RealDisk::open(&temp.home(), "mail").expect("a directory");
+        assert!(disk.create("file").expect("made").sync(SyncPoint::Commit).is_ok());
+        assert!(disk.sync_dir(SyncPoint::NewSegment).is_ok());
+        let disk = RealDisk { directory: Home::that_cannot_be_synced() };
+        assert!(disk.sync_dir(SyncPoint::NewSegment).is_err());
+    }
+}

@@ -7,7 +7,7 @@ use std::{
     ffi::{OsStr, OsString},
     fmt,
     fs::{DirBuilder, File, OpenOptions},
-    io,
+    io::{self, ErrorKind},
     os::{
         fd::AsRawFd,
         unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
@@ -17,7 +17,7 @@ use std::{
 
 use crate::{
     store::{
-        lock::{Lock, LockError},
+        lock::{self, Lock, LockError},
         private,
     },
     sys::process,
@@ -129,8 +129,14 @@ impl Home {
     }
 
     /// Opens the home of an instance, making it (and the directories above it) where it is missing.
-    /// Refused where anything directly in it is a link or not ours.
+    /// One that no instance had yet is there after a loss of power too. Refused where anything
+    /// directly in it is a link or not ours.
     pub fn create(path: &Path) -> Result<Self, HomeError> {
+        Self::create_with(path, &sync_directory)
+    }
+
+    /// `sync` brings the names in a directory to the disk.
+    fn create_with(path: &Path, sync: &dyn Fn(&Path) -> io::Result<()>) -> Result<Self, HomeError> {
         let io = |error| HomeError::Io(path.to_owned(), error);
         if let Some(above) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(above).map_err(io)?;
@@ -140,6 +146,10 @@ impl Home {
             Ok(()) | Err(_) => {}
         }
         let home = Self::open(path)?;
+        // The lock is made after this, so whoever made it had the names above on the disk.
+        if std::fs::symlink_metadata(home.at(lock::FILE)).is_err() {
+            settle_above(&home.path, sync).map_err(io)?;
+        }
         for entry in std::fs::read_dir(home.at(".")).map_err(io)?.take(ENTRIES_CHECKED) {
             let entry = entry.map_err(io)?;
             let facts = match std::fs::symlink_metadata(home.at(entry.file_name())) {
@@ -187,10 +197,41 @@ impl Home {
         &self.path
     }
 
+    /// One whose directory is the null device, which the kernel refuses to sync: whoever is not told
+    /// so has not asked.
+    #[cfg(test)]
+    pub(super) fn that_cannot_be_synced() -> Self {
+        let path = PathBuf::from("/dev/null");
+        Self { directory: File::open(&path).expect("a device"), path }
+    }
+
     /// The way to an entry of the directory that was checked, whatever its name leads to by now.
     pub(super) fn at(&self, name: impl AsRef<OsStr>) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(name.as_ref())
     }
+}
+
+/// Brings the name of a directory to the disk, and those of the ones above that are ours: they may have
+/// been made a moment ago, and what is synced in them is lost with them.
+fn settle_above(path: &Path, sync: &dyn Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    for above in path.ancestors().skip(1) {
+        match sync(above) {
+            // One that we may not read, or that cannot be synced, is none that we made.
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) => {
+                return Ok(());
+            }
+            other => other?,
+        }
+        if std::fs::metadata(above)?.uid() != process::uid() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// With `O_DIRECTORY` a symlink answers ENOTDIR like any file.

@@ -132,3 +132,38 @@ fn without_the_sync_of_the_home_a_journals_directory_is_lost() {
     make_durably(&above, "mail").expect("there");
     assert_eq!(*above.durable.borrow(), ["mail"]);
 }
+
+#[test]
+fn without_the_syncs_above_it_a_new_home_is_lost() {
+    let temp = TempHome::new();
+    let path = temp.around().join("a/b/home");
+    let synced = std::cell::RefCell::new(Vec::new());
+    let sync = |above: &Path| {
+        // What is in it by now is what lasts.
+        let names = std::fs::read_dir(above)?.map(|entry| Ok(above.join(entry?.file_name())));
+        synced.borrow_mut().extend(names.collect::<io::Result<Vec<_>>>()?);
+        Ok(())
+    };
+    Home::create_with(&path, &sync).expect("a home");
+    for made in ["a", "a/b", "a/b/home"] {
+        assert!(synced.borrow().contains(&temp.around().join(made)), "{made} is lost");
+    }
+    // An instance that ended before them leaves them to the next; after them nothing is left to do.
+    synced.borrow_mut().clear();
+    let home = Home::create_with(&path, &sync).expect("the same");
+    assert!(synced.borrow().contains(&path));
+    let _lock = home.lock().expect("free");
+    synced.borrow_mut().clear();
+    Home::create_with(&path, &sync).expect("the same");
+    assert!(synced.borrow().is_empty());
+    let fails = |_: &Path| Err(io::Error::from_raw_os_error(libc::EIO));
+    let other = temp.around().join("other");
+    assert!(matches!(Home::create_with(&other, &fails), Err(HomeError::Io(..))));
+}
+
+#[test]
+fn a_sync_of_a_directory_is_asked_of_the_kernel() {
+    let home = Home::that_cannot_be_synced();
+    assert!(sync_directory(&home.path).is_err());
+    assert!(home.sync().is_err() && Above::sync(&home).is_err());
+}

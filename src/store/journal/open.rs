@@ -236,16 +236,17 @@ fn settle(
     if writer.last >= line::LARGEST {
         return Err(JournalError::Refused(format!("{} uses up the numbers", known.name())));
     }
+    // First of all: from the moment that there is a newer segment, no start looks after this one.
+    file.sync(SyncPoint::Opened)?;
     if torn > 0 {
         writer.begin(disk)?;
         opened.bad.retain(|bad| bad.segment != known.id || bad.offset < tail.good);
         opened.bad_in_all = opened.bad_in_all.saturating_sub(tail.bad);
         opened.torn = Some(Torn { segment: known.id, offset: tail.good, bytes: torn });
+        // Were the cut to come undone: the next segment's name shuts out what stands there.
         file.truncate(tail.good)?;
         known.bytes = tail.good;
-    }
-    file.sync(SyncPoint::Opened)?;
-    if torn == 0 {
+    } else {
         writer.open = Some(Open { id: known.id, file: Arc::from(file), bytes: known.bytes });
     }
     Ok(())

@@ -407,3 +407,35 @@ fn without_the_sync_of_the_directory_at_open_a_segment_that_was_seen_is_lost() {
 fn without_the_sync_of_the_directory_a_removed_segment_comes_back() {
     is_needed(SyncPoint::Removed, &[&[Three, Put, Put, Put, Remove]], "is back");
 }
+
+#[test]
+fn without_the_sync_before_a_newer_segment_a_line_that_was_shown_is_lost() {
+    // The first process ends while it writes: one whole line and half of another, and no sync.
+    let line = [line::write(1, text("whole")).expect("a line"), b"0000".to_vec()].concat();
+    let left = Model::new();
+    let file = left.disk().create("00000001-0000000000000001.seg").expect("made");
+    left.disk().sync_dir(SyncPoint::NewSegment).expect("synced");
+    file.append(&line).expect("written");
+    let shown = |model: &Model| {
+        let mut count = 0;
+        Journal::open(model.disk(), SETTINGS, &mut |_| count += 1).map(|_| count)
+    };
+    let mut tried = 0;
+    for crash in 0.. {
+        // the second one ends anywhere in its start, the third shows what it finds, and power is lost
+        let second = left.after_kill();
+        second.crash_after(crash);
+        let _ = shown(&second);
+        let third = second.after_kill();
+        let there = shown(&third).expect("it opens");
+        Chooser::every(|chooser| {
+            let lasts = shown(&third.after_power_loss(chooser)).expect("it opens");
+            assert!(lasts >= there, "{lasts} of {there} after operation {crash} of {:?}", second.log());
+            tried += 1;
+        });
+        if second.operations() <= crash {
+            break;
+        }
+    }
+    assert!(tried > 10, "{tried}");
+}
