@@ -12,6 +12,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -154,7 +155,11 @@ impl Journal {
     /// the next start, as may one that was [`JournalError::Slow`]. Lines that nobody waits for stay,
     /// and the next commit tries them again.
     pub fn wait(&self, ticket: &Ticket) -> Result<Place, JournalError> {
-        let since = Instant::now();
+        self.wait_since(ticket, Instant::now())
+    }
+
+    /// The same for one of many lines: the time that the others were waited for counts.
+    pub fn wait_since(&self, ticket: &Ticket, since: Instant) -> Result<Place, JournalError> {
         let mut state = self.state();
         ticket.slot.waited.store(true, Relaxed);
         loop {
@@ -266,7 +271,10 @@ impl Journal {
     ) -> (MutexGuard<'a, State>, Result<(), JournalError>) {
         let lines = writer.take(&mut state.pending);
         drop(state);
-        let result = writer.commit(&*self.disk, &lines);
+        // Were the writer lost in a panic, nobody would ever write again. What it was writing to is
+        // closed then: it took it along.
+        let commit = AssertUnwindSafe(|| writer.commit(&*self.disk, &lines));
+        let result = catch_unwind(commit).unwrap_or(Err(JournalError::Io));
         let mut state = self.state();
         let result = state.settle(writer, lines, result);
         self.done.notify_all();

@@ -109,7 +109,7 @@ impl Mail {
     pub fn accept(&self, new: NewMessage<'_>) -> Result<Accepted, MailError> {
         match self.begin(new)? {
             Begun::Known(accepted) => Ok(accepted),
-            Begun::Appended(new, appended) => self.finish(&new, appended),
+            Begun::Appended(new, appended) => self.finish(&new, appended, Instant::now()),
         }
     }
 
@@ -117,9 +117,10 @@ impl Mail {
     /// have the same caller, target and id.
     pub fn accept_all(&self, all: &[NewMessage<'_>]) -> Vec<Result<Accepted, MailError>> {
         let begun: Vec<_> = all.iter().map(|new| self.begin(*new)).collect();
+        let since = Instant::now();
         let finish = |begun| match begun {
             Begun::Known(accepted) => Ok(accepted),
-            Begun::Appended(new, appended) => self.finish(&new, appended),
+            Begun::Appended(new, appended) => self.finish(&new, appended, since),
         };
         begun.into_iter().map(|begun| begun.and_then(finish)).collect()
     }
@@ -156,10 +157,15 @@ impl Mail {
     }
 
     /// Waits for its line to be on disk, and lets it be seen.
-    fn finish(&self, new: &NewMessage<'_>, appended: Appended) -> Result<Accepted, MailError> {
+    fn finish(
+        &self,
+        new: &NewMessage<'_>,
+        appended: Appended,
+        since: Instant,
+    ) -> Result<Accepted, MailError> {
         let Appended { ticket, holder, now } = appended;
         let number = ticket.number();
-        let result = self.shared.journal.wait(&ticket);
+        let result = self.shared.journal.wait_since(&ticket, since);
         let mut inner = self.shared.lock();
         match &result {
             Ok(place) => {

@@ -6,6 +6,8 @@ use super::*;
 use crate::store::{FileError, disk::RealDisk, testing::TempHome};
 
 /// A directory whose syncs wait to be let go.
+///
+/// One that hears of nobody any more panics.
 struct Held(Box<dyn Disk>, Arc<Mutex<mpsc::Receiver<()>>>);
 
 struct HeldFile(Box<dyn DiskFile>, Arc<Mutex<mpsc::Receiver<()>>>);
@@ -69,6 +71,25 @@ fn a_writer_behind_a_disk_that_does_not_answer_is_told_at_the_deadline() {
         journal.wait(&second).expect("the disk answers again");
     });
     assert_eq!(Settings::default().wait, Duration::from_millis(limits::JOURNAL_WAIT_MS));
+}
+
+#[test]
+fn a_panic_of_the_writer_is_told_and_the_next_one_writes() {
+    let model = Model::new();
+    let (go, held) = mpsc::channel();
+    let held = Arc::new(Mutex::new(held));
+    let (journal, ..) = opened(Box::new(Held(model.disk(), Arc::clone(&held))), SMALL);
+    drop(go);
+    let ticket = journal.append(text("first")).expect("appended");
+    assert_eq!(journal.wait(&ticket), Err(JournalError::Io));
+    let (go, next) = mpsc::channel();
+    held.clear_poison();
+    *held.lock().expect("a lock") = next;
+    go.send(()).expect("sent");
+    put(&journal, "second");
+    drop(journal);
+    let (_, shown, _) = opened(model.disk(), SMALL);
+    assert!(shown.iter().map(|(_, json)| json.contains("second")).eq([true]), "{shown:?}");
 }
 
 #[test]
