@@ -66,7 +66,9 @@ impl Mail {
             None => Manner::Final,
             Some(_) => Manner::UntilAcked { after },
         };
-        self.wait_for(to, until, gone, &|inner| inner.table.has_any(to.as_str(), manner))
+        self.wait_for(to, until, gone, &|inner| {
+            inner.table.has_any(to.as_str(), manner, self.shared.clock.unix_ms())
+        })
     }
 
     /// Waits until a look above this number would find something; whether it would.
@@ -107,7 +109,7 @@ impl Mail {
     /// From now on this socket is woken when there is something to take, and no other one.
     pub fn attach(&self, to: &AgentId, socket: u64, wake: Arc<Wake>) {
         let mut inner = self.shared.lock();
-        if inner.table.has_any(to.as_str(), Manner::Final) {
+        if inner.table.has_any(to.as_str(), Manner::Final, self.shared.clock.unix_ms()) {
             wake.wake();
         }
         inner.readers.sockets.insert(to.clone(), (socket, wake));

@@ -75,11 +75,10 @@ impl Table {
         false
     }
 
-    /// A dead letter loses its words, and is remembered.
+    /// A dead letter loses its words, and is remembered; not one that is on its way back.
     pub fn bury(&mut self, number: u64) {
-        let Some(entry) = self.entries.get_mut(&number).filter(|entry| entry.phase == Phase::Dead) else {
-            return;
-        };
+        let dead = |entry: &&mut Box<super::Entry>| entry.phase == Phase::Dead && !entry.leaving;
+        let Some(entry) = self.entries.get_mut(&number).filter(dead) else { return };
         self.live -= entry.weight();
         self.dead.remove(entry.caller, self.bounds.dead_until(entry), number, entry.cost());
         entry.phase = Phase::Ended;

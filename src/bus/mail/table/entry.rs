@@ -117,6 +117,11 @@ impl Entry {
         self.sent_at.saturating_add(self.renewed.into()).saturating_add(self.ttl.into())
     }
 
+    /// Whether its time to wait is over.
+    pub fn is_due(&self, now: u64) -> bool {
+        self.expires_at() <= now
+    }
+
     /// Unix ms; of one that is over.
     pub fn ended_at(&self) -> u64 {
         self.sent_at.saturating_add(self.ended.into())

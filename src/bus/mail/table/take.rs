@@ -42,7 +42,7 @@ impl Table {
         let entries = &mut self.entries;
         let mut left = bytes;
         let mut chosen = Vec::new();
-        let candidates: Vec<u64> = held.in_order(manner, entries).collect();
+        let candidates: Vec<u64> = held.in_order(manner, entries, now).collect();
         for number in candidates {
             let Some(entry) = entries.get_mut(&number).filter(|entry| entry.is_free()) else { continue };
             if chosen.len() >= limit || (!chosen.is_empty() && entry.size as usize > left) {
@@ -70,7 +70,7 @@ impl Table {
 
     /// Holds one message; `None`: it is not free.
     pub fn hold(&mut self, number: u64, holder: u32, now: u64) -> Option<Chosen> {
-        let entry = self.entries.get_mut(&number).filter(|entry| entry.is_free())?;
+        let entry = self.entries.get_mut(&number).filter(|entry| entry.is_free() && !entry.is_due(now))?;
         entry.holder = holder;
         if entry.state == State::Accepted {
             entry.state = State::Delivering;
@@ -82,8 +82,8 @@ impl Table {
     }
 
     /// Whether [`Table::choose`] would find any.
-    pub fn has_any(&self, to: &str, manner: Manner) -> bool {
-        self.mailbox(to).is_some_and(|held| held.in_order(manner, &self.entries).next().is_some())
+    pub fn has_any(&self, to: &str, manner: Manner, now: u64) -> bool {
+        self.mailbox(to).is_some_and(|held| held.in_order(manner, &self.entries, now).next().is_some())
     }
 
     /// That they are handed out is on disk: from here on they count as given to somebody.
@@ -241,12 +241,17 @@ impl Mailbox {
     ///
     /// A cursor gets nothing beyond a message that another reader of the same mailbox holds just now:
     /// had it, and acknowledged all through there, the held one would be lost if it came back.
+    /// Nobody gets what should have expired by `now`: after a start that may be much.
     fn in_order<'a>(
         &'a self,
         manner: Manner,
         entries: &'a BTreeMap<u64, Box<Entry>>,
+        now: u64,
     ) -> Box<dyn Iterator<Item = u64> + 'a> {
-        let free = |number: u64| entries.get(&number).is_some_and(|entry| entry.is_free());
+        let free = move |number: u64| {
+            entries.get(&number).is_some_and(|entry| entry.is_free() && !entry.is_due(now))
+        };
+        let held = move |number: u64| entries.get(&number).is_some_and(|entry| !entry.is_free());
         let order = |number: u64| entries.get(&number).map_or(u64::MAX, |entry| entry.order(number));
         let fresh = self.fresh.iter().map(|order| entry::number_of(*order));
         match manner {
@@ -261,10 +266,10 @@ impl Mailbox {
                 let all =
                     placed.map(|(_, number)| (true, *number)).chain(fresh.map(|number| (false, number)));
                 // One that is held and has no place yet is on its way out for good.
-                let upto = all.scan((), move |(), (placed, number)| match (free(number), placed) {
-                    (true, _) => Some(Some(number)),
-                    (false, false) => Some(None),
-                    (false, true) => None,
+                let upto = all.scan((), move |(), (placed, number)| match free(number) {
+                    true => Some(Some(number)),
+                    false if placed && held(number) => None,
+                    false => Some(None),
                 });
                 Box::new(upto.flatten())
             }

@@ -166,6 +166,23 @@ fn what_nobody_takes_expires_into_the_dead_letters_and_can_be_redelivered() {
 }
 
 #[test]
+fn what_is_due_is_handed_to_nobody_though_it_was_not_looked_at_yet() {
+    let rig = Rig::new();
+    let soon = rig.send("soon");
+    rig.mail.accept(NewMessage { ttl_ms: 120_000, ..rig.new_message("later", "words") }).expect("room");
+    assert_eq!(rig.read(None).len(), 2);
+    // It expires while the instance is down, and readers come before the first look.
+    rig.clock.advance(60_000);
+    let rig = rig.again();
+    assert!(rig.mail.claim(soon).expect("a disk in memory").is_none());
+    assert_eq!(rig.read(None), [("later".to_owned(), Some(2), true)]);
+    assert_eq!(rig.drain(), [("later".to_owned(), true)]);
+    assert!(!rig.mail.wait(&rig.to, None, Instant::now(), &|| false));
+    rig.mail.maintain();
+    assert_eq!(rig.state("soon"), Some(State::Expired));
+}
+
+#[test]
 fn a_reader_that_holds_a_message_keeps_it_from_expiring() {
     let rig = Rig::new();
     rig.send("1");

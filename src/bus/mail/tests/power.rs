@@ -101,6 +101,8 @@ impl Witness {
 
     /// What the next readers find, and all senders that send again.
     fn check(&mut self, rig: &Rig, what: &str) {
+        // What is due is over; then both wait again.
+        rig.mail.maintain();
         let _ = rig.mail.redeliver("short");
         let _ = rig.mail.redeliver("6");
         for id in &self.accepted {
