@@ -236,7 +236,7 @@ fn the_key_is_made_once_before_the_first_entry_and_is_never_made_beside_entries(
     );
     run(&model, 1);
     assert_eq!(model.files().remove(KEY_FILE), Some(key.clone()));
-    for bad in [&key[..31], b"", &[&key[..], b"x"].concat()] {
+    for bad in [&key[..31], b"", &[&key[..], b"x"].concat(), &[0; 32]] {
         model.put(KEY_FILE, bad);
         assert!(matches!(try_open(&model), Err(AuditError::KeyMalformed)), "{}", bad.len());
         assert!(matches!(look(&*model.disk(), None), Err(AuditError::KeyMalformed)));
@@ -245,10 +245,12 @@ fn the_key_is_made_once_before_the_first_entry_and_is_never_made_beside_entries(
     assert!(matches!(try_open(&model), Err(AuditError::KeyMissing)));
     assert!(matches!(look(&*model.disk(), None), Err(AuditError::KeyMissing)));
     // made by a process that was killed before the key was written: nothing is proven by it yet
-    let model = Model::new();
-    model.put(KEY_FILE, &key[..7]);
-    run(&model, 1);
-    assert_eq!(model.files().remove(KEY_FILE), Some(vec![5; 32]));
+    for unfinished in [&key[..7], &[0; 32]] {
+        let model = Model::new();
+        model.put(KEY_FILE, unfinished);
+        run(&model, 1);
+        assert_eq!(model.files().remove(KEY_FILE), Some(vec![5; 32]));
+    }
     let model = Model::new();
     model.put(KEY_FILE, &[1; 40]);
     assert!(matches!(try_open(&model), Err(AuditError::KeyMalformed)), "somebody put it there");

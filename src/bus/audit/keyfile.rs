@@ -67,7 +67,7 @@ impl std::error::Error for AuditError {}
 /// Reads the key, for whoever only looks.
 pub(super) fn read(disk: &dyn Disk) -> Result<ChainKey, AuditError> {
     match load(disk) {
-        Ok(bytes) if bytes.expose().len() == LENGTH => Ok(ChainKey::new(bytes)),
+        Ok(bytes) if bytes.expose().len() == LENGTH && !is_blank(bytes.expose()) => Ok(ChainKey::new(bytes)),
         Ok(_) => Err(AuditError::KeyMalformed),
         Err(FileError::Missing) => Err(AuditError::KeyMissing),
         Err(error) => Err(AuditError::Key(error)),
@@ -78,9 +78,11 @@ pub(super) fn read(disk: &dyn Disk) -> Result<ChainKey, AuditError> {
 pub(super) fn open(disk: &dyn Disk, fresh: [u8; LENGTH]) -> Result<ChainKey, AuditError> {
     let fresh = Secret::new(fresh.to_vec());
     match load(disk) {
-        Ok(bytes) if bytes.expose().len() == LENGTH => return Ok(ChainKey::new(bytes)),
-        // made by a process that was killed before it had written it, and so before any entry
-        Ok(bytes) if bytes.expose().len() < LENGTH && !has_entries(disk)? => {
+        Ok(bytes) if bytes.expose().len() == LENGTH && !is_blank(bytes.expose()) => {
+            return Ok(ChainKey::new(bytes));
+        }
+        // made by a process that ended before it was on the disk, and so before any entry
+        Ok(bytes) if is_unfinished(bytes.expose()) && !has_entries(disk)? => {
             disk.remove(FILE).map_err(AuditError::Io)?;
         }
         Ok(_) => return Err(AuditError::KeyMalformed),
@@ -104,6 +106,15 @@ fn make(disk: &dyn Disk, key: &Secret) -> Result<(), FileError> {
     file.sync(SyncPoint::Commit)?;
     disk.sync_dir(SyncPoint::NewSegment)?;
     Ok(())
+}
+
+fn is_unfinished(bytes: &[u8]) -> bool {
+    bytes.len() < LENGTH || (bytes.len() == LENGTH && is_blank(bytes))
+}
+
+/// Zeros are what a loss of power leaves where bytes were to come, and everybody's key.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
 /// One byte more than a key has, so that a longer file is known as one.
