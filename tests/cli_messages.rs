@@ -59,9 +59,14 @@ fn send_carries_its_flags_and_says_when_nobody_of_that_name_is_there() {
         asked(&instance),
         ("POST /api/v1/self/send".into(), json!({ "text": "text", "to": "a", "ttl_ms": 90_000 }))
     );
-    for wrong in
-        [["--ttl", "90"], ["--ttl", "x"], ["--ttl", "-1s"], ["--priority", "High"], ["--priority", ""]]
-    {
+    for wrong in [
+        ["--ttl", "90"],
+        ["--ttl", "31d"],
+        ["--ttl", "x"],
+        ["--ttl", "-1s"],
+        ["--priority", "High"],
+        ["--priority", ""],
+    ] {
         let ran = run(&instance.home, &["send", wrong[0], wrong[1], "a", "text"]);
         assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{wrong:?}");
         assert!(ran.err.contains(wrong[0]) && ran.err.contains("loopgate help send"), "{}", ran.err);

@@ -58,6 +58,7 @@ fn an_agent_reads_its_mail_by_its_cursor_until_it_acknowledges() {
     assert!(texts(&read("")).is_empty());
     let read = &instance.get("/api/v1/messages/m1", OWNER).body["messages"][0];
     assert_eq!(read["state"], "read");
+    assert_eq!(read.get("redelivered"), None, "it comes to nobody again");
     let second = instance.get(INBOX, &token("second"));
     assert_eq!(texts(&second), ["another's"], "nobody else's mail was touched");
 }

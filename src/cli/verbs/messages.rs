@@ -89,6 +89,9 @@ pub fn send(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
         return Err(usage("--priority takes `normal`, `high` or `urgent`".to_owned()));
     }
     let ttl = length(arguments, "--ttl")?;
+    if ttl.is_some_and(|ttl| !(limits::TTL_LEAST_MS..=limits::TTL_MOST_MS).contains(&ttl)) {
+        return Err(usage("--ttl takes 1s to 30d".to_owned()));
+    }
     let side = side()?;
     let text = text_or_stdin(arguments.operand(1)?)?;
     let mut body = json!({ "text": text });
