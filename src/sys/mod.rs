@@ -12,6 +12,7 @@ pub mod clock;
 pub mod diag;
 pub mod env;
 pub mod inherited;
+pub mod memory;
 pub mod poll;
 pub mod proc;
 pub mod process;

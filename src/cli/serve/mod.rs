@@ -35,7 +35,7 @@ use crate::{
     store::{Home, KeyFile, LockError, RealDisk, journal, keyfile},
     sys::{
         clock::SystemClock,
-        env, inherited, process, random,
+        env, inherited, memory, process, random,
         signal::{SIGHUP, SIGINT, SIGTERM, SignalFd},
     },
     wire::{clock::Clock, date, secret::Secret},
@@ -208,6 +208,7 @@ impl Instance {
             return Err(broken("no thread can be started", &error));
         }
         say_ready(self.from_host, self.address, &shown);
+        memory::forget_code();
         let ending = watch.wait(signals);
         // First: requests that wait for messages are answered at once.
         keeper.end();
