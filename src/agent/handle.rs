@@ -85,9 +85,14 @@ impl Agent {
         &self.block_id
     }
 
-    /// Whether it was started with `accept_typed_from` naming `who`.
-    pub fn accepts_typed_from(&self, who: &str) -> bool {
-        self.spec.accept_typed_from.iter().any(|name| name == who)
+    /// Who, beside the owner, may have text typed into it.
+    pub fn accept_typed_from(&self) -> &[String] {
+        &self.spec.accept_typed_from
+    }
+
+    /// When it was started, unix ms.
+    pub fn started_at(&self) -> u64 {
+        self.started_at
     }
 
     /// How text is submitted where a delivery does not say.

@@ -76,12 +76,14 @@ impl Terminals for Agents {
     }
 
     fn terminal(&self, agent: &AgentId) -> Option<Terminal> {
-        let record = self.get(agent.as_str())?.record();
-        (record.state != State::Done).then_some(Terminal {
-            block_id: record.block_id,
-            accept_typed_from: record.accept_typed_from,
-            quiet: record.state == State::WaitingInput,
-            started_at: record.started_at,
+        // Not the whole record: it may hold 128 KiB of command, and this is asked again and again.
+        let agent = self.get(agent.as_str())?;
+        let state = agent.state();
+        (state != State::Done).then(|| Terminal {
+            block_id: agent.block_id().to_owned(),
+            accept_typed_from: agent.accept_typed_from().to_vec(),
+            quiet: state == State::WaitingInput,
+            started_at: agent.started_at(),
         })
     }
 

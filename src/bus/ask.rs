@@ -166,16 +166,23 @@ impl Waiting {
     /// Waits until an answer is there, the time is over or the asker is gone. Takes none afterwards.
     fn wait(&self, until: Instant, gone: &dyn Fn() -> bool) -> Option<Handed> {
         let mut slot = self.slot();
-        loop {
+        while matches!(*slot, Slot::Open) {
             let left = until.saturating_duration_since(Instant::now());
-            if !matches!(*slot, Slot::Open) || left.is_zero() || gone() {
-                return match std::mem::replace(&mut *slot, Slot::Closed) {
-                    Slot::Taken(answer) => Some(answer),
-                    Slot::Open | Slot::Closed => None,
-                };
+            if left.is_zero() {
+                break;
             }
-            let look = left.min(LOOK);
-            slot = self.told.wait_timeout(slot, look).unwrap_or_else(PoisonError::into_inner).0;
+            slot = self.told.wait_timeout(slot, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner).0;
+            // Asked without the lock: it looks at a socket, and who answers waits for the lock.
+            drop(slot);
+            let is_gone = gone();
+            slot = self.slot();
+            if is_gone {
+                break;
+            }
+        }
+        match std::mem::replace(&mut *slot, Slot::Closed) {
+            Slot::Taken(answer) => Some(answer),
+            Slot::Open | Slot::Closed => None,
         }
     }
 }

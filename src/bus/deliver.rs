@@ -163,8 +163,7 @@ impl Bus {
         };
         // What this sender has waiting there comes first; what others have does not keep him back.
         let own = sender.caller();
-        if !self.typing.has_room()
-            || !self.mail.waiting_for_typing(message.to, &|caller| caller == own).is_empty()
+        if !self.typing.has_room() || self.mail.next_for_typing(message.to, &|caller| caller == own).is_some()
         {
             return Ok(Way::Mailbox);
         }
@@ -270,11 +269,6 @@ impl Bus {
 /// The name of a caller, as `accept_typed_from` holds it and as it stands before a typed text.
 pub(super) fn name_of(caller: &str) -> &str {
     caller.strip_prefix("agent ").unwrap_or(caller)
-}
-
-/// Whether a caller is an agent.
-pub(super) fn is_agent(caller: &str) -> bool {
-    caller.starts_with("agent ")
 }
 
 /// Copies of a broadcast that share one sync: as many as the journal is sure to hold unwritten.

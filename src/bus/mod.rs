@@ -160,11 +160,11 @@ impl Bus {
     /// Takes a name off the bus; whether it was on it. What waits for it goes on waiting.
     pub fn unregister(&self, name: &AgentId) -> bool {
         let _registering = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.presence.is_known(name);
-        if let Some(socket) = self.presence.unregister(name) {
+        let held = self.presence.unregister(name);
+        if let Some(Some(socket)) = held {
             self.mail.detach(name, socket);
         }
-        known
+        held.is_some()
     }
 
     /// Takes those names off the bus that this socket still holds.

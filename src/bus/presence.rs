@@ -6,7 +6,7 @@
 //! in names, and in names of one socket. Nothing here reads a clock or sends.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -67,8 +67,16 @@ impl PresenceError {
 /// The names on the bus.
 #[derive(Debug, Default)]
 pub struct Presence {
-    names: Mutex<HashMap<AgentId, Entry>>,
+    names: Mutex<Names>,
     sockets: AtomicU64,
+}
+
+/// The names, and which of them each socket holds: asked with every push.
+#[derive(Debug, Default)]
+struct Names {
+    all: HashMap<AgentId, Entry>,
+    /// no set is empty
+    by_socket: HashMap<u64, BTreeSet<AgentId>>,
 }
 
 impl Presence {
@@ -94,61 +102,66 @@ impl Presence {
 
     fn put(&self, name: &AgentId, socket: Option<u64>, now: u64) -> Result<Option<u64>, PresenceError> {
         let mut names = self.lock();
-        let before = names.get(name).and_then(|entry| entry.socket);
-        if !names.contains_key(name) && names.len() >= limits::BUS_NAMES {
+        let before = names.all.get(name).and_then(|entry| entry.socket);
+        if !names.all.contains_key(name) && names.all.len() >= limits::BUS_NAMES {
             return Err(PresenceError::Full);
         }
         if let Some(socket) = socket
             && before != Some(socket)
-            && names_of(&names, socket).len() >= limits::SOCKET_NAMES
+            && names.by_socket.get(&socket).is_some_and(|own| own.len() >= limits::SOCKET_NAMES)
         {
             return Err(PresenceError::SocketFull);
         }
-        names.insert(name.clone(), Entry { socket, registered_at: now, last_seen: now });
+        names.remove(name);
+        names.all.insert(name.clone(), Entry { socket, registered_at: now, last_seen: now });
+        if let Some(socket) = socket {
+            names.by_socket.entry(socket).or_default().insert(name.clone());
+        }
         Ok(before.filter(|_| before != socket))
     }
 
-    /// Forgets a name; the socket that it was pushed to.
-    pub(super) fn unregister(&self, name: &AgentId) -> Option<u64> {
-        self.lock().remove(name).and_then(|entry| entry.socket)
+    /// Forgets a name, if it is registered; the socket that it was pushed to.
+    pub(super) fn unregister(&self, name: &AgentId) -> Option<Option<u64>> {
+        self.lock().remove(name).map(|entry| entry.socket)
     }
 
     /// Forgets what a closing socket still holds; those names.
     pub(super) fn socket_closed(&self, socket: u64) -> Vec<AgentId> {
         let mut names = self.lock();
-        let own = names_of(&names, socket);
+        let own = names.by_socket.remove(&socket).unwrap_or_default();
         for name in &own {
-            names.remove(name);
+            names.all.remove(name);
         }
-        own
+        own.into_iter().collect()
     }
 
     /// The names that a socket holds now: whose messages are pushed to it.
     pub fn names_of(&self, socket: u64) -> Vec<AgentId> {
-        names_of(&self.lock(), socket)
+        self.lock().by_socket.get(&socket).into_iter().flatten().cloned().collect()
     }
 
     /// Notes that a name was heard of.
     pub fn seen(&self, name: &AgentId, now: u64) {
-        if let Some(entry) = self.lock().get_mut(name) {
+        if let Some(entry) = self.lock().all.get_mut(name) {
             entry.last_seen = now;
         }
     }
 
     /// Whether a name is registered.
     pub fn is_known(&self, name: &AgentId) -> bool {
-        self.lock().contains_key(name)
+        self.lock().all.contains_key(name)
     }
 
     /// Whether a name is pushed to.
     pub fn is_live(&self, name: &AgentId) -> bool {
-        self.lock().get(name).is_some_and(|entry| entry.socket.is_some())
+        self.lock().all.get(name).is_some_and(|entry| entry.socket.is_some())
     }
 
     /// All names, in order.
     pub fn list(&self) -> Vec<Present> {
         let mut all: Vec<Present> = self
             .lock()
+            .all
             .iter()
             .map(|(name, entry)| Present {
                 name: name.clone(),
@@ -161,20 +174,25 @@ impl Presence {
         all
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Entry>> {
-        // Each change is one insert or remove: a panic elsewhere leaves nothing half done.
+    fn lock(&self) -> MutexGuard<'_, Names> {
+        // Nothing between the changes of the two maps can panic.
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn names_of(names: &HashMap<AgentId, Entry>, socket: u64) -> Vec<AgentId> {
-    let mut own: Vec<AgentId> = names
-        .iter()
-        .filter(|(_, entry)| entry.socket == Some(socket))
-        .map(|(name, _)| name.clone())
-        .collect();
-    own.sort();
-    own
+impl Names {
+    fn remove(&mut self, name: &AgentId) -> Option<Entry> {
+        let entry = self.all.remove(name)?;
+        if let Some(socket) = entry.socket
+            && let Some(own) = self.by_socket.get_mut(&socket)
+        {
+            own.remove(name);
+            if own.is_empty() {
+                self.by_socket.remove(&socket);
+            }
+        }
+        Some(entry)
+    }
 }
 
 #[cfg(test)]
@@ -220,8 +238,11 @@ mod tests {
         assert_eq!(presence.list()[0].socket, None);
         assert_eq!(presence.register_socket(&id("a"), 3, 4), Ok(None));
         assert_eq!(presence.register_socket(&id("a"), 3, 5), Ok(None), "again on the same one");
-        assert_eq!(presence.unregister(&id("a")), Some(3));
+        assert_eq!(presence.unregister(&id("a")), Some(Some(3)));
         assert_eq!(presence.unregister(&id("a")), None);
+        assert_eq!(presence.register_http(&id("a"), 6), Ok(None));
+        assert_eq!(presence.unregister(&id("a")), Some(None));
+        assert!(presence.lock().by_socket.is_empty(), "nothing is left of a socket without names");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     Bus, InjectError, Terminal, Terminals, audit,
-    deliver::{is_agent, name_of},
+    deliver::name_of,
     mail::{Handed, Kind, Message},
     sanitise,
 };
@@ -152,23 +152,20 @@ impl Bus {
         }
     }
 
-    /// Types the next message that waits for one agent; whether there is one at all.
+    /// Types the next message that waits for one agent; whether it has to be asked again soon.
     fn drain_one(&self, to: &AgentId, terminal: &Terminal, terminals: &dyn Terminals) -> bool {
-        // The owner's before all agents', whatever priorities these give their own.
-        let next = |of_agents: bool| {
-            let accepts = |caller: &str| is_agent(caller) == of_agents && terminal.accepts(name_of(caller));
-            self.mail.waiting_for_typing(to, &accepts).into_iter().next().map(|number| (number, of_agents))
-        };
-        let next = next(false).or_else(|| next(true));
-        let Some((number, of_agent)) = next else { return false };
         let now = self.clock.monotonic_ms();
         let run_in = self.clock.unix_ms().saturating_sub(terminal.started_at) >= RUN_IN_MS;
         if !(terminal.quiet || run_in)
-            || self.typing.is_typing_at(to)
             || !self.typing.has_room()
+            || self.typing.is_typing_at(to)
             || !self.typing.refused().may_try(&terminal.block_id, now)
-            || self.state().rates.take_waiting(!of_agent, to.as_str(), now).is_err()
         {
+            return true;
+        }
+        let accepts = |caller: &str| terminal.accepts(name_of(caller));
+        let Some((number, of_agent)) = self.mail.next_for_typing(to, &accepts) else { return false };
+        if self.state().rates.take_waiting(!of_agent, to.as_str(), now).is_err() {
             return true;
         }
         match self.mail.claim(number) {

@@ -11,7 +11,7 @@ use super::{
     types::{Ack, Info, Manner, State},
     view::Seen,
 };
-use crate::{limits, store::journal::JournalError, wire::id::AgentId};
+use crate::{store::journal::JournalError, wire::id::AgentId};
 
 impl Mail {
     /// Takes messages for their reader: at most `limit` with about `bytes` of text, at least one where
@@ -37,10 +37,10 @@ impl Mail {
         Ok((!handed.messages.is_empty()).then_some(handed))
     }
 
-    /// Messages that nobody had yet and that may be typed for one agent, in the order in which they are
-    /// to be; `from` says from which callers.
-    pub fn waiting_for_typing(&self, to: &AgentId, from: &dyn Fn(&str) -> bool) -> Vec<u64> {
-        self.shared.lock().table.for_typing(to.as_str(), from, limits::TERMINAL_QUEUE)
+    /// The message that nobody had yet and that is to be typed next for one agent, and whether it is an
+    /// agent's; `from` says from which callers.
+    pub fn next_for_typing(&self, to: &AgentId, from: &dyn Fn(&str) -> bool) -> Option<(u64, bool)> {
+        self.shared.lock().table.next_for_typing(to.as_str(), from)
     }
 
     /// Its reader has done with these: they are out of the mailbox, and stay out, when this returns.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, Mailbox, NEVER, Phase, Table, entry};
+use super::{Entry, Mailbox, NEVER, Name, Phase, Table, entry};
 use crate::bus::mail::types::{Ack, Manner, State};
 
 /// A message that is held for a reader.
@@ -215,14 +215,32 @@ impl Table {
         (page, false)
     }
 
-    /// What nobody had yet and may be typed for one agent, from callers that `from` lets pass, in the
-    /// order in which it would be handed out.
-    pub fn for_typing(&self, to: &str, from: &dyn Fn(&str) -> bool, limit: usize) -> Vec<u64> {
-        let Some(held) = self.mailbox(to) else { return Vec::new() };
-        let passes = |number: &u64| {
-            self.entry(*number).is_some_and(|entry| entry.is_free() && from(self.names.text(entry.caller)))
-        };
-        held.fresh.iter().map(|order| entry::number_of(*order)).filter(passes).take(limit).collect()
+    /// What nobody had yet and is to be typed next for one agent, and whether it is an agent's: the
+    /// others' before the agents', whatever priorities these give their own. `from` says whose may be.
+    ///
+    /// Asked again and again of mailboxes in which nothing may be typed: it looks at the messages
+    /// only where one of a sender that passes waits.
+    pub fn next_for_typing(&self, to: &str, from: &dyn Fn(&str) -> bool) -> Option<(u64, bool)> {
+        let held = self.mailbox(to)?;
+        let text = |name: Name| self.names.text(name);
+        let agents: Vec<Name> = held.by_agent.keys().copied().filter(|name| from(text(*name))).collect();
+        let of_others = held.count > held.by_agent.values().sum();
+        if agents.is_empty() && !of_others {
+            return None;
+        }
+        let mut of_agent = None;
+        for number in held.fresh.iter().map(|order| entry::number_of(*order)) {
+            let Some(entry) = self.entry(number).filter(|entry| entry.is_free()) else { continue };
+            if agents.contains(&entry.caller) {
+                of_agent = of_agent.or(Some((number, true)));
+                if !of_others {
+                    break;
+                }
+            } else if of_others && !entry::is_agent(text(entry.caller)) && from(text(entry.caller)) {
+                return Some((number, false));
+            }
+        }
+        of_agent
     }
 
     fn held_by(&mut self, number: u64, holder: u32) -> Option<&mut Entry> {

@@ -125,12 +125,18 @@ fn what_waits_is_typed_where_its_sender_may() {
     let first = rig.send("1");
     let agents = NewMessage { caller: "agent x", priority: Priority::Urgent, ..rig.new_message("2", "x") };
     let second = rig.mail.accept(agents).expect("room").number;
-    assert_eq!(rig.mail.waiting_for_typing(&rig.to, &|_| true), [second, first]);
-    assert_eq!(rig.mail.waiting_for_typing(&rig.to, &|caller| caller == "owner"), [first]);
+    let next = |from: &dyn Fn(&str) -> bool| rig.mail.next_for_typing(&rig.to, from);
+    assert_eq!(next(&|_| true), Some((first, false)), "the owner's comes first, however urgent the other");
+    assert_eq!(next(&|caller| caller == "agent x"), Some((second, true)));
+    assert_eq!(next(&|caller| caller == "owner"), Some((first, false)));
+    assert_eq!(next(&|caller| caller == "api" || caller == "agent y"), None);
     let handed = rig.mail.claim(first).expect("a disk").expect("it is free");
-    assert_eq!(rig.mail.waiting_for_typing(&rig.to, &|_| true), [second]);
+    assert_eq!(next(&|_| true), Some((second, true)));
     handed.sent();
     assert_eq!(rig.state("1"), Some(State::Delivered));
+    assert_eq!(next(&|_| true), Some((second, true)), "when nothing but agents' messages are left");
+    assert_eq!(rig.read(None).len(), 1);
+    assert_eq!(next(&|_| true), None, "a reader had it");
 }
 
 #[test]
