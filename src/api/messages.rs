@@ -143,12 +143,13 @@ pub(super) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     ok(&json!({ "messages": found }))
 }
 
-/// `POST /api/v1/messages/:id/redeliver`: a dead letter goes back into its mailbox.
+/// `POST /api/v1/messages/:id/redeliver`: a dead letter goes back into its mailbox. `{number}` says which
+/// where several senders chose the id.
 pub(super) fn redeliver(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let id = id_of(request)?;
     let body = request.json()?;
-    Fields::of(&body)?;
-    let again = app.bus.mail.redeliver(&id).map_err(mail_fault)?;
+    let number = Fields::of(&body)?.optional_whole("number", 0..=u64::MAX)?;
+    let again = app.bus.mail.redeliver(&id, number).map_err(mail_fault)?;
     write_redelivery(app, caller, &again);
     ok(&json!({ "id": again.id, "to": again.to.as_str(), "state": again.state.as_str() }))
 }

@@ -102,21 +102,33 @@ pub(super) fn inbox(app: &App, caller: &Caller, request: &Request<'_>) -> Result
     Ok(Reply::Told(Response::json(200, &body), Box::new(told)))
 }
 
-/// `POST /api/v1/self/ack`: up to a position, or these.
+/// `POST /api/v1/self/ack`: up to a position, or these, by the ids that their senders chose or by the
+/// instance's own numbers.
 pub(super) fn ack(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let me = own_name(caller)?;
     let body = request.json()?;
     let fields = Fields::of(&body)?;
     let through = fields.optional_whole("through", 0..=u64::MAX)?;
     let ids = fields.optional_texts("ids")?;
-    let ack = match (through, &ids) {
-        (Some(position), None) => Ack::Through(position),
-        (None, Some(ids)) => Ack::Ids(ids),
-        (None, None) => return Err(Error::Missing { field: "through" }.into()),
-        (Some(_), Some(_)) => return Err(Error::wrong("ids", "absent where through is given").into()),
+    let numbers = numbers(fields)?;
+    let ack = match (through, &ids, &numbers) {
+        (Some(position), None, None) => Ack::Through(position),
+        (None, Some(ids), None) => Ack::Ids(ids),
+        (None, None, Some(numbers)) => Ack::Numbers(numbers),
+        (None, None, None) => return Err(Error::Missing { field: "through" }.into()),
+        (Some(_), _, _) => return Err(Error::wrong("ids", "absent where through is given").into()),
+        (None, Some(_), Some(_)) => {
+            return Err(Error::wrong("numbers", "absent where ids are given").into());
+        }
     };
     let acked = app.bus.mail.ack(me, ack).map_err(mail_fault)?;
     ok(&json!({ "acked": acked }))
+}
+
+fn numbers(fields: Fields<'_>) -> Result<Option<Vec<u64>>> {
+    let Some(list) = fields.optional_list("numbers")? else { return Ok(None) };
+    let numbers: Option<Vec<u64>> = list.iter().map(Value::as_u64).collect();
+    numbers.map(Some).ok_or_else(|| Error::wrong("numbers", "an array of whole numbers").into())
 }
 
 /// `POST /api/v1/self/inject`: typed now, where the target was started to let this agent type.

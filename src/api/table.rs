@@ -172,7 +172,7 @@ pub static ROUTES: &[Route] = &[
     ours(Method::Get, "/api/v1/messages/:id", messages::show)
         .doc("state and history of a message, by its id"),
     ours(Method::Post, "/api/v1/messages/:id/redeliver", messages::redeliver)
-        .doc("a message that failed or expired waits again; send {}"),
+        .doc("a message that failed or expired waits again: {}, or {number} where several have the id"),
     ours(Method::Get, "/api/v1/dead", messages::dead)
         .doc("messages that failed or expired, with the reason; ?after=<number>&limit="),
     ours(Method::Get, "/api/v1/mailboxes", messages::mailboxes).doc("the mailboxes in which something waits"),
@@ -182,7 +182,7 @@ pub static ROUTES: &[Route] = &[
     own(Method::Get, "/api/v1/self/inbox", own::inbox)
         .doc("an agent reads its own mail, which stays until acknowledged; ?after=<cursor>&limit=&wait=<ms>"),
     own(Method::Post, "/api/v1/self/ack", own::ack)
-        .doc("an agent has read: {through: <cursor>} or {ids: []}"),
+        .doc("an agent has read: {through: <cursor>}, {ids: []} or {numbers: []}"),
     own(Method::Post, "/api/v1/self/inject", own::inject)
         .doc("an agent types into a terminal that was started to let it"),
     own(Method::Post, "/api/v1/self/ask", own::ask).doc("an agent asks another, and waits for the answer"),

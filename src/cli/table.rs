@@ -319,9 +319,16 @@ pub static COMMANDS: &[Command] = &[
         summary: "put a message that failed or expired back into its mailbox",
         audience: Audience::Owner,
         operands: &[one("ID", "its id")],
-        flags: &[JSON],
+        flags: &[
+            with_value(
+                "--number",
+                "N",
+                "which of several with that id, as `loopgate message ID --json` says",
+            ),
+            JSON,
+        ],
         about: "It waits again, as long as at first. Where a reader may have had it before, it comes marked \
-                redelivered.",
+                redelivered. Senders choose ids: where two chose the same one, the number says which is meant.",
         examples: &["loopgate redeliver 5f0c7f4e-1111-4222-8333-444455556666"],
         run: mail::redeliver,
     },

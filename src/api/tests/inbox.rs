@@ -69,6 +69,11 @@ fn an_acknowledgement_says_which_in_one_way() {
     for (body, field) in [
         (json!({}), "through"),
         (json!({"through": 1, "ids": ["a"]}), "ids"),
+        (json!({"through": 1, "numbers": [1]}), "ids"),
+        (json!({"numbers": [1], "ids": ["a"]}), "numbers"),
+        (json!({"numbers": [-1]}), "numbers"),
+        (json!({"numbers": [1.5]}), "numbers"),
+        (json!({"through": 1.0}), "through"),
         (json!({"through": -1}), "through"),
         (json!({"through": "1"}), "through"),
         (json!({"ids": "a"}), "ids"),

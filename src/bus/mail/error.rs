@@ -56,6 +56,8 @@ pub enum MailError {
     Full(Full),
     /// this sender sent another text to this agent under the same id
     IdReused,
+    /// an id that several senders chose is of several messages
+    Ambiguous,
     /// a field is too long, or empty where it may not be
     Field(&'static str, usize),
     /// there is no such message, or not where it is looked for
@@ -75,6 +77,12 @@ impl MailError {
                 409,
                 "id_reused",
                 "another message was sent to this agent under the same id".to_owned(),
+                None,
+            ),
+            MailError::Ambiguous => (
+                409,
+                "id_ambiguous",
+                "several senders chose this id: name the message by its number".to_owned(),
                 None,
             ),
             MailError::Field(field, most) => (

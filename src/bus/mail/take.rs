@@ -7,7 +7,7 @@
 use super::{
     Handed, Mail, MailError,
     record::Record,
-    table::Chosen,
+    table::{Acked, Chosen},
     types::{Ack, Info, Manner, State},
     view::Seen,
 };
@@ -46,12 +46,15 @@ impl Mail {
     /// Its reader has done with these: they are out of the mailbox, and stay out, when this returns.
     /// How many they were; what a cursor never had is not among them.
     pub fn ack(&self, to: &AgentId, ack: Ack<'_>) -> Result<usize, MailError> {
-        self.remove(|inner| inner.table.acked(to.as_str(), ack), State::Read, None)
+        // Gathered before the lock is taken.
+        let ack = Acked::from(ack);
+        self.remove(|inner| inner.table.acked(to.as_str(), &ack), State::Read, None)
     }
 
     /// Removes waiting messages by their ids, unread; how many there were.
     pub fn delete(&self, to: &AgentId, ids: &[&str]) -> Result<usize, MailError> {
-        self.remove(|inner| inner.table.deleted(to.as_str(), ids), State::Failed, Some("deleted"))
+        let ids = ids.iter().copied().collect();
+        self.remove(|inner| Ok(inner.table.deleted(to.as_str(), &ids)), State::Failed, Some("deleted"))
     }
 
     /// Gives a message up; it becomes a dead letter.
@@ -72,11 +75,11 @@ impl Mail {
         inner.table.end(number, State::Failed, Some(reason), true, now);
     }
 
-    /// Lets the newest dead letter with this id wait again.
-    pub fn redeliver(&self, id: &str) -> Result<Info, MailError> {
+    /// Lets the dead letter with this id wait again; where there are several, the one with this number.
+    pub fn redeliver(&self, id: &str, number: Option<u64>) -> Result<Info, MailError> {
         let now = self.shared.clock.unix_ms();
         let mut inner = self.shared.lock();
-        let number = match inner.table.begin_again(id) {
+        let number = match inner.table.begin_again(id, number) {
             Ok(number) => number,
             Err(MailError::NotFound) => {
                 drop(inner);
@@ -176,13 +179,13 @@ impl Mail {
     /// Takes messages out for good, on disk before it returns.
     fn remove(
         &self,
-        choose: impl FnOnce(&mut super::Inner) -> Vec<u64>,
+        choose: impl FnOnce(&mut super::Inner) -> Result<Vec<u64>, MailError>,
         state: State,
         reason: Option<&'static str>,
     ) -> Result<usize, MailError> {
         let now = self.shared.clock.unix_ms();
         let mut inner = self.shared.lock();
-        let numbers = choose(&mut inner);
+        let numbers = choose(&mut inner)?;
         if numbers.is_empty() {
             return Ok(0);
         }

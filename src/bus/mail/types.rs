@@ -246,6 +246,8 @@ pub enum Manner {
 pub enum Ack<'a> {
     /// all up to this position
     Through(u64),
-    /// these
+    /// these; refused where one of the ids is of two messages, of different senders
     Ids(&'a [&'a str]),
+    /// these, by what nobody but the instance chooses
+    Numbers(&'a [u64]),
 }

@@ -63,7 +63,11 @@ pub fn dead(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
 pub fn redeliver(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let id = arguments.required(0)?;
     let path = format!("/api/v1/messages/{}/redeliver", segment(id));
-    let answer = expect_success(owner()?.post(&path, &json!({})))?.json();
+    let body = match arguments.number("--number", 0..=i64::MAX)? {
+        Some(number) => json!({ "number": number }),
+        None => json!({}),
+    };
+    let answer = expect_success(owner()?.post(&path, &body))?.json();
     if arguments.has("--json") {
         output.json(&answer)?;
     } else {

@@ -86,15 +86,21 @@ impl Table {
         self.ended.insert(entry.caller, self.bounds.ended_until(entry), number, 0);
     }
 
-    /// The newest dead letter with this id, if there is room for it in its mailbox. It is marked as
-    /// leaving, and its room is taken.
-    pub fn begin_again(&mut self, id: &str) -> Result<u64, MailError> {
-        let found = self
-            .dead
-            .numbers()
-            .filter(|number| self.entry(*number).is_some_and(|entry| *entry.id == *id && !entry.leaving))
-            .max();
-        let number = found.ok_or(MailError::NotFound)?;
+    /// The dead letter with this id, if there is room for it in its mailbox. It is marked as leaving,
+    /// and its room is taken. Senders choose ids, and one may choose another's: where there are
+    /// several, their number says which is meant.
+    pub fn begin_again(&mut self, id: &str, number: Option<u64>) -> Result<u64, MailError> {
+        let meant = |of: &u64| {
+            number.is_none_or(|number| number == *of)
+                && self.entry(*of).is_some_and(|entry| *entry.id == *id && !entry.leaving)
+        };
+        let mut found = self.dead.numbers().filter(meant);
+        let number = match (found.next(), found.next()) {
+            (Some(number), None) => number,
+            (Some(_), Some(_)) => return Err(MailError::Ambiguous),
+            (None, _) => return Err(MailError::NotFound),
+        };
+        drop(found);
         let Some(entry) = self.entry(number) else { return Err(MailError::NotFound) };
         self.room(self.names.text(entry.to), self.names.text(entry.caller), entry.cost())?;
         let entry = entry.clone();

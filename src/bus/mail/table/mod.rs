@@ -19,7 +19,7 @@ use std::{
 pub(super) use bounds::Bounds;
 use entry::NEVER;
 pub(super) use entry::{Entry, Phase};
-pub(super) use take::Chosen;
+pub(super) use take::{Acked, Chosen};
 
 use super::{
     error::{Full, MailError},

@@ -4,10 +4,13 @@
 //! out; a message is in one hand at a time. Here is also what becomes of them when the reader has them, or
 //! has them not after all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Entry, Mailbox, NEVER, Name, Phase, Table, entry};
-use crate::bus::mail::types::{Ack, Manner, State};
+use crate::bus::mail::{
+    error::MailError,
+    types::{Ack, Manner, State},
+};
 
 /// A message that is held for a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,23 @@ pub(in super::super) struct Chosen {
     pub again: bool,
     /// it got its position just now
     pub placed: bool,
+}
+
+/// An [`Ack`] as it is looked up: a body names thousands, and a mailbox holds a thousand.
+pub(in super::super) enum Acked<'a> {
+    Through(u64),
+    Ids(HashSet<&'a str>),
+    Numbers(HashSet<u64>),
+}
+
+impl<'a> From<Ack<'a>> for Acked<'a> {
+    fn from(ack: Ack<'a>) -> Self {
+        match ack {
+            Ack::Through(position) => Acked::Through(position),
+            Ack::Ids(ids) => Acked::Ids(ids.iter().copied().collect()),
+            Ack::Numbers(numbers) => Acked::Numbers(numbers.iter().copied().collect()),
+        }
+    }
 }
 
 impl Chosen {
@@ -147,30 +167,39 @@ impl Table {
 
     /// The messages that an acknowledgement is about: of those that a cursor had, whether their
     /// delivery is settled already or not. They are marked as leaving.
-    pub fn acked(&mut self, to: &str, ack: Ack<'_>) -> Vec<u64> {
-        let Some(held) = self.mailbox(to) else { return Vec::new() };
-        let about = |entry: &Entry| match ack {
-            Ack::Through(position) => entry.position <= position,
-            Ack::Ids(ids) => ids.contains(&&*entry.id),
-        };
-        let numbers: Vec<u64> = held
-            .placed
-            .values()
-            .copied()
-            .filter(|number| {
-                self.entry(*number).is_some_and(|entry| !entry.leaving && entry.handed && about(entry))
-            })
-            .collect();
+    ///
+    /// Senders choose ids, and one may choose another's: an id that is of two messages acknowledges
+    /// neither, or one that was never acted on would be gone.
+    pub fn acked(&mut self, to: &str, ack: &Acked<'_>) -> Result<Vec<u64>, MailError> {
+        let Some(held) = self.mailbox(to) else { return Ok(Vec::new()) };
+        let mut numbers = Vec::new();
+        let mut seen = HashSet::new();
+        for number in held.placed.values() {
+            let Some(entry) = self.entry(*number).filter(|entry| !entry.leaving && entry.handed) else {
+                continue;
+            };
+            let about = match ack {
+                Acked::Through(position) => entry.position <= *position,
+                Acked::Ids(ids) => ids.contains(&*entry.id),
+                Acked::Numbers(numbers) => numbers.contains(number),
+            };
+            if about && matches!(ack, Acked::Ids(_)) && !seen.insert(&*entry.id) {
+                return Err(MailError::Ambiguous);
+            }
+            if about {
+                numbers.push(*number);
+            }
+        }
         self.leave(&numbers, true);
-        numbers
+        Ok(numbers)
     }
 
     /// The messages with these ids that nobody holds. They are marked as leaving.
-    pub fn deleted(&mut self, to: &str, ids: &[&str]) -> Vec<u64> {
+    pub fn deleted(&mut self, to: &str, ids: &HashSet<&str>) -> Vec<u64> {
         let Some(held) = self.mailbox(to) else { return Vec::new() };
         let numbers: Vec<u64> = held
             .all()
-            .filter(|number| self.entry(*number).is_some_and(|e| e.is_free() && ids.contains(&&*e.id)))
+            .filter(|number| self.entry(*number).is_some_and(|e| e.is_free() && ids.contains(&*e.id)))
             .collect();
         self.leave(&numbers, true);
         numbers

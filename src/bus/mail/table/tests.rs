@@ -229,15 +229,19 @@ fn a_cursor_gives_positions_and_what_it_had_again_until_it_is_acknowledged() {
     rig.table.delivered(&[3], 1, 1);
     assert_eq!(rig.take("a", ALL, 9), [1, 2, 3, 4], "without a position all of it comes again");
     rig.table.delivered(&[1, 2, 3, 4], 1, 1);
-    assert_eq!(rig.table.acked("a", Ack::Through(2)), [1, 2]);
-    assert_eq!(rig.table.acked("a", Ack::Through(2)), [] as [u64; 0], "they are on their way out");
+    assert_eq!(rig.table.acked("a", &Ack::Through(2).into()), Ok(vec![1, 2]));
+    assert_eq!(rig.table.acked("a", &Ack::Through(2).into()), Ok(Vec::new()), "they are on their way out");
     rig.over(1, State::Read, false);
     rig.over(2, State::Read, false);
-    assert_eq!(rig.table.acked("a", Ack::Ids(&["4", "unknown"])), [4]);
+    assert_eq!(rig.table.acked("a", &Ack::Ids(&["4", "unknown"]).into()), Ok(vec![4]));
     rig.over(4, State::Read, false);
     assert_eq!(rig.take("a", ALL, 9), [3]);
     rig.send("owner", "a", "5", "x").expect("room");
-    assert_eq!(rig.table.acked("a", Ack::Through(u64::MAX)), [3], "what nobody had is not acknowledged");
+    assert_eq!(
+        rig.table.acked("a", &Ack::Through(u64::MAX).into()),
+        Ok(vec![3]),
+        "what nobody had is not acknowledged"
+    );
     rig.over(3, State::Read, false);
     assert_eq!(rig.take("a", ALL, 9), [5]);
     assert_eq!(position(&rig, 5), Some(5), "a position is given out once");

@@ -110,3 +110,35 @@ fn a_line_that_is_no_record_is_skipped_and_told() {
     assert_eq!((loaded.unknown_in_all, loaded.unknown), (5, vec![2, 3, 4, 5, 6]));
     assert_eq!(mail.waiting(&rig.to), 2);
 }
+
+#[test]
+fn an_id_that_another_sender_chose_too_acknowledges_and_redelivers_nothing_by_itself() {
+    let rig = Rig::new();
+    let other = |id| NewMessage { caller: "agent x", ..rig.new_message(id, "other words") };
+    let mine = rig.send("same");
+    let others = rig.mail.accept(other("same")).expect("another sender's id is its own").number;
+    rig.send("plain");
+    // Only one of the two was handed out: nothing else can be meant.
+    rig.mail.take(&rig.to, Manner::UntilAcked { after: None }, 1, 0).expect("a disk").sent();
+    assert_eq!(rig.mail.ack(&rig.to, Ack::Ids(&["same"])), Ok(1));
+    assert_eq!(
+        (rig.mail.find("same")[0].state, rig.mail.find("same")[1].state),
+        (State::Read, State::Accepted)
+    );
+
+    let mine_too = rig.mail.accept(NewMessage { caller: "api", ..other("same") }).expect("room").number;
+    assert_eq!(rig.read(None).len(), 3);
+    assert_eq!(rig.mail.ack(&rig.to, Ack::Ids(&["plain", "same"])), Err(MailError::Ambiguous));
+    assert_eq!(rig.mail.waiting(&rig.to), 3, "nothing of it was done");
+    assert_eq!(rig.mail.ack(&rig.to, Ack::Numbers(&[mine_too, mine, 999])), Ok(1));
+    assert_eq!(rig.mail.ack(&rig.to, Ack::Ids(&["plain", "same"])), Ok(2));
+
+    let dead = [rig.send("dead"), rig.mail.accept(other("dead")).expect("room").number];
+    dead.iter().for_each(|number| rig.mail.fail(*number, "x"));
+    assert_eq!(rig.mail.redeliver("dead", None), Err(MailError::Ambiguous));
+    for wrong in [others, 999] {
+        assert_eq!(rig.mail.redeliver("dead", Some(wrong)), Err(MailError::NotDead));
+    }
+    assert_eq!(rig.mail.redeliver("dead", Some(dead[0])).map(|info| info.caller), Ok("owner".to_owned()));
+    assert_eq!(rig.mail.redeliver("dead", None).map(|info| info.number), Ok(dead[1]), "the only one left");
+}

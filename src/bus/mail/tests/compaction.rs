@@ -67,7 +67,7 @@ fn all_that_counts_survives_compaction_and_a_start() {
     assert_eq!(rig.mail.dead(0, 9).expect("a disk").messages[0].text, "words");
     assert!(rig.mail.accept(rig.new_message("read", "words")).expect("known").duplicate);
     assert_eq!(rig.mail.accept(rig.new_message("read", "x")).map(|a| a.number), Err(MailError::IdReused));
-    rig.mail.redeliver("dead").expect("room");
+    rig.mail.redeliver("dead", None).expect("room");
     let read = rig.read(None);
     let read: Vec<_> = read.iter().map(|(id, position, again)| (id.as_str(), *position, *again)).collect();
     assert_eq!(

@@ -164,10 +164,10 @@ fn what_nobody_takes_expires_into_the_dead_letters_and_can_be_redelivered() {
     let dead = rig.mail.dead(0, 10).expect("a disk");
     assert_eq!((dead.messages[0].text.as_str(), dead.more), ("words", false));
     assert_eq!(dead.messages[0].reason.as_deref(), Some("nobody took it in time"));
-    assert_eq!(rig.mail.redeliver("unknown"), Err(MailError::NotFound));
-    let info = rig.mail.redeliver("1").expect("room");
+    assert_eq!(rig.mail.redeliver("unknown", None), Err(MailError::NotFound));
+    let info = rig.mail.redeliver("1", None).expect("room");
     assert_eq!((info.state, info.expires_at, info.reason), (State::Accepted, 1_120_000, None));
-    assert_eq!(rig.mail.redeliver("1"), Err(MailError::NotDead), "it is no dead letter any more");
+    assert_eq!(rig.mail.redeliver("1", None), Err(MailError::NotDead), "it is no dead letter any more");
     assert_eq!(rig.drain(), plain(&["1"]), "nobody had it before");
 }
 
@@ -212,7 +212,7 @@ fn a_message_that_fails_is_a_dead_letter_with_its_reason() {
     assert_eq!(rig.drain(), []);
     let dead = rig.mail.dead(0, 10).expect("a disk").messages.remove(0);
     assert_eq!((dead.state, dead.reason.as_deref()), (State::Failed, Some("the terminal refused it")));
-    rig.mail.redeliver("1").expect("room");
+    rig.mail.redeliver("1", None).expect("room");
     assert_eq!(rig.drain(), [("1".to_owned(), true)]);
 }
 
@@ -221,9 +221,9 @@ fn a_full_mailbox_takes_no_dead_letter_back() {
     let rig = Rig::with(Settings::default(), table::Bounds { mailbox: 1, ..table::Bounds::default() });
     rig.mail.fail(rig.send("1"), "x");
     rig.send("2");
-    assert_eq!(rig.mail.redeliver("1"), Err(Full::Mailbox(1).into()));
+    assert_eq!(rig.mail.redeliver("1", None), Err(Full::Mailbox(1).into()));
     assert_eq!(rig.drain(), plain(&["2"]));
-    assert!(rig.mail.redeliver("1").is_ok());
+    assert!(rig.mail.redeliver("1", None).is_ok());
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn what_was_accepted_is_there_after_a_start_and_what_is_over_stays_over() {
     );
     assert_eq!(read.iter().map(|(.., again)| *again).collect::<Vec<_>>(), [true, true, true, false]);
     assert!(read.windows(2).all(|pair| pair[0].1 < pair[1].1) && expected.len() == 4);
-    rig.mail.redeliver("failed").expect("room");
+    rig.mail.redeliver("failed", None).expect("room");
 }
 
 #[test]

@@ -225,12 +225,12 @@ impl Compared {
         if dead.is_empty() {
             return;
         }
-        let id = self.known[self.random.one_of(&dead)].id.clone();
-        let at =
-            dead.into_iter().filter(|at| self.known[*at].id == id).max_by_key(|at| self.known[*at].number);
-        let at = at.expect("one of them");
-        let to = self.known[at].to;
-        let result = self.rig.mail.redeliver(&id);
+        let at = self.random.one_of(&dead);
+        let (id, number, to) = (self.known[at].id.clone(), self.known[at].number, self.known[at].to);
+        if dead.iter().any(|other| *other != at && self.known[*other].id == id) {
+            assert_eq!(self.rig.mail.redeliver(&id, None), Err(MailError::Ambiguous));
+        }
+        let result = self.rig.mail.redeliver(&id, Some(number));
         // So few that no bound is near, whoever sent them.
         let room = self.waiting(to).len() < OF_AGENTS - OF_ONE_AGENT;
         match result {

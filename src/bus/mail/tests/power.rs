@@ -84,7 +84,7 @@ impl Witness {
         }
         rig.clock.advance(5_000);
         rig.mail.maintain();
-        let _ = rig.mail.redeliver("6");
+        let _ = rig.mail.redeliver("6", None);
         for round in 0..6 {
             for id in 0..4 {
                 let id = format!("r{round}-{id}");
@@ -103,8 +103,8 @@ impl Witness {
     fn check(&mut self, rig: &Rig, what: &str) {
         // What is due is over; then both wait again.
         rig.mail.maintain();
-        let _ = rig.mail.redeliver("short");
-        let _ = rig.mail.redeliver("6");
+        let _ = rig.mail.redeliver("short", None);
+        let _ = rig.mail.redeliver("6", None);
         for id in &self.accepted {
             let info = rig.mail.find(id);
             assert_eq!(info.len(), 1, "{what}: {id} is lost");
