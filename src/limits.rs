@@ -237,6 +237,8 @@ limits! {
     WS_CONNECTIONS: usize = 128, "count", "places_are_bounded_and_given_back";
     #[doc = "an inbound WebSocket message, over all of its frames"]
     WS_MESSAGE: usize = 1024 * 1024, "bytes", "a_message_over_its_limit_is_1009_before_its_bytes_are_kept";
+    #[doc = "JSON values of one frame; one with more is ignored"]
+    WS_JSON_VALUES: usize = 10_000, "count", "a_frame_of_too_many_values_is_ignored_before_they_take_their_memory";
     #[doc = "messages that wait to be sent on one WebSocket"]
     WS_QUEUE_MESSAGES: usize = 256, "count", "a_reader_that_is_too_slow_is_closed_1013";
     #[doc = "bytes that wait to be sent on one WebSocket, the last message excepted"]

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     bus::mail::Priority,
+    limits,
     wire::{
         base64,
         json::{self, Fields},
@@ -108,6 +109,8 @@ pub enum Ignored {
     Unknown,
     /// a field that the command needs is not there
     Missing,
+    /// more than [`limits::WS_JSON_VALUES`]
+    TooMany,
 }
 
 impl From<json::Error> for Ignored {
@@ -122,6 +125,9 @@ impl From<json::Error> for Ignored {
 
 /// Reads a frame.
 pub fn parse(text: &str) -> Result<Command, Ignored> {
+    if values(text) > limits::WS_JSON_VALUES {
+        return Err(Ignored::TooMany);
+    }
     let mut value = json::parse(text.as_bytes())?;
     let mut command = command(&value)?;
     if let Command::Rpc(rpc) = &mut command {
@@ -130,6 +136,22 @@ pub fn parse(text: &str) -> Result<Command, Ignored> {
         rpc.data = data.map(Value::take).unwrap_or_default();
     }
     Ok(command)
+}
+
+/// No fewer than the values in `text`, where it is JSON: each but the first stands behind one of these.
+/// A value takes some thirty times the memory of the two bytes that it may have in the text.
+fn values(text: &str) -> usize {
+    let (mut count, mut inside, mut escaped) = (1_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = inside,
+            b'"' => inside = !inside,
+            b',' | b'[' | b'{' if !inside => count = count.saturating_add(1),
+            _ => {}
+        }
+    }
+    count
 }
 
 fn command(value: &Value) -> Result<Command, Ignored> {
@@ -256,11 +278,27 @@ mod tests {
         ] {
             assert_eq!(parse(bad), Err(Ignored::WrongField), "{bad}");
         }
-        for bad in
-            ["", "{", "[]", "\"ping\"", "null", &"[".repeat(100_000), r#"{"type":"ping","type":"pong"}"#]
+        for bad in ["", "{", "[]", "\"ping\"", "null", &"[".repeat(5_000), r#"{"type":"ping","type":"pong"}"#]
         {
             assert_eq!(parse(bad), Err(Ignored::NotJson), "{bad:.20}");
         }
+    }
+
+    #[test]
+    fn a_frame_of_too_many_values_is_ignored_before_they_take_their_memory() {
+        let frame = |rest: &str| parse(&format!(r#"{{"type":"ping","x":[{rest}"#));
+        let values = |count: usize| vec!["1"; count].join(",") + "]}";
+        // In front of the elements: the object, its two fields and the array.
+        assert_eq!(frame(&values(limits::WS_JSON_VALUES - 3)), Ok(Command::Ping));
+        assert_eq!(frame(&values(limits::WS_JSON_VALUES - 2)), Err(Ignored::TooMany));
+        assert_eq!(frame(&"[],".repeat(300_000)), Err(Ignored::TooMany));
+        assert_eq!(frame(&"{".repeat(limits::WS_JSON_VALUES)), Err(Ignored::TooMany));
+        let text = format!(
+            r#""{}\"{}"]}}"#,
+            "[,{".repeat(limits::WS_JSON_VALUES),
+            ",".repeat(limits::WS_JSON_VALUES)
+        );
+        assert_eq!(frame(&text), Ok(Command::Ping), "text is one value");
     }
 
     #[test]
