@@ -4,8 +4,10 @@
 //! `delivering` is on disk before the first byte reaches a reader. A line that the disk did not take is
 //! undone in the table, and whoever asked hears why.
 
+use std::sync::MutexGuard;
+
 use super::{
-    Handed, Mail, MailError,
+    Handed, Inner, Mail, MailError,
     record::Record,
     table::{Acked, Chosen},
     types::{Ack, Info, Manner, State},
@@ -88,18 +90,7 @@ impl Mail {
             }
             Err(error) => return Err(error),
         };
-        let record = Record::Again { at: now, of: number };
-        let appended = self.shared.journal.append(|_, out| super::record::change(out, &record));
-        let ticket = match appended {
-            Ok(ticket) => ticket,
-            Err(error) => {
-                inner.table.end_again(number, false, now);
-                return Err(error.into());
-            }
-        };
-        drop(inner);
-        let result = self.shared.journal.wait(&ticket);
-        let mut inner = self.shared.lock();
+        let (mut inner, result) = self.write_down(inner, &Record::Again { at: now, of: number });
         inner.table.end_again(number, result.is_ok(), now);
         let seen = inner.see(number).ok_or(MailError::NotFound)?;
         if result.is_ok()
@@ -110,6 +101,22 @@ impl Mail {
         drop(inner);
         result?;
         Ok(self.info(seen))
+    }
+
+    /// Appends a line and waits until it is on disk, without the lock meanwhile.
+    fn write_down<'a>(
+        &'a self,
+        inner: MutexGuard<'a, Inner>,
+        record: &Record<'_>,
+    ) -> (MutexGuard<'a, Inner>, Result<(), JournalError>) {
+        match self.shared.journal.append(|_, out| super::record::change(out, record)) {
+            Ok(ticket) => {
+                drop(inner);
+                let result = self.shared.journal.wait(&ticket);
+                (self.shared.lock(), result.map(drop))
+            }
+            Err(error) => (inner, Err(error)),
+        }
     }
 
     /// Chooses, writes down, waits for the disk, and reads the words.
@@ -131,16 +138,8 @@ impl Mail {
             let position = |number: &u64| inner.table.entry(*number).map_or(0, |entry| entry.position);
             let positions = if last { Vec::new() } else { of.iter().map(position).collect() };
             let record = Record::Taken { at: now, of, positions };
-            let appended = self.shared.journal.append(|_, out| super::record::change(out, &record));
-            let written = match appended {
-                Ok(ticket) => {
-                    drop(inner);
-                    let result = self.shared.journal.wait(&ticket);
-                    inner = self.shared.lock();
-                    result.map(drop)
-                }
-                Err(error) => Err(error),
-            };
+            let written;
+            (inner, written) = self.write_down(inner, &record);
             if let Err(error) = written {
                 inner.table.undo(&chosen, holder);
                 return Err(error.into());
@@ -191,16 +190,8 @@ impl Mail {
         }
         let record =
             Record::End { at: now, of: numbers.clone(), state, dead: false, reason: reason.map(Into::into) };
-        let appended = self.shared.journal.append(|_, out| super::record::change(out, &record));
-        let written = match appended {
-            Ok(ticket) => {
-                drop(inner);
-                let result = self.shared.journal.wait(&ticket);
-                inner = self.shared.lock();
-                result.map(drop)
-            }
-            Err(error) => Err(error),
-        };
+        let written;
+        (inner, written) = self.write_down(inner, &record);
         match written {
             Ok(()) => {
                 for number in &numbers {
