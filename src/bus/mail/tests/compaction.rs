@@ -112,3 +112,37 @@ fn what_takes_more_room_on_disk_than_it_counts_does_not_keep_compaction_busy() {
     maintain(&rig);
     assert_eq!(rig.disk.operations(), quiet, "nothing is left to do");
 }
+
+#[test]
+fn a_message_that_is_held_is_written_again_as_handed_out() {
+    let rig = Rig::new();
+    let number = rig.send("1");
+    let mut inner = rig.mail.shared.lock();
+    assert!(inner.table.hold(number, 7, 1_000_000).is_some());
+    let text = Some("words".to_owned());
+    let words = record::Words { from: "me".to_owned(), correlation_id: None, in_reply_to: None, text };
+    let mut line = Vec::new();
+    record::snap(&mut line, number, inner.table.entry(number).expect("held"), &inner.table, &words);
+    assert!(String::from_utf8_lossy(&line).contains("\"handed\":true"));
+}
+
+#[test]
+fn no_segment_is_removed_while_a_line_that_may_be_in_it_is_on_its_way() {
+    let rig = small();
+    for round in 0..200 {
+        rig.send(&format!("{round}"));
+        rig.drain();
+    }
+    let oldest = || rig.mail.shared.journal.segments().first().map(|segment| segment.id);
+    let (before, number) = (oldest(), 1_000_000);
+    rig.mail.shared.lock().table.reserve(number, &rig.new_message("slow", "words"), 0, 0, 0);
+    for _ in 0..100 {
+        rig.mail.maintain();
+    }
+    assert_eq!(oldest(), before);
+    rig.mail.shared.lock().table.abandon(number, 0);
+    for _ in 0..100 {
+        rig.mail.maintain();
+    }
+    assert_ne!(oldest(), before);
+}
