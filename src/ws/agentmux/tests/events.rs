@@ -318,3 +318,15 @@ fn the_last_output_of_an_agent_that_is_removed_is_not_forgotten_for_the_next_tha
     client.said();
     assert!(client.session.blocks.is_empty(), "forgotten once all was sent");
 }
+
+#[test]
+fn a_client_that_asks_beyond_the_end_goes_on_there_and_is_told_of_a_gap() {
+    let world = World::new();
+    world.start("b1");
+    world.print("b1", b"four");
+    let mut client = Client::of(&world);
+    let data = json!({ "event": "blockfile", "scopes": ["block:b1"], "from": 1_000 });
+    assert_eq!(client.rpc("eventsub", &data), json!({ "resid": "r1" }));
+    world.print("b1", b"x");
+    assert_eq!(output(&client.said()), [(4, "x".to_owned(), true)]);
+}
