@@ -188,11 +188,11 @@ mod tests {
     fn a_large_message_leaves_no_buffer_behind_and_breaks_nothing_that_follows() {
         let mut decoder = Decoder::new(1024 * 1024);
         decoder.feed(&frame(0x81, &vec![b'x'; 100 * 1024]));
-        decoder.feed(&frame(0x81, b"next").split_at(3).0);
+        decoder.feed(frame(0x81, b"next").split_at(3).0);
         assert!(matches!(decoder.next(), Ok(Some(Incoming::Text(_)))));
         assert_eq!(decoder.next(), Ok(None));
         assert_ne!(decoder.largest, 0, "within a frame nothing may be dropped");
-        decoder.feed(&frame(0x81, b"next").split_at(3).1);
+        decoder.feed(frame(0x81, b"next").split_at(3).1);
         assert_eq!(decoder.next(), Ok(Some(Incoming::Text("next".into()))));
         assert_eq!(decoder.next(), Ok(None));
         assert_eq!(decoder.largest, 0, "the machine with its buffers is a new one");
