@@ -11,28 +11,28 @@ pub mod limits;
 #[cfg(test)]
 mod fuzz_corpus;
 
-/// Who may call: a `Caller` or a `Refusal`.
+// Who may call: a `Caller` or a `Refusal`.
 pub mod admit;
-/// An agent's life: spawner, keeper, terminal, output ring.
+// An agent's life: spawner, keeper, terminal, output ring.
 pub mod agent;
-/// The route table and the handlers.
+// The route table and the handlers.
 pub mod api;
-/// Delivery: sanitiser, rate limits, inject, audit.
+// Delivery: sanitiser, rate limits, inject, audit.
 pub mod bus;
-/// The command line.
+// The command line.
 pub mod cli;
-/// The one HTTP client.
+// The one HTTP client.
 pub mod client;
-/// What is declared open against what is observed open.
+// What is declared open against what is observed open.
 pub mod exposure;
-/// The accept loop, the connection table and the way of one request.
+// The accept loop, the connection table and the way of one request.
 pub mod gate;
-/// Private files, the home directory and its lock.
+// Private files, the home directory and its lock.
 pub mod store;
-/// The only `unsafe` code: ptys, poll, socket facts, process control.
+// The only `unsafe` code: ptys, poll, socket facts, process control.
 #[allow(unsafe_code)]
 pub mod sys;
-/// Pure parsers and types used on more than one side.
+// Pure parsers and types used on more than one side.
 pub mod wire;
-/// WebSocket connections.
+// WebSocket connections.
 pub mod ws;

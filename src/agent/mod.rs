@@ -2,7 +2,7 @@
 //!
 //! One thread forks and reaps ("spawner"); one keeper process per agent holds the agent's tree and
 //! ends it, whoever of the instance, the keeper and the agent dies first; one thread per agent
-//! ("term-<name>") moves the bytes of its terminal, so that two deliveries never interleave. What
+//! (`term-<name>`) moves the bytes of its terminal, so that two deliveries never interleave. What
 //! may be typed, and by whom, is decided elsewhere.
 
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! What the instance has open: declared by the program against observed in the kernel's tables.
 //!
-//! `serve` declares its listener, its files and its keepers; [`observe`] reads the process's own
-//! descriptors, the kernel's socket tables and the process tree; [`report`] lays one over the
+//! `serve` declares its listener, its files and its keepers; [`mod@observe`] reads the process's own
+//! descriptors, the kernel's socket tables and the process tree; [`mod@report`] lays one over the
 //! other and marks every difference. It is the process's word about itself: it finds a mistake or
 //! a leak, not a program that was replaced. `docs/exposure.md` says how to check it from outside.
 //!

@@ -33,7 +33,7 @@ pub(super) const NAMES: usize = 20;
 pub(super) enum Twice {
     /// The head is refused: 400.
     Malformed,
-    /// Left to the reader, who sees [`Field::Several`] (a credential: 401; a list: all are read).
+    /// Left to the reader, who sees `Field::Several` (a credential: 401; a list: all are read).
     Seen,
 }
 
