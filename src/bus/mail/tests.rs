@@ -13,6 +13,7 @@ mod compaction;
 mod life;
 mod model;
 mod power;
+mod slow;
 mod threads;
 
 fn name(text: &str) -> AgentId {
