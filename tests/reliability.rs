@@ -366,8 +366,8 @@ fn read_until_cut_off(order: &Order, limit: usize, tell: &mpsc::Sender<Told>) {
 
 fn be_pushed_to_until_cut_off(order: &Order, tell: &mpsc::Sender<Told>) {
     let mut all = Vec::new();
-    if TcpStream::connect(order.address).is_ok()
-        && let Ok(mut socket) = Socket::open(order.address, "/ws", &[("X-AuthKey", &order.key)])
+    if let Ok(stream) = TcpStream::connect(order.address)
+        && let Ok(Ok(mut socket)) = Socket::over(stream, "/ws", &[("X-AuthKey", &order.key)])
         && socket.text(&json!({ "type": "bus:register", "agent_id": "pushed" }).to_string()).is_ok()
     {
         loop {

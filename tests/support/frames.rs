@@ -114,6 +114,12 @@ impl Socket {
     /// Asks for the upgrade; any answer but 101 comes back as the error.
     pub fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, Answer> {
         let stream = TcpStream::connect(address).expect("the server accepts");
+        Self::over(stream, path, headers).expect("the server answers")
+    }
+
+    /// The same over a connection that is there, whose server may end at any moment.
+    pub fn over(stream: TcpStream, path: &str, headers: &[(&str, &str)]) -> io::Result<Result<Self, Answer>> {
+        let address = stream.peer_addr()?;
         stream.set_nodelay(true).expect("no delay");
         stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
         stream.set_write_timeout(Some(PATIENCE)).expect("a deadline");
@@ -125,15 +131,18 @@ impl Socket {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
-        (&stream).write_all(request.as_bytes()).expect("the request is sent");
+        (&stream).write_all(request.as_bytes())?;
         let mut stream = BufReader::with_capacity(64 * 1024, stream);
         let answer = read_answer(&mut stream);
+        if answer.status == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         if answer.status != 101 {
-            return Err(answer);
+            return Ok(Err(answer));
         }
         assert_eq!(answer.header("sec-websocket-accept"), Some(ACCEPT), "{answer:?}");
         assert_eq!(answer.header("sec-websocket-extensions"), None, "none was offered");
-        Ok(Self { stream })
+        Ok(Ok(Self { stream }))
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
