@@ -27,7 +27,8 @@ pub const LEFT_BEHIND: u64 = 6 * 1024 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
     pub threads: u64,
-    /// bytes
+    /// bytes of memory of its own: its code is shared, and its pages come with use and go when the
+    /// kernel or the program lets go of them
     pub resident: u64,
     /// `None` where this user may not look: the instance is not dumpable
     pub descriptors: Option<usize>,
@@ -43,7 +44,7 @@ impl Size {
         };
         Self {
             threads: field("Threads:"),
-            resident: field("VmRSS:") * 1024,
+            resident: field("RssAnon:") * 1024,
             descriptors: fs::read_dir(format!("/proc/{pid}/fd")).ok().map(Iterator::count),
         }
     }
