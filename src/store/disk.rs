@@ -18,10 +18,14 @@ use crate::store::{
     private::{self, FileError},
 };
 
+#[cfg(test)]
+mod held;
 mod read_only;
 #[cfg(any(test, fuzzing))]
 pub mod testing;
 
+#[cfg(test)]
+pub use held::Held;
 pub use read_only::ReadOnlyDisk;
 
 /// The promise that a sync keeps.

@@ -1,59 +1,19 @@
 //! A journal on a disk that does not answer, and on a real one.
 
-use std::{io, sync::mpsc};
+use std::sync::mpsc;
 
 use super::*;
-use crate::store::{FileError, disk::RealDisk, testing::TempHome};
-
-/// A directory whose syncs wait to be let go.
-///
-/// One that hears of nobody any more panics.
-struct Held(Box<dyn Disk>, Arc<Mutex<mpsc::Receiver<()>>>);
-
-struct HeldFile(Box<dyn DiskFile>, Arc<Mutex<mpsc::Receiver<()>>>);
-
-impl Disk for Held {
-    fn list(&self, most: usize) -> io::Result<Vec<String>> {
-        self.0.list(most)
-    }
-    fn create(&self, name: &str) -> Result<Box<dyn DiskFile>, FileError> {
-        Ok(Box::new(HeldFile(self.0.create(name)?, Arc::clone(&self.1))))
-    }
-    fn open(&self, name: &str) -> Result<Box<dyn DiskFile>, FileError> {
-        Ok(Box::new(HeldFile(self.0.open(name)?, Arc::clone(&self.1))))
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.remove(name)
-    }
-    fn sync_dir(&self, point: SyncPoint) -> io::Result<()> {
-        self.0.sync_dir(point)
-    }
-}
-
-impl DiskFile for HeldFile {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(offset, buffer)
-    }
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.append(bytes)
-    }
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        self.0.truncate(len)
-    }
-    fn sync(&self, point: SyncPoint) -> io::Result<()> {
-        self.1.lock().expect("a lock").recv().expect("let go");
-        self.0.sync(point)
-    }
-}
+use crate::store::{
+    disk::{Held, RealDisk},
+    testing::TempHome,
+};
 
 #[test]
 fn a_writer_behind_a_disk_that_does_not_answer_is_told_at_the_deadline() {
     let model = Model::new();
     let (go, held) = mpsc::channel();
-    let disk = Held(model.disk(), Arc::new(Mutex::new(held)));
+    let held = Mutex::new(held);
+    let disk = Held::new(model.disk(), move |_| held.lock().expect("a lock").recv().expect("let go"));
     let settings = Settings { wait: Duration::from_millis(20), ..SMALL };
     let (journal, ..) = opened(Box::new(disk), settings);
     let first = journal.append(text("first")).expect("appended");
@@ -78,7 +38,9 @@ fn a_panic_of_the_writer_is_told_and_the_next_one_writes() {
     let model = Model::new();
     let (go, held) = mpsc::channel();
     let held = Arc::new(Mutex::new(held));
-    let (journal, ..) = opened(Box::new(Held(model.disk(), Arc::clone(&held))), SMALL);
+    let at = Arc::clone(&held);
+    let disk = Held::new(model.disk(), move |_| at.lock().expect("a lock").recv().expect("let go"));
+    let (journal, ..) = opened(Box::new(disk), SMALL);
     drop(go);
     let ticket = journal.append(text("first")).expect("appended");
     assert_eq!(journal.wait(&ticket), Err(JournalError::Io));
@@ -96,7 +58,8 @@ fn a_panic_of_the_writer_is_told_and_the_next_one_writes() {
 fn writers_that_come_during_a_sync_share_the_next_one() {
     let model = Model::new();
     let (go, held) = mpsc::channel();
-    let disk = Held(model.disk(), Arc::new(Mutex::new(held)));
+    let held = Mutex::new(held);
+    let disk = Held::new(model.disk(), move |_| held.lock().expect("a lock").recv().expect("let go"));
     let (journal, ..) = opened(Box::new(disk), Settings::default());
     let first = journal.append(text("first")).expect("appended");
     thread::scope(|scope| {

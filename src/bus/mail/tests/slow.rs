@@ -2,16 +2,12 @@
 //! that stays true when the disk goes on.
 
 use std::{
-    io,
     sync::{Condvar, Mutex, MutexGuard},
     thread,
 };
 
 use super::*;
-use crate::store::{
-    FileError,
-    disk::{Disk, DiskFile, SyncPoint},
-};
+use crate::store::disk::{Held, SyncPoint};
 
 /// Lets no sync of a line through while it is shut.
 #[derive(Default)]
@@ -44,56 +40,18 @@ impl Barrier {
     }
 }
 
-struct Slow(Box<dyn Disk>, Arc<Barrier>);
-
-struct SlowFile(Box<dyn DiskFile>, Arc<Barrier>);
-
-impl Disk for Slow {
-    fn list(&self, most: usize) -> io::Result<Vec<String>> {
-        self.0.list(most)
-    }
-    fn create(&self, name: &str) -> Result<Box<dyn DiskFile>, FileError> {
-        Ok(Box::new(SlowFile(self.0.create(name)?, Arc::clone(&self.1))))
-    }
-    fn open(&self, name: &str) -> Result<Box<dyn DiskFile>, FileError> {
-        Ok(Box::new(SlowFile(self.0.open(name)?, Arc::clone(&self.1))))
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.remove(name)
-    }
-    fn sync_dir(&self, point: SyncPoint) -> io::Result<()> {
-        self.0.sync_dir(point)
-    }
-}
-
-impl DiskFile for SlowFile {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(offset, buffer)
-    }
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.append(bytes)
-    }
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        self.0.truncate(len)
-    }
-    fn sync(&self, point: SyncPoint) -> io::Result<()> {
-        if point == SyncPoint::Commit {
-            self.1.pass();
-        }
-        self.0.sync(point)
-    }
-}
-
 #[test]
 fn a_message_that_was_refused_because_the_disk_did_not_answer_does_not_come_later() {
     let barrier = Arc::new(Barrier::default());
     let mut rig = Rig::new();
     rig.settings.wait = Duration::from_millis(1);
-    let disk = Box::new(Slow(rig.disk.disk(), Arc::clone(&barrier)));
-    let opened = Mail::open_with(disk, rig.settings, rig.bounds, Arc::clone(&rig.clock) as _);
+    let at = Arc::clone(&barrier);
+    let disk = Held::new(rig.disk.disk(), move |point| {
+        if point == SyncPoint::Commit {
+            at.pass();
+        }
+    });
+    let opened = Mail::open_with(Box::new(disk), rig.settings, rig.bounds, Arc::clone(&rig.clock) as _);
     rig.mail = Arc::new(opened.expect("opens").0);
 
     barrier.shut(true);
