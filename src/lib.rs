@@ -27,6 +27,8 @@ pub mod client;
 pub mod exposure;
 // The accept loop, the connection table and the way of one request.
 pub mod gate;
+// Other instances of the same user: their files, and letters to them.
+pub mod registry;
 // Private files, the home directory and its lock.
 pub mod store;
 // The only `unsafe` code: ptys, poll, socket facts, process control.

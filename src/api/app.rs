@@ -27,6 +27,7 @@ use crate::{
     exposure::Declared,
     gate::Counters,
     limits,
+    registry::Elsewhere,
     sys::random,
     wire::clock::Clock,
     ws::Sockets,
@@ -59,6 +60,8 @@ pub struct AppParts {
     pub audit: Arc<Audit>,
     /// what waits
     pub mail: Arc<Mail>,
+    /// the agents of other instances
+    pub elsewhere: Arc<dyn Elsewhere>,
 }
 
 /// The program behind the gate.
@@ -84,8 +87,8 @@ pub struct App {
 impl App {
     /// Puts the parts together; from here on an agent that ends is forgotten by the directory.
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { policy, fleet, peers, clock, instance, declared, audit, mail } = parts;
-        let bus = Arc::new(Bus::new(Arc::clone(&clock), audit, mail));
+        let AppParts { policy, fleet, peers, clock, instance, declared, audit, mail, elsewhere } = parts;
+        let bus = Arc::new(Bus::new(Arc::clone(&clock), audit, mail, elsewhere));
         let statuses = Arc::new(Statuses::new(Arc::clone(&bus.events)));
         let (ended, ends) = (Arc::clone(&bus), Arc::clone(&statuses));
         fleet.on_exit(Box::new(move |record| {

@@ -23,6 +23,7 @@ use crate::{
     exposure::Declared,
     gate::{Decision, Peer, Reply, Response, Service},
     limits,
+    registry::Nowhere,
     sys::poll::Wake,
     wire::{clock::ManualClock, head::Head, id::AgentId, json, secret::Secret},
 };
@@ -166,6 +167,7 @@ fn app() -> Arc<App> {
         declared: Declared::default(),
         audit: Arc::new(Audit::in_memory(secret("k"), Arc::clone(&clock) as _)),
         mail: Mail::in_memory(Arc::clone(&clock) as _),
+        elsewhere: Arc::new(Nowhere::default()),
         clock,
     })
 }

@@ -131,7 +131,7 @@ impl Asks {
         let speaker = match sender {
             Sender::Agent(name) => name,
             Sender::Owner(_) | Sender::Api => message.from?,
-            Sender::Peer => return None,
+            Sender::Peer | Sender::FarOwner(_) | Sender::FarAgent(_) => return None,
         };
         let all = self.lock();
         let mut fitting = all.iter().filter(|waiting| {

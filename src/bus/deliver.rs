@@ -25,14 +25,15 @@ impl<'a> Sender<'a> {
             Sender::Agent(name) => name,
             Sender::Api => "api",
             Sender::Peer => "peer",
+            Sender::FarOwner(name) | Sender::FarAgent(name) => name,
         }
     }
 
     /// As the audit and the mailboxes write it.
     pub(super) fn caller(&self) -> String {
         match self {
-            Sender::Agent(name) => format!("agent {name}"),
-            Sender::Owner(_) | Sender::Api | Sender::Peer => self.name().to_owned(),
+            Sender::Agent(name) | Sender::FarAgent(name) => format!("agent {name}"),
+            Sender::Owner(_) | Sender::Api | Sender::Peer | Sender::FarOwner(_) => self.name().to_owned(),
         }
     }
 }

@@ -153,8 +153,10 @@ impl Bus {
             self.state().rates.take(sender, ask.target, now).map_err(InjectError::RateLimited)?;
             let target = AgentId::parse(ask.target).map_err(|_| InjectError::BadId)?;
             let typed = match sender {
-                Sender::Owner(_) | Sender::Peer | Sender::Api => sanitise::typed(ask.message),
-                Sender::Agent(name) => sanitise::typed_from(name, ask.message),
+                Sender::Owner(_) | Sender::Peer | Sender::Api | Sender::FarOwner(_) => {
+                    sanitise::typed(ask.message)
+                }
+                Sender::Agent(name) | Sender::FarAgent(name) => sanitise::typed_from(name, ask.message),
             };
             length = typed.text.len();
             answer.truncated = typed.truncated;
@@ -240,7 +242,7 @@ impl Bus {
         target: &str,
         terminals: &dyn Terminals,
     ) -> Result<Option<String>, InjectError> {
-        let Sender::Agent(name) = sender else { return Ok(None) };
+        let (Sender::Agent(name) | Sender::FarAgent(name)) = sender else { return Ok(None) };
         let now = self.clock.monotonic_ms();
         self.state().sends.take(sender, now).map_err(InjectError::RateLimited)?;
         let target = AgentId::parse(target).map_err(|_| InjectError::BadId)?;

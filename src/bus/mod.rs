@@ -46,6 +46,7 @@ use self::{
 };
 use crate::{
     agent::{Delivery, Offer, Submit},
+    registry::Elsewhere,
     sys::{poll::Wake, random},
     wire::{clock::Clock, id::AgentId},
 };
@@ -98,6 +99,8 @@ pub struct Bus {
     pub mail: Arc<Mail>,
     /// what was typed and sent, and who was refused; never called while the state is locked
     pub audit: Arc<Audit>,
+    /// the agents of other instances
+    pub elsewhere: Arc<dyn Elsewhere>,
     /// what happens, for those who watch
     pub events: Arc<Hub>,
     /// which names are on the message bus
@@ -118,7 +121,12 @@ pub struct State {
 
 impl Bus {
     /// A bus with what waits already.
-    pub fn new(clock: Arc<dyn Clock>, audit: Arc<Audit>, mail: Arc<Mail>) -> Self {
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        audit: Arc<Audit>,
+        mail: Arc<Mail>,
+        elsewhere: Arc<dyn Elsewhere>,
+    ) -> Self {
         let state =
             State { directory: Directory::default(), rates: Rates::default(), sends: Sends::default() };
         Self {
@@ -130,6 +138,7 @@ impl Bus {
             asks: Asks::default(),
             typing: typing::InHand::default(),
             audit,
+            elsewhere,
             events: Arc::default(),
         }
     }

@@ -21,8 +21,12 @@ pub enum Sender<'a> {
     Agent(&'a str),
     /// the operator, by the API token
     Api,
-    /// another instance
+    /// another instance, whoever it speaks for
     Peer,
+    /// the owner or the operator, at another instance; the name that is shown: `owner@HOME`
+    FarOwner(&'a str),
+    /// an agent of another instance; the name that is shown: `NAME@HOME`
+    FarAgent(&'a str),
 }
 
 /// Which limit was reached.
@@ -136,8 +140,8 @@ impl Sends {
     /// Counts one message, or says that this agent has sent as many as it may.
     pub fn take(&mut self, sender: Sender<'_>, now: u64) -> Result<(), Reached> {
         let name = match sender {
-            Sender::Agent(name) => name,
-            Sender::Owner(_) | Sender::Api | Sender::Peer => return Ok(()),
+            Sender::Agent(name) | Sender::FarAgent(name) => name,
+            Sender::Owner(_) | Sender::Api | Sender::Peer | Sender::FarOwner(_) => return Ok(()),
         };
         // As many as there are agents at once, and those of the second before.
         if self.0.len() >= 2 * limits::AGENTS && !self.0.contains_key(name) {

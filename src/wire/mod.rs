@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod base64;
 pub mod clock;
 pub mod crc32;

@@ -33,6 +33,7 @@ use crate::{
     bus::{Terminal, Terminals, audit::Audit, mail::Mail},
     exposure::Declared,
     gate::{Decision, Peer, Reply, Response, Service},
+    registry::Nowhere,
     store::{disk::testing::Model, journal::Settings},
     sys::poll::Wake,
     wire::{clock::ManualClock, head::Head, id::AgentId, secret::Secret},
@@ -89,6 +90,7 @@ impl Instance {
             declared: Declared::default(),
             audit,
             mail: Mail::in_memory(Arc::clone(&clock) as _),
+            elsewhere: Arc::new(Nowhere::default()),
         });
         Self { app, table, clock }
     }

@@ -32,6 +32,7 @@ use crate::{
     exposure::Declared,
     gate::{self, Gate},
     limits,
+    registry::Nowhere,
     store::{Home, KeyFile, LockError, RealDisk, journal, keyfile},
     sys::{
         clock::SystemClock,
@@ -173,6 +174,7 @@ impl Instance {
             peers: Box::new(PeerProbe::new(std::process::id(), process::uid())),
             audit,
             mail: Arc::clone(&mail),
+            elsewhere: Arc::new(Nowhere::default()),
             clock,
             instance: id.clone(),
             declared: Declared::instance(address, home.path()),

@@ -17,6 +17,7 @@ use crate::{
     agent::{BeyondEnd, Delivery, InputError, Offer, Output, ResizeError, Submit, Watch, Watchers},
     bus::{Bus, Terminal, Terminals, audit::Audit},
     limits,
+    registry::Nowhere,
     sys::poll::Wake,
     wire::{clock::ManualClock, id::AgentId, secret::Secret},
     ws::{Instance, Parcel},
@@ -49,7 +50,12 @@ impl World {
         let clock = ManualClock::at(1_000);
         let audit = Audit::in_memory(Secret::new(vec![7; 32]), clock.clone());
         Arc::new(Self {
-            bus: Arc::new(Bus::new(clock.clone(), Arc::new(audit), crate::bus::mail::Mail::in_memory(clock))),
+            bus: Arc::new(Bus::new(
+                clock.clone(),
+                Arc::new(audit),
+                crate::bus::mail::Mail::in_memory(clock),
+                Arc::new(Nowhere::default()),
+            )),
             blocks: Mutex::default(),
             mail: Arc::default(),
             hidden: Mutex::default(),
