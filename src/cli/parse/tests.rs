@@ -78,7 +78,7 @@ fn help_and_version_are_found_in_every_usual_spelling() {
     for words in [&["version"][..], &["--version"], &["-V"]] {
         assert_eq!(read(words).expect("read").0.name, "version");
     }
-    for command in table::COMMANDS.iter().filter(|command| command.audience != Audience::Internal) {
+    for command in table::all().filter(|command| command.audience != Audience::Internal) {
         let (help, arguments) = read(&[command.name, "--help"]).expect("read");
         assert_eq!(help.name, "help");
         assert_eq!(arguments.operands().expect("texts"), [command.name]);

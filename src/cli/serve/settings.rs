@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::keys;
@@ -31,10 +31,9 @@ const CONFIG_TOKEN: &str = "config token";
 const LLM_KEY: &str = "model key";
 
 /// Variables of the interface whose part of the program does not exist yet.
-const NOT_YET: [&str; 9] = [
+const NOT_YET: [&str; 8] = [
     "GENSWARMS_ALLOWED_ENDPOINTS",
     "GENSWARMS_SWARM_CONFIG_DIR",
-    "LOOPGATE_REGISTRY",
     "LOOPGATE_QUERY_KEYS",
     "LOOPGATE_DOCKER",
     "LOOPGATE_LLM_ENDPOINT",
@@ -42,6 +41,15 @@ const NOT_YET: [&str; 9] = [
     "LOOPGATE_LLM_API_KEY",
     "SUBZEROCLAW_API_KEY",
 ];
+
+/// Names the directory of the registry.
+const REGISTRY: &str = "LOOPGATE_REGISTRY";
+
+/// AgentMux's home, whose registry its instances share.
+const DATA_HOME: &str = "AGENTMUX_DATA_HOME";
+
+/// The registry's directory in a home, AgentMux's or ours.
+const AGENTS: &str = "agents";
 
 /// Why the environment cannot be followed. Exit code 78.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,10 +159,22 @@ pub struct Flags {
     pub key_from_descriptor: bool,
 }
 
+/// Where an instance puts the files by which others find its agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryAt {
+    /// absolute
+    pub directory: PathBuf,
+    /// whether other instances were named the same one: only then are their files read
+    pub shared: bool,
+}
+
 /// What an instance was asked to be.
 pub struct Settings {
     /// the home directory, made absolute
     pub home: PathBuf,
+    /// where its agents are to be found by others
+    #[cfg_attr(not(test), expect(dead_code, reason = "the next commits open it"))]
+    pub registry: RegistryAt,
     /// the address to bind; port 0 lets the kernel choose
     pub bind: SocketAddr,
     /// `LOOPGATE_HOSTS`
@@ -192,10 +212,30 @@ impl Settings {
         let hosts = hosts(&env)?;
         let home = Home::locate(flags.wavedata.as_deref(), |name| env.plain.get(name).cloned())
             .map_err(|error| SettingError::new("LOOPGATE_HOME", format!("names no home: {error}")))?;
+        let registry = registry(&env, &home)?;
         let plain = |name: &str| env.plain.get(name).is_some_and(|value| !value.is_empty());
         let secret = |name: &str| env.secrets.get(name).is_some_and(|value| !value.expose().is_empty());
         let unused = NOT_YET.into_iter().filter(|name| plain(name) || secret(name)).collect();
-        Ok(Self { home, bind, hosts, cors, auth_key: auth, api_token, config_token, unused })
+        Ok(Self { home, registry, bind, hosts, cors, auth_key: auth, api_token, config_token, unused })
+    }
+}
+
+/// A directory that was named for several instances, else one in the home, which no other instance reads.
+fn registry(env: &Environment, home: &Path) -> Result<RegistryAt, SettingError> {
+    let set = |name: &str| env.plain.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(directory) = set(REGISTRY) {
+        // Two instances that were started in different places would each read their own.
+        return if directory.is_absolute() {
+            Ok(RegistryAt { directory, shared: true })
+        } else {
+            Err(SettingError::new(REGISTRY, "is not an absolute path: give one from the first slash"))
+        };
+    }
+    match set(DATA_HOME) {
+        Some(data) => std::path::absolute(data.join(AGENTS))
+            .map(|directory| RegistryAt { directory, shared: true })
+            .map_err(|error| SettingError::new(DATA_HOME, format!("names no directory: {error}"))),
+        None => Ok(RegistryAt { directory: home.join(AGENTS), shared: false }),
     }
 }
 
@@ -314,9 +354,26 @@ mod tests {
     }
 
     #[test]
+    fn no_other_instance_reads_the_registry_until_a_shared_one_is_named() {
+        let at = |pairs: &[(&str, &str)]| {
+            read(pairs).ok().map(|s| (s.registry.directory.display().to_string(), s.registry.shared))
+        };
+        let is = |directory: &str, shared| Some((directory.to_owned(), shared));
+        assert_eq!(at(&[]), is("/home/u/.loopgate/agents", false));
+        assert_eq!(at(&[("LOOPGATE_HOME", "/l"), ("LOOPGATE_REGISTRY", "")]), is("/l/agents", false));
+        assert_eq!(at(&[("LOOPGATE_REGISTRY", "/r")]), is("/r", true));
+        assert_eq!(at(&[("AGENTMUX_DATA_HOME", "/a")]), is("/a/agents", true));
+        assert_eq!(at(&[("AGENTMUX_DATA_HOME", "/a"), ("LOOPGATE_REGISTRY", "/r")]), is("/r", true));
+        assert_eq!(
+            error(&[("LOOPGATE_REGISTRY", "r/agents")]),
+            "LOOPGATE_REGISTRY is not an absolute path: give one from the first slash"
+        );
+    }
+
+    #[test]
     fn what_is_set_and_has_no_effect_yet_is_told() {
         let unused = |pairs: &[(&str, &str)]| read(pairs).map(|s| s.unused).unwrap_or_default();
-        assert_eq!(unused(&[("LOOPGATE_REGISTRY", "/r"), ("LOOPGATE_DOCKER", "")]), ["LOOPGATE_REGISTRY"]);
+        assert_eq!(unused(&[("LOOPGATE_QUERY_KEYS", "1"), ("LOOPGATE_DOCKER", "")]), ["LOOPGATE_QUERY_KEYS"]);
         assert_eq!(unused(&[("LOOPGATE_LLM_API_KEY", "secret-key")]), ["LOOPGATE_LLM_API_KEY"]);
         assert_eq!(unused(&[("SUBZEROCLAW_API_KEY", "secret-key")]), ["SUBZEROCLAW_API_KEY"]);
         assert!(unused(&[("LOOPGATE_PORT", "1")]).is_empty());

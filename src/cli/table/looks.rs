@@ -1,0 +1,129 @@
+//! The commands that look at an instance and keep it, and the rest.
+
+use super::{Audience, Command, JSON, flag, one, optional, with_value};
+use crate::cli::verbs::{agents, api, audit, demo, exposure, own};
+
+/// In the order of the help.
+pub static COMMANDS: &[Command] = &[
+    Command {
+        name: "agents",
+        summary: "list the agents",
+        audience: Audience::OwnerOrAgent,
+        operands: &[],
+        flags: &[JSON],
+        about: "The state is running, waiting_input (an assumption: no output for two seconds) or done.",
+        examples: &["loopgate agents", "loopgate agents --json"],
+        run: agents::agents,
+    },
+    Command {
+        name: "whoami",
+        summary: "say who this shell is to the instance",
+        audience: Audience::OwnerOrAgent,
+        operands: &[],
+        flags: &[JSON],
+        about: "",
+        examples: &["loopgate whoami"],
+        run: own::whoami,
+    },
+    Command {
+        name: "status",
+        summary: "show how the instance is",
+        audience: Audience::Owner,
+        operands: &[],
+        flags: &[JSON],
+        about: "",
+        examples: &["loopgate status"],
+        run: own::status,
+    },
+    Command {
+        name: "stop-agent",
+        summary: "end an agent and everything that it started",
+        audience: Audience::Owner,
+        operands: &[one("AGENT", "the agent's name")],
+        flags: &[JSON],
+        about: "Every process of the agent's tree is killed, also those that left its session.",
+        examples: &["loopgate stop-agent coder"],
+        run: agents::stop,
+    },
+    Command {
+        name: "audit",
+        summary: "show what was typed, sent and refused, or check that the log is whole",
+        audience: Audience::Owner,
+        operands: &[optional("verify", "check the log instead; needs no instance, changes nothing")],
+        flags: &[
+            with_value("--since", "WHEN", "10m, 2h, 3d, an RFC 3339 date with time, or unix milliseconds"),
+            with_value("--limit", "N", "at most so many entries, the newest (default: 100)"),
+            with_value("--noted", "N:HASH", "with verify: what an earlier `verify` said to note"),
+            JSON,
+        ],
+        about: "Newest first, with --json one on each line; never a text, only its length and a keyed hash. Each line of the log holds the keyed \
+                hash of the line before and a seal of its own, so that `verify` names the first entry that was \
+                changed, put in, taken out or moved, and exits with 1. Gaps that the log itself tells of (entries \
+                lost to a failing disk, an instance that was killed) are told and are no break. What it cannot \
+                prove: the key lies in the home, and whatever runs as you can read it and write the log anew; and a \
+                log whose newest entries were cut off is whole. Against the second, note the number and hash \
+                that `verify` prints somewhere else, and give them to --noted later.",
+        examples: &["loopgate audit --since 2h", "loopgate audit verify", "loopgate audit verify --json"],
+        run: audit::audit,
+    },
+    Command {
+        name: "exposure",
+        summary: "show what the instance has open, declared against observed",
+        audience: Audience::Owner,
+        operands: &[],
+        flags: &[
+            JSON,
+            flag("--routes", "the routes of this program instead; needs no instance"),
+            flag("--limits", "the limits of this program instead; needs no instance"),
+        ],
+        about: "Every socket, file, child process and outbound destination of the running instance. What is \
+                open and not declared, or declared and not open, is marked, and the exit code is 1.",
+        examples: &["loopgate exposure", "loopgate exposure --limits"],
+        run: exposure::exposure,
+    },
+    Command {
+        name: "api",
+        summary: "make one HTTP request to the instance as the owner",
+        audience: Audience::Owner,
+        operands: &[
+            one("METHOD", "GET, POST, PUT or DELETE"),
+            one("PATH", "the path and query, from the first slash"),
+            optional("JSON", "the body; `-` reads it from stdin"),
+        ],
+        flags: &[],
+        about: "Prints the answer's body. A status of 400 or more is told on stderr and by the exit code.",
+        examples: &["loopgate api GET /api/v1/status", "loopgate api GET '/agentmux/reactive/audit?limit=5'"],
+        run: api::api,
+    },
+    Command {
+        name: "demo",
+        summary: "show everything once: two agents that talk, in a temporary home",
+        audience: Audience::Owner,
+        operands: &[],
+        flags: &[flag("--keep", "leave it running and say how to stop it")],
+        about: "Starts an instance as a process of its own in a temporary home, two small agents in terminals, \
+                and speaks to them over HTTP only. Nothing is left behind.",
+        examples: &["loopgate demo"],
+        run: demo::demo,
+    },
+    Command {
+        name: "version",
+        summary: "print the version",
+        audience: Audience::Anyone,
+        operands: &[],
+        flags: &[JSON],
+        about: "",
+        examples: &["loopgate version"],
+        run: own::version,
+    },
+    Command {
+        name: "help",
+        summary: "explain loopgate, or one command",
+        audience: Audience::Anyone,
+        operands: &[optional("COMMAND", "the command to explain")],
+        flags: &[],
+        about: "",
+        examples: &["loopgate help run"],
+        run: own::help,
+    },
+];

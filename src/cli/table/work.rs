@@ -1,0 +1,95 @@
+//! The commands that start an instance and agents, and those that type to them.
+
+use super::{Audience, Command, JSON, SUBMIT, flag, one, optional, repeated, rest, with_value};
+use crate::cli::verbs::{attach, messages, run, serve};
+
+/// In the order of the help.
+pub static COMMANDS: &[Command] = &[
+    Command {
+        name: "serve",
+        summary: "run an instance until a signal",
+        audience: Audience::Owner,
+        operands: &[],
+        flags: &[
+            flag("--watch-stdin", "end when stdin closes"),
+            flag("--watch-parent", "end when the process that started it ends"),
+            with_value("--key-fd", "N", "read the owner key from descriptor N instead of making one"),
+            with_value("--wavedata", "DIR", "the home directory; beats AGENTMUX_DATA_HOME and LOOPGATE_HOME"),
+            with_value("--instance", "ID", "what the ready line shows as `instance:`"),
+        ],
+        about: "Binds 127.0.0.1 (port LOOPGATE_PORT, or one that the kernel chooses), writes the key file \
+                that the other commands find it by, and prints a ready line on stderr. The home is \
+                LOOPGATE_HOME or ~/.loopgate, mode 0700. `loopgate --wavedata DIR ...` and \
+                `loopgate --instance ID ...` without a command mean serve, as AgentMux's launcher calls it.",
+        examples: &["loopgate serve", "LOOPGATE_HOME=/tmp/trial loopgate serve"],
+        run: serve::serve,
+    },
+    Command {
+        name: "keeper",
+        summary: "hold one agent's processes (started by an instance, never by hand)",
+        audience: Audience::Internal,
+        operands: &[],
+        flags: &[],
+        about: "",
+        examples: &[],
+        run: serve::keeper,
+    },
+    Command {
+        name: "run",
+        summary: "start an agent in a terminal of its own",
+        audience: Audience::Owner,
+        operands: &[rest("COMMAND", "the program and its arguments; no shell is put in between")],
+        flags: &[
+            with_value(
+                "--name",
+                "NAME",
+                "the agent's name: letters, digits, `_` and `-`, at most 64 (required)",
+            ),
+            repeated("--env", "NAME", "pass this variable with the value it has here; may be repeated"),
+            with_value("--cwd", "DIR", "where it starts (default: here)"),
+            repeated(
+                "--accept-typed-from",
+                "AGENT",
+                "let this agent's messages be typed into the terminal; may be repeated",
+            ),
+            with_value("--submit", "HOW", SUBMIT),
+            with_value("--rows", "N", "rows of its screen (default: 24)"),
+            with_value("--cols", "N", "columns of its screen (default: 80)"),
+            JSON,
+        ],
+        about: "The agent inherits nothing of this shell: PATH, HOME, TERM, LANG, TZ, SHELL and USER are set, \
+                and what --env names is passed. Flags go before the command.",
+        examples: &[
+            "loopgate run --name coder -- claude",
+            "loopgate run --name tests --cwd ~/project --env CARGO_HOME -- bash -c 'cargo test; exec bash'",
+        ],
+        run: run::run,
+    },
+    Command {
+        name: "attach",
+        summary: "join an agent's terminal; Ctrl-] leaves",
+        audience: Audience::Owner,
+        operands: &[one("AGENT", "the agent's name")],
+        flags: &[],
+        about: "Keys go to the agent, its screen comes here; the agent's screen takes the size of this one. \
+                Text, colours and cursor movement pass; whatever else a program may tell a terminal \
+                (titles, the clipboard, questions that the terminal would answer) does not. The agent goes on \
+                when you leave.",
+        examples: &["loopgate attach coder"],
+        run: attach::attach,
+    },
+    Command {
+        name: "inject",
+        summary: "type a text into an agent's terminal and press Enter",
+        audience: Audience::Owner,
+        operands: &[
+            one("AGENT", "the agent's name"),
+            optional("TEXT", "the text; without it, or with `-`, it is read from stdin"),
+        ],
+        flags: &[with_value("--submit", "HOW", SUBMIT), JSON],
+        about: "Control characters are taken out of the text, and it is cut at 10,000 bytes. The outcome is \
+                `delivered` or `queued`; anything else fails.",
+        examples: &["loopgate inject coder \"run the tests again\"", "loopgate inject coder < task.txt"],
+        run: messages::inject,
+    },
+];
