@@ -24,7 +24,9 @@ mod types;
 
 use std::time::Duration;
 
-pub use letter::{Carry, Letter, Origin};
+#[cfg(any(fuzzing, test))]
+pub use letter::fuzz as fuzz_letter;
+pub use letter::{Carry, Far, Letter, Origin, Received, hops};
 pub use types::{
     Forwarded, Found, Listing, NotReached, Peer, PeerAgent, PeerInstance, Published, Speaks, There, Trouble,
     Unsure,
