@@ -63,6 +63,7 @@ impl Host {
             rows: 24,
             cols: 80,
             accept_typed_from: Vec::new(),
+            may_type_into: Vec::new(),
             submit: Submit::Thrice,
         }
     }

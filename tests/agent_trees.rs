@@ -422,6 +422,7 @@ fn spec(line: &str) -> StartSpec {
         rows: 24,
         cols: 80,
         accept_typed_from: Vec::new(),
+        may_type_into: Vec::new(),
         submit: Submit::Once,
     }
 }

@@ -16,7 +16,7 @@ use crate::{limits, wire::secret::Secret};
 const INHERITED: [&str; 6] = ["HOME", "LANG", "TZ", "SHELL", "USER", "PATH"];
 /// Names that only we give a meaning to: a request cannot set them.
 const OURS: [&str; 3] = ["LOOPGATE_", "AGENTMUX_", "GENSWARMS_"];
-/// Names in `accept_typed_from`, and bytes of one (`<swarm>/<agent>`).
+/// Names in `accept_typed_from` and in `may_type_into`, and bytes of one (`<swarm>/<agent>`).
 const TYPISTS: usize = 64;
 const TYPIST_BYTES: usize = 129;
 
@@ -46,14 +46,12 @@ pub(super) fn check(spec: &StartSpec) -> Result<(), StartError> {
         return Err(StartError::OutOfBounds("cwd"));
     }
     check_screen(spec.rows, spec.cols).map_err(StartError::OutOfBounds)?;
-    let from = &spec.accept_typed_from;
     let is_name = |name: &String| {
         (1..=TYPIST_BYTES).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic())
     };
-    if from.len() > TYPISTS || !from.iter().all(is_name) {
-        return Err(StartError::OutOfBounds("accept_typed_from"));
-    }
-    Ok(())
+    let lists = [("accept_typed_from", &spec.accept_typed_from), ("may_type_into", &spec.may_type_into)];
+    let wrong = lists.iter().find(|(_, names)| names.len() > TYPISTS || !names.iter().all(is_name));
+    wrong.map_or(Ok(()), |(field, _)| Err(StartError::OutOfBounds(field)))
 }
 
 /// The field of a screen's size that is out of bounds, if one is.
@@ -127,6 +125,7 @@ mod tests {
             rows: 24,
             cols: 80,
             accept_typed_from: Vec::new(),
+            may_type_into: Vec::new(),
             submit: Submit::Thrice,
         }
     }
@@ -179,6 +178,10 @@ mod tests {
         let typists = Some(StartError::OutOfBounds("accept_typed_from"));
         assert_eq!(refused(|s| s.accept_typed_from = vec!["a b".to_owned()]), typists);
         assert_eq!(refused(|s| s.accept_typed_from = vec!["a".to_owned(); 65]), typists);
+        let targets = Some(StartError::OutOfBounds("may_type_into"));
+        assert_eq!(refused(|s| s.may_type_into = vec!["a\n".to_owned()]), targets);
+        assert_eq!(refused(|s| s.may_type_into = vec!["a@0123456789ab".to_owned(); 65]), targets);
+        assert_eq!(refused(|s| s.may_type_into = vec!["a@0123456789ab".to_owned(); 64]), None);
     }
 
     #[test]

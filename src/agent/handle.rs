@@ -90,6 +90,11 @@ impl Agent {
         &self.spec.accept_typed_from
     }
 
+    /// Into which agents of other instances, which know typing only, its text may be typed.
+    pub fn may_type_into(&self) -> &[String] {
+        &self.spec.may_type_into
+    }
+
     /// When it was started, unix ms.
     pub fn started_at(&self) -> u64 {
         self.started_at
@@ -237,6 +242,7 @@ impl Agent {
             output_start: screen.ring.start(),
             output_end: screen.ring.end(),
             accept_typed_from: self.spec.accept_typed_from.clone(),
+            may_type_into: self.spec.may_type_into.clone(),
         }
     }
 

@@ -39,6 +39,8 @@ pub struct StartSpec {
     pub cols: u16,
     /// Who, beside the owner, may have text typed into its terminal.
     pub accept_typed_from: Vec<String>,
+    /// Into which agents of other instances, which know typing only, its text may be typed.
+    pub may_type_into: Vec<String>,
     /// How text is submitted where a delivery does not say.
     pub submit: Submit,
 }
@@ -211,4 +213,6 @@ pub struct Record {
     pub output_end: u64,
     /// Who, beside the owner, may have text typed into its terminal.
     pub accept_typed_from: Vec<String>,
+    /// Into which agents of other instances, which know typing only, its text may be typed.
+    pub may_type_into: Vec<String>,
 }

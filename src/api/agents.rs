@@ -61,6 +61,7 @@ fn spec(fields: Fields<'_>) -> Result<StartSpec> {
         rows: small(fields.optional_whole("rows", rows)?, 24),
         cols: small(fields.optional_whole("cols", cols)?, 80),
         accept_typed_from: own(fields.optional_texts("accept_typed_from")?.unwrap_or_default()),
+        may_type_into: own(fields.optional_texts("may_type_into")?.unwrap_or_default()),
         submit: fields.optional_word("submit", SUBMITS)?.unwrap_or(Submit::Thrice),
     })
 }
@@ -110,7 +111,9 @@ fn out_of_bounds(field: &'static str) -> Fault {
              LOOPGATE_, AGENTMUX_ or GENSWARMS_",
             limits::COMMAND_BYTES
         ),
-        "accept_typed_from" => "at most 64 names of 1 to 129 visible ASCII characters".to_owned(),
+        "accept_typed_from" | "may_type_into" => {
+            "at most 64 names of 1 to 129 visible ASCII characters".to_owned()
+        }
         _ => "within its bounds".to_owned(),
     };
     Fault::field(400, "out_of_bounds", field, format!("field '{field}' must be {bounds}"))
@@ -302,6 +305,7 @@ impl App {
             "output": { "start": record.output_start, "end": record.output_end },
             "waiting": self.bus.mail.waiting(&record.name),
             "accept_typed_from": record.accept_typed_from,
+            "may_type_into": record.may_type_into,
         })
     }
 }

@@ -87,6 +87,10 @@ impl Terminals for Agents {
         })
     }
 
+    fn may_type_into(&self, agent: &AgentId) -> Vec<String> {
+        self.get(agent.as_str()).map(|agent| agent.may_type_into().to_vec()).unwrap_or_default()
+    }
+
     fn knows(&self, agent: &AgentId) -> bool {
         self.get(agent.as_str()).is_some()
     }

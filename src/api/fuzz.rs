@@ -196,6 +196,10 @@ impl Terminals for Coder {
         Some(Terminal { block_id, accept_typed_from: Vec::new(), quiet: false, started_at: 7 })
     }
 
+    fn may_type_into(&self, _: &AgentId) -> Vec<String> {
+        Vec::new()
+    }
+
     fn knows(&self, agent: &AgentId) -> bool {
         Self::is(agent.as_str()).is_some()
     }
@@ -227,6 +231,7 @@ impl Fleet for Coder {
             output_start: 0,
             output_end: 0,
             accept_typed_from: Vec::new(),
+            may_type_into: Vec::new(),
         })
     }
 

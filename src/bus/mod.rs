@@ -64,6 +64,10 @@ pub trait Terminals {
     /// The terminal of an agent that runs.
     fn terminal(&self, agent: &AgentId) -> Option<Terminal>;
 
+    /// Into which agents of instances that know typing only an agent's text may be typed: `NAME`, or
+    /// `NAME@HOME`.
+    fn may_type_into(&self, agent: &AgentId) -> Vec<String>;
+
     /// Whether there is an agent of that name, running or done.
     fn knows(&self, agent: &AgentId) -> bool;
 

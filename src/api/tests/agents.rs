@@ -9,13 +9,15 @@ use crate::{agent::Exit, bus::events::Scopes, limits};
 fn a_started_agent_is_201_with_its_record_and_can_be_injected_by_name() {
     let instance = Instance::new();
     let body = json!({"name": "coder", "command": ["sh", "-c", "cat"], "cwd": "/tmp", "env": {"A": "b"},
-                      "rows": 30, "cols": 100, "accept_typed_from": ["first"], "submit": "once"});
+                      "rows": 30, "cols": 100, "accept_typed_from": ["first"], "may_type_into": ["far", "far@0123456789ab"],
+                      "submit": "once"});
     let answer = instance.post("/api/v1/agents", OWNER, &body);
     assert_eq!(answer.status, 201);
     let record = json!({
         "name": "coder", "block_id": "block-of-coder", "state": "running", "pid": 1000, "keeper_pid": 6000,
         "started_at": 7, "rows": 30, "cols": 100, "command": ["sh", "-c", "cat"], "cwd": "/tmp", "exit": null,
-        "output": {"start": 0, "end": 0}, "waiting": 0, "accept_typed_from": ["first"]});
+        "output": {"start": 0, "end": 0}, "waiting": 0, "accept_typed_from": ["first"],
+        "may_type_into": ["far", "far@0123456789ab"]});
     assert_eq!(answer.body, record);
     assert_eq!(instance.get("/api/v1/agents/coder", API).body, record);
     assert_eq!(instance.get("/api/v1/agents", OWNER).body, json!({"agents": [record]}));
@@ -53,6 +55,7 @@ fn a_start_that_is_refused_says_which_field_or_why() {
         ("cols", json!(1001), "field 'cols' must be a whole number from 2 to 1000"),
         ("env", json!({"A": 1}), "field 'env' must be an object of strings"),
         ("accept_typed_from", json!("x"), "field 'accept_typed_from' must be an array of strings"),
+        ("may_type_into", json!([1]), "field 'may_type_into' must be an array of strings"),
         ("submit", json!("x"), "field 'submit' must be \"thrice\" or \"once\""),
     ] {
         let mut body = good.clone();

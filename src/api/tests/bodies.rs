@@ -60,6 +60,7 @@ fn no_shape_of_json_makes_a_handler_panic() {
         "rows",
         "cols",
         "accept_typed_from",
+        "may_type_into",
         "data64",
         "text",
         "id",

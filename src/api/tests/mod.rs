@@ -305,6 +305,10 @@ impl Terminals for Table {
         })
     }
 
+    fn may_type_into(&self, agent: &AgentId) -> Vec<String> {
+        self.record(agent.as_str()).map(|record| record.may_type_into).unwrap_or_default()
+    }
+
     fn knows(&self, agent: &AgentId) -> bool {
         self.record(agent.as_str()).is_some()
     }
@@ -336,6 +340,7 @@ impl Fleet for Table {
             output_start: 0,
             output_end: 0,
             accept_typed_from: spec.accept_typed_from,
+            may_type_into: spec.may_type_into,
         };
         let row = Row {
             record: record.clone(),

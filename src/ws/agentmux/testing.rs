@@ -94,6 +94,10 @@ impl Terminals for World {
         None
     }
 
+    fn may_type_into(&self, _: &AgentId) -> Vec<String> {
+        Vec::new()
+    }
+
     fn knows(&self, _: &AgentId) -> bool {
         false
     }
