@@ -23,16 +23,22 @@ pub enum Who {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     who: Who,
+    generation: Option<u64>,
 }
 
 impl Caller {
     /// Only for the one function that has checked a credential.
-    pub(super) fn admitted(who: Who) -> Self {
-        Self { who }
+    pub(super) fn admitted(who: Who, generation: Option<u64>) -> Self {
+        Self { who, generation }
     }
 
     /// Who it is.
     pub fn who(&self) -> &Who {
         &self.who
+    }
+
+    /// Of the key that opened; `None` for a token, which no rotation changes.
+    pub fn generation(&self) -> Option<u64> {
+        self.generation
     }
 }

@@ -31,6 +31,14 @@ impl From<Reason> for Denied {
     }
 }
 
+/// Who was admitted, and the generation of the key that opened.
+pub(super) type Admitted = (Who, Option<u64>);
+
+/// Tokens have no generation.
+fn by_token(who: Who) -> Admitted {
+    (who, None)
+}
+
 /// What `GET /` made of an Authorization header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Glance {
@@ -53,11 +61,11 @@ pub(super) fn check(
     surface: Surface,
     head: &Head,
     world: &dyn World,
-) -> Result<Who, Denied> {
+) -> Result<Admitted, Denied> {
     match surface {
         Surface::AgentMux => agentmux(policy, head),
         Surface::Ours => ours(policy, head, world),
-        Surface::Swarm => swarm(policy, at, head, world),
+        Surface::Swarm => swarm(policy, at, head, world).map(by_token),
     }
 }
 
@@ -73,7 +81,7 @@ pub(super) fn glance(policy: &Policy, head: &Head) -> Glance {
     }
 }
 
-fn agentmux(policy: &Policy, head: &Head) -> Result<Who, Denied> {
+fn agentmux(policy: &Policy, head: &Head) -> Result<Admitted, Denied> {
     // The header wins: a wrong one is not rescued by a right query value.
     let key = match head.field_of(Name::AuthKey) {
         Field::One(value) => value,
@@ -87,30 +95,29 @@ fn agentmux(policy: &Policy, head: &Head) -> Result<Who, Denied> {
     if key.is_empty() {
         return Err(Reason::CredentialMissing.into());
     }
-    if is(&policy.owner_key, key) {
-        return Ok(Who::Owner);
+    // A peer on the whole surface: what is not a peer's is then 403 by the route table (step 6).
+    match policy.keys.holder(key) {
+        Some((who, generation)) => Ok((who, Some(generation))),
+        None => Err(Reason::CredentialWrong.into()),
     }
-    // On the whole surface: what is not a peer's is then 403 by the route table (step 6).
-    if is(&policy.peer_key, key) {
-        return Ok(Who::Peer);
-    }
-    Err(Reason::CredentialWrong.into())
 }
 
-fn ours(policy: &Policy, head: &Head, world: &dyn World) -> Result<Who, Denied> {
+fn ours(policy: &Policy, head: &Head, world: &dyn World) -> Result<Admitted, Denied> {
     match (head.field_of(Name::AuthKey), head.field_of(Name::Authorization)) {
         (Field::Absent, Field::Absent) => Err(Reason::CredentialMissing.into()),
         (Field::One(b""), Field::Absent) | (Field::Absent, Field::One(b"")) => {
             Err(Reason::CredentialMissing.into())
         }
-        (Field::One(key), Field::Absent) if is(&policy.owner_key, key) => Ok(Who::Owner),
-        (Field::One(_), Field::Absent) => Err(Reason::CredentialWrong.into()),
+        (Field::One(key), Field::Absent) => match policy.keys.holder(key) {
+            Some((Who::Owner, generation)) => Ok((Who::Owner, Some(generation))),
+            Some(_) | None => Err(Reason::CredentialWrong.into()),
+        },
         (Field::Absent, Field::One(value)) => {
             let token = bearer(value).ok_or(Reason::CredentialWrong)?;
             if policy.api_token().is_some_and(|ours| is(ours, token)) {
-                return Ok(Who::Api);
+                return Ok(by_token(Who::Api));
             }
-            agent(token, world)
+            agent(token, world).map(by_token)
         }
         (Field::One(_) | Field::Several, _) | (_, Field::Several) => Err(Reason::CredentialTwice.into()),
     }

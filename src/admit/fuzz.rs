@@ -5,7 +5,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::{
-    Admission, Caller, Cors, PeerAddr, PeerFacts, Policy, Standing, TreeFact, Verdict, Who, World, admit,
+    Admission, Caller, Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, Standing, TreeFact, Verdict, Who,
+    World, admit,
 };
 use crate::wire::{head::Head, id::AgentId, secret::Secret};
 
@@ -169,8 +170,7 @@ fn policy(api: Option<&str>, config: Option<&str>) -> Policy {
         hosts: Vec::new(),
         cors: Cors::Loopback,
         host_origin: None,
-        owner_key: Arc::new(secret(OWNER)),
-        peer_key: secret(PEER),
+        keys: Arc::new(Keyring::new(Keys { owner: secret(OWNER), peer: secret(PEER) })),
         api_token: api.map(secret),
         config_token: config.map(secret),
     }

@@ -21,6 +21,7 @@ mod cors;
 mod credential;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
+mod keyring;
 mod penalties;
 mod policy;
 mod refusal;
@@ -32,6 +33,7 @@ pub use caller::{Caller, Who};
 pub use cors::{CorsHeaders, Preflight};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
+pub use keyring::{Keyring, Keys, Rotation, Underway};
 pub use penalties::Penalties;
 pub use policy::{Cors, PeerAddr, Policy, PolicyError, check_open};
 pub use refusal::{Reason, Refusal};

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::Keyring;
 use crate::wire::{
     host::HostEntry,
     origin::{self, Origin},
@@ -23,10 +24,8 @@ pub struct Policy {
     pub cors: Cors,
     /// the origin of the page that this instance's own host serves, allowed everywhere
     pub host_origin: Option<String>,
-    /// opens the AgentMux surface and `/api/v1/`
-    pub owner_key: Arc<Secret>,
-    /// opens inject and the agent look-up, for other instances
-    pub peer_key: Secret,
+    /// the owner key and the peer key: all of this that may change later
+    pub keys: Arc<Keyring>,
     /// opens the swarm surface and `/api/v1/`; `None` or empty: the token-less rule
     pub api_token: Option<Secret>,
     /// opens the two config routes of the swarm surface

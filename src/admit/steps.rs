@@ -72,8 +72,9 @@ pub fn admit(policy: &Policy, at: &PeerAddr, head: &Head, world: &dyn World) -> 
         return Ok(Admission { verdict, surface, cors, wrong: glance == Glance::Wrong });
     }
     match credential::check(policy, at, surface, head, world) {
-        Ok(who) => {
-            Ok(Admission { verdict: Verdict::Admitted(Caller::admitted(who)), surface, cors, wrong: false })
+        Ok((who, generation)) => {
+            let verdict = Verdict::Admitted(Caller::admitted(who, generation));
+            Ok(Admission { verdict, surface, cors, wrong: false })
         }
         Err(denied) => Err(refuse(denied, &cors)),
     }

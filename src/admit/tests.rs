@@ -59,8 +59,7 @@ impl Setting {
                 hosts: Vec::new(),
                 cors: Cors::Loopback,
                 host_origin: None,
-                owner_key: Arc::new(secret(OWNER)),
-                peer_key: secret(PEER),
+                keys: Arc::new(Keyring::new(Keys { owner: secret(OWNER), peer: secret(PEER) })),
                 api_token: api.map(secret),
                 config_token: config.map(secret),
             },
@@ -234,6 +233,33 @@ fn our_own_surface_takes_the_owner_the_operator_and_agents() {
     is_refused(setting.ask(path, &[]), Reason::CredentialMissing);
     is_refused(setting.ask(path, &["Authorization: Bearer"]), Reason::CredentialWrong);
     assert_eq!(setting.world.asked.get(), 0);
+}
+
+#[test]
+fn a_caller_knows_the_generation_of_its_key_and_tokens_have_none() {
+    let setting = Setting::new(Some(API), Some(CONFIG));
+    let generation = |line: &str, field: &str| match setting.ask(line, &[field]) {
+        Ok(Admission { verdict: Verdict::Admitted(caller), .. }) => Some(caller.generation()),
+        Ok(_) | Err(_) => None,
+    };
+    let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+    let (agents, inject, ws) = ("GET /api/v1/agents", "POST /agentmux/reactive/inject", "GET /ws");
+    let next = Keys { owner: secret("the-next-owner-key"), peer: secret("the-next-peer-key") };
+    let rotation = setting.policy.keys.begin(next).unwrap();
+    for line in [agents, inject, ws] {
+        assert_eq!(generation(line, &x_key(OWNER)), Some(Some(1)));
+        assert_eq!(generation(line, &x_key("the-next-owner-key")), Some(Some(2)));
+    }
+    assert_eq!(generation(inject, &x_key(PEER)), Some(Some(1)));
+    assert_eq!(generation(inject, &x_key("the-next-peer-key")), Some(Some(2)));
+    assert_eq!(rotation.finish(), 2);
+    for (line, old) in [(agents, OWNER), (inject, OWNER), (inject, PEER), (ws, OWNER)] {
+        is_refused(setting.ask(line, &[&x_key(old)]), Reason::CredentialWrong);
+    }
+    assert_eq!(generation(inject, &x_key("the-next-peer-key")), Some(Some(2)));
+    is_refused(setting.ask(agents, &[&x_key("the-next-peer-key")]), Reason::CredentialWrong);
+    assert_eq!(generation(agents, &bearer(API)), Some(None));
+    assert_eq!(generation(agents, &bearer(AGENT)), Some(None));
 }
 
 #[test]

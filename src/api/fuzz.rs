@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{App, AppParts, Fleet, Peers};
 use crate::{
-    admit::{Cors, PeerAddr, PeerFacts, Policy, TreeFact},
+    admit::{Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, TreeFact},
     agent::{
         BeyondEnd, Delivery, InputError, Offer, Output, Record, ResizeError, StartError, StartSpec, State,
         StopError, Submit, Watch,
@@ -156,8 +156,7 @@ fn app() -> Arc<App> {
             hosts: Vec::new(),
             cors: Cors::Loopback,
             host_origin: None,
-            owner_key: Arc::new(secret(OWNER)),
-            peer_key: secret(OTHER),
+            keys: Arc::new(Keyring::new(Keys { owner: secret(OWNER), peer: secret(OTHER) })),
             api_token: None,
             config_token: None,
         },

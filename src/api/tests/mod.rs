@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use super::{App, AppParts, Conn, Fleet, Peers};
 use crate::{
-    admit::{Cors, PeerAddr, PeerFacts, Policy, Standing, TreeFact},
+    admit::{Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, Standing, TreeFact},
     agent::{
         BeyondEnd, Delivery, InputError, Later, Offer, Output, Record, ResizeError, StartError, StartSpec,
         State, StopError, Submit, Watch, Watchers,
@@ -72,8 +72,10 @@ impl Instance {
             hosts: Vec::new(),
             cors: Cors::Loopback,
             host_origin: None,
-            owner_key: Arc::new(secret("11111111-1111-4111-8111-111111111111")),
-            peer_key: secret("22222222-2222-4222-8222-222222222222"),
+            keys: Arc::new(Keyring::new(Keys {
+                owner: secret("11111111-1111-4111-8111-111111111111"),
+                peer: secret("22222222-2222-4222-8222-222222222222"),
+            })),
             api_token: api_token.map(secret),
             config_token: api_token.map(|_| secret("config-token-of-the-tests")),
         };

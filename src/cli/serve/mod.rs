@@ -21,7 +21,7 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
-    admit::Policy,
+    admit::{Keyring, Keys, Policy},
     agent::Agents,
     api::{App, AppParts, PeerProbe, VERSION},
     bus::{
@@ -136,7 +136,7 @@ struct Instance {
     app: Arc<App>,
     /// as the key file names it
     id: String,
-    owner_key: Arc<Secret>,
+    owner_key: Secret,
     from_host: bool,
 }
 
@@ -151,7 +151,6 @@ impl Instance {
         let listener = bind(settings.bind)?;
         let address = listener.local_addr().map_err(|error| broken("the listener has no address", &error))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let owner_key = Arc::new(owner_key);
         let random = |error| broken("the system gives no random bytes", &error);
         let id = random::uuid().map_err(random)?;
         let audit = open_audit(home, Arc::clone(&clock), &id)?;
@@ -165,8 +164,10 @@ impl Instance {
                 hosts: settings.hosts,
                 cors: settings.cors,
                 host_origin: None,
-                owner_key: Arc::clone(&owner_key),
-                peer_key: keys::mint().map_err(random)?,
+                keys: Arc::new(Keyring::new(Keys {
+                    owner: Secret::new(owner_key.expose().to_vec()),
+                    peer: keys::mint().map_err(random)?,
+                })),
                 api_token: settings.api_token,
                 config_token: settings.config_token,
             },
