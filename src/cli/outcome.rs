@@ -46,18 +46,27 @@ pub struct Failure {
     what: String,
     /// the next step
     next: Option<String>,
+    /// command lines to choose one from
+    choices: Vec<String>,
 }
 
 impl Failure {
     /// A failure; `what` says what failed and why.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), next: None }
+        Self { exit, what: what.into(), next: None, choices: Vec::new() }
     }
 
     /// With the next step.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
+        self
+    }
+
+    /// With command lines to choose one from, below the next step.
+    #[must_use]
+    pub fn choices(mut self, choices: Vec<String>) -> Self {
+        self.choices = choices;
         self
     }
 
@@ -87,6 +96,9 @@ impl Failure {
         }
         if let Some(next) = &self.next {
             output.say(&format!("  next: {}", display::line(next)));
+        }
+        for choice in &self.choices {
+            output.say(&format!("    {}", display::line(choice)));
         }
         self.exit
     }

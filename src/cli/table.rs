@@ -110,6 +110,7 @@ const fn any(name: &'static str, about: &'static str) -> Operand {
 }
 
 const JSON: Flag = flag("--json", "print the data as JSON");
+const ADDRESS: &str = "the agent's name, or NAME@HOME for one of another instance";
 const SUBMIT: &str =
     "how Enter is pressed behind typed text: `thrice` (AgentMux's cadence, the default) or `once`";
 /// All commands, in the order of the help.

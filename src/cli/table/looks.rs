@@ -1,7 +1,7 @@
 //! The commands that look at an instance and keep it, and the rest.
 
 use super::{Audience, Command, JSON, flag, one, optional, with_value};
-use crate::cli::verbs::{agents, api, audit, demo, exposure, own};
+use crate::cli::verbs::{agents, api, audit, demo, exposure, own, peers};
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
@@ -14,6 +14,19 @@ pub static COMMANDS: &[Command] = &[
         about: "The state is running, waiting_input (an assumption: no output for two seconds) or done.",
         examples: &["loopgate agents", "loopgate agents --json"],
         run: agents::agents,
+    },
+    Command {
+        name: "peers",
+        summary: "list the other instances of yours and their agents",
+        audience: Audience::Owner,
+        operands: &[],
+        flags: &[JSON],
+        about: "Instances find each other through a directory of private files that LOOPGATE_REGISTRY names at \
+                their start (or AGENTMUX_DATA_HOME: then its `agents`, with AgentMux's own). Shown is who lives, \
+                by the kernel's word; an entry that does not count is marked `!`, with the reason and what to do. \
+                An agent is reached by its name, or as NAME@HOME where several have it.",
+        examples: &["loopgate peers", "loopgate peers --json"],
+        run: peers::peers,
     },
     Command {
         name: "whoami",

@@ -1,6 +1,6 @@
 //! The commands about messages.
 
-use super::{Audience, Command, JSON, any, flag, one, optional, with_value};
+use super::{ADDRESS, Audience, Command, JSON, any, flag, one, optional, with_value};
 use crate::cli::verbs::{ask, inbox, mail, messages};
 
 /// In the order of the help.
@@ -10,7 +10,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "send a message to an agent",
         audience: Audience::OwnerOrAgent,
         operands: &[
-            one("AGENT", "the agent's name"),
+            one("AGENT", ADDRESS),
             optional("TEXT", "the text; without it, or with `-`, it is read from stdin"),
         ],
         flags: &[
@@ -31,12 +31,19 @@ pub static COMMANDS: &[Command] = &[
             ),
             with_value("--reply-to", "ID", "the message that this one answers"),
             with_value("--correlation", "ID", "what question and answers of one matter have in common"),
+            flag(
+                "--hold",
+                "keep it here until an instance takes it, where no agent of that name is found (the owner's default)",
+            ),
+            flag("--no-hold", "refuse it where the other instance cannot take it now"),
             JSON,
         ],
         about: "It is `delivered` where it was typed into the terminal of an agent that was started with \
                 --accept-typed-from naming the sender, `queued` where a reader is there to take it, else \
                 `waiting`: it waits in the agent's mailbox, on disk, also for an agent that does not run \
-                yet. A full mailbox refuses it (exit code 75), and nothing that was accepted is given up \
+                yet. An agent that is not here is looked for in the other instances that `loopgate peers` \
+                shows, and then it is `forwarded`; what its instance does not take now is held here and goes \
+                out later. A full mailbox refuses it (exit code 75), and nothing that was accepted is given up \
                 for it.",
         examples: &[
             "loopgate send coder \"the build is green\"",
@@ -76,7 +83,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "ask another agent and wait for its answer",
         audience: Audience::Agent,
         operands: &[
-            one("AGENT", "the agent's name"),
+            one("AGENT", ADDRESS),
             optional("TEXT", "the question; without it, or with `-`, it is read from stdin"),
         ],
         flags: &[

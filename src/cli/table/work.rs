@@ -1,6 +1,6 @@
 //! The commands that start an instance and agents, and those that type to them.
 
-use super::{Audience, Command, JSON, SUBMIT, flag, one, optional, repeated, rest, with_value};
+use super::{ADDRESS, Audience, Command, JSON, SUBMIT, flag, one, optional, repeated, rest, with_value};
 use crate::cli::verbs::{attach, messages, run, serve};
 
 /// In the order of the help.
@@ -52,6 +52,11 @@ pub static COMMANDS: &[Command] = &[
                 "AGENT",
                 "let this agent's messages be typed into the terminal; may be repeated",
             ),
+            repeated(
+                "--may-type-into",
+                "AGENT",
+                "let it send to this agent of an AgentMux instance, which types whatever it gets; may be repeated",
+            ),
             with_value("--submit", "HOW", SUBMIT),
             with_value("--rows", "N", "rows of its screen (default: 24)"),
             with_value("--cols", "N", "columns of its screen (default: 80)"),
@@ -83,13 +88,22 @@ pub static COMMANDS: &[Command] = &[
         summary: "type a text into an agent's terminal and press Enter",
         audience: Audience::Owner,
         operands: &[
-            one("AGENT", "the agent's name"),
+            one("AGENT", ADDRESS),
             optional("TEXT", "the text; without it, or with `-`, it is read from stdin"),
         ],
-        flags: &[with_value("--submit", "HOW", SUBMIT), JSON],
+        flags: &[
+            with_value("--submit", "HOW", SUBMIT),
+            flag("--hold", "keep it as a message where nobody can take it now, and type it later"),
+            JSON,
+        ],
         about: "Control characters are taken out of the text, and it is cut at 10,000 bytes. The outcome is \
-                `delivered` or `queued`; anything else fails.",
-        examples: &["loopgate inject coder \"run the tests again\"", "loopgate inject coder < task.txt"],
+                `delivered` or `queued`; anything else fails. An agent that is not here is looked for in \
+                the other instances that `loopgate peers` shows.",
+        examples: &[
+            "loopgate inject coder \"run the tests again\"",
+            "loopgate inject coder < task.txt",
+            "loopgate inject coder@0123456789ab \"of the two coders, this one\"",
+        ],
         run: messages::inject,
     },
 ];

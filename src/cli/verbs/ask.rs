@@ -7,7 +7,7 @@ use std::{process::ExitCode, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Side, expect_success, own::shown, side, text_or_stdin};
+use super::{Side, elsewhere, expect_success, own::shown, side, text_or_stdin};
 use crate::cli::{
     display,
     outcome::{Exit, Failure},
@@ -42,12 +42,27 @@ pub fn ask(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
             .next("ask again, or look for the answer with `loopgate inbox`"));
     }
     if !is("ok") {
-        return Err(Failure::new(Exit::Negative, format!("the answer is an error: {}", why(&envelope))));
+        return Err(failed(to, &envelope));
     }
     if !arguments.has("--json") {
         result(envelope.get("result").unwrap_or(&Value::Null), output)?;
     }
     Ok(Exit::Ok.into())
+}
+
+/// An answer that is an error, or a question that did not get to the instance of the agent that was asked.
+fn failed(to: &str, envelope: &Value) -> Failure {
+    let told = |name| envelope.get("error").map_or("", |error| elsewhere::text(error, name));
+    // Whoever answers may choose any words: they count only where no time went by for an answer.
+    let unasked = envelope.get("duration_ms").and_then(Value::as_u64) == Some(0);
+    let candidates = elsewhere::candidates(told("code"), told("message"));
+    if unasked && !candidates.is_empty() {
+        return elsewhere::ambiguous("ask", to, &candidates);
+    }
+    match elsewhere::why(told("code")).filter(|_| unasked) {
+        Some((exit, next)) => Failure::new(exit, format!("not asked: {}", why(envelope))).next(next),
+        None => Failure::new(Exit::Negative, format!("the answer is an error: {}", why(envelope))),
+    }
 }
 
 /// What went wrong, in the envelope's words.

@@ -9,11 +9,13 @@ pub mod ask;
 pub mod attach;
 pub mod audit;
 pub mod demo;
+mod elsewhere;
 pub mod exposure;
 pub mod inbox;
 pub mod mail;
 pub mod messages;
 pub mod own;
+pub mod peers;
 pub mod run;
 pub mod serve;
 
@@ -199,8 +201,13 @@ pub fn refusal(answer: &Answer) -> Failure {
         500..=599 => Exit::Bug,
         _ => Exit::Negative,
     };
+    if let Some((exit, next)) = elsewhere::why(code) {
+        return Failure::new(exit, what).next(next);
+    }
     let next = match (code, answer.status) {
-        ("agent_not_found", _) => "`loopgate agents` lists the agents",
+        ("agent_not_found", _) => {
+            "`loopgate agents` lists the agents, `loopgate peers` those of other instances"
+        }
         ("agent_exists", _) => "choose another --name, or end that agent with `loopgate stop-agent`",
         ("agent_done", _) => "the agent has ended; start it again with `loopgate run`",
         ("agent_limit", _) => "end an agent with `loopgate stop-agent`",
@@ -259,12 +266,12 @@ pub fn text_or_stdin(operand: Option<&str>) -> Result<String, Failure> {
     }
 }
 
-/// A path segment of a name: what is not a plain character is escaped, so that no name can reach
-/// another route.
+/// A path segment of a name or an address: what is not a plain character is escaped, so that no name can
+/// reach another route.
 pub fn segment(name: &str) -> String {
     let mut out = String::new();
     for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'@') {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));

@@ -55,6 +55,10 @@ fn request(
         ("rows", arguments.number("--rows", rows)?.map(Value::from)),
         ("cols", arguments.number("--cols", cols)?.map(Value::from)),
         ("submit", submit(arguments)?.map(Value::from)),
+        (
+            "may_type_into",
+            Some(arguments.texts("--may-type-into")?).filter(|names| !names.is_empty()).map(Value::from),
+        ),
     ];
     for (field, value) in optional {
         if let (Some(fields), Some(value)) = (request.as_object_mut(), value) {
@@ -121,13 +125,29 @@ mod tests {
 
     #[test]
     fn run_says_what_was_asked_and_leaves_the_rest_to_the_instance() {
-        let words =
-            ["--name", "a", "--cwd", "/", "--env", "X", "--submit=once", "--rows", "30", "--", "sh", "--cwd"];
+        let words = [
+            "--name",
+            "a",
+            "--cwd",
+            "/",
+            "--env",
+            "X",
+            "--submit=once",
+            "--rows",
+            "30",
+            "--may-type-into",
+            "b",
+            "--may-type-into",
+            "c@0123456789ab",
+            "--",
+            "sh",
+            "--cwd",
+        ];
         let body = body(&words, &[("X", "value")]).expect("a request");
         assert_eq!(
             body,
             json!({"name": "a", "command": ["sh", "--cwd"], "cwd": "/", "env": {"X": "value"},
-                   "accept_typed_from": [], "rows": 30, "submit": "once"})
+                   "accept_typed_from": [], "may_type_into": ["b", "c@0123456789ab"], "rows": 30, "submit": "once"})
         );
     }
 
