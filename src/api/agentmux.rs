@@ -13,7 +13,7 @@ use crate::{
     admit::{Caller, Who},
     agent::Submit,
     bus::{
-        Inject,
+        Inject, Route,
         directory::{RegisterError, Registration},
         rate::Sender,
     },
@@ -46,7 +46,15 @@ pub(super) fn inject(app: &App, caller: &Caller, request: &Request<'_>) -> Resul
             Sender::Owner(source.unwrap_or_default())
         }
     };
-    let ask = Inject { target, message, source, request_id: &request_id, submit };
+    let ask = Inject {
+        target,
+        message,
+        source,
+        request_id: &request_id,
+        submit,
+        hold: None,
+        route: Route::default(),
+    };
     let answer = app.bus.inject(sender, ask, &*app.fleet);
     let mut out = Map::new();
     out.insert("success".to_owned(), json!(answer.result.is_ok()));
@@ -58,7 +66,7 @@ pub(super) fn inject(app: &App, caller: &Caller, request: &Request<'_>) -> Resul
     if answer.truncated {
         out.insert("truncated".to_owned(), json!(true));
     }
-    let outcome = match answer.result {
+    let outcome = match &answer.result {
         Ok(false) => "delivered",
         Ok(true) => "queued",
         Err(error) => {

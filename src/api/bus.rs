@@ -73,7 +73,7 @@ pub(super) fn inject(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let target = fields.text("target")?;
     let message = fields.text("message")?;
     let id = message_id(app, fields)?;
-    let ask = BusInject { target, message, from, priority: priority(fields)?, id: &id };
+    let ask = BusInject { target, message, from, priority: priority(fields)?, id: &id, hold: None };
     match app.bus.bus_inject(Sender::Owner(from), ask, &*app.fleet) {
         Ok(BusInjected::Typed { block_id, queued, truncated }) => {
             let outcome = if queued { SendOutcome::Queued } else { SendOutcome::Delivered };
@@ -84,6 +84,20 @@ pub(super) fn inject(app: &App, _: &Caller, request: &Request<'_>) -> Result {
                 "via": "pty",
                 "outcome": outcome.as_str(),
             });
+            add_if(&mut answer, "truncated", truncated);
+            ok(&answer)
+        }
+        Ok(BusInjected::Forwarded { home, block_id, outcome, truncated }) => {
+            let mut answer = json!({
+                "status": "injected",
+                "target": target,
+                "via": "forward",
+                "outcome": outcome,
+                "home": home.as_str(),
+            });
+            if let (Some(block_id), Some(fields)) = (block_id, answer.as_object_mut()) {
+                fields.insert("block_id".to_owned(), json!(block_id));
+            }
             add_if(&mut answer, "truncated", truncated);
             ok(&answer)
         }

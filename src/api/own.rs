@@ -18,7 +18,7 @@ use super::{
 use crate::{
     admit::{Caller, Who},
     bus::{
-        Ask, AskError, Inject, InjectError, SendError,
+        Ask, AskError, Inject, InjectError, Route, SendError,
         mail::{Ack, Manner},
         rate::Sender,
     },
@@ -140,7 +140,15 @@ pub(super) fn inject(app: &App, caller: &Caller, request: &Request<'_>) -> Resul
     let message = fields.text("text")?;
     let submit = fields.optional_word("submit", SUBMITS)?;
     let id = message_id(app, fields)?;
-    let ask = Inject { target: to.as_str(), message, source: Some(from), request_id: &id, submit };
+    let ask = Inject {
+        target: to.as_str(),
+        message,
+        source: Some(from),
+        request_id: &id,
+        submit,
+        hold: None,
+        route: Route::default(),
+    };
     let injected = app.bus.inject(Sender::Agent(from), ask, &*app.fleet);
     let outcome = match injected.result {
         Ok(false) => "delivered",
@@ -153,6 +161,9 @@ pub(super) fn inject(app: &App, caller: &Caller, request: &Request<'_>) -> Resul
         Err(InjectError::BadId | InjectError::NotFound) => return Err(not_found()),
         Err(InjectError::NoController) => return Err(done()),
         Err(InjectError::Failed(reason)) => return Err(queue_full(reason)),
+        Err(InjectError::Ambiguous(candidates)) => return Err(send_fault(SendError::Ambiguous(candidates))),
+        Err(InjectError::NotForwarded(why)) => return Err(send_fault(SendError::NotForwarded(why))),
+        Err(InjectError::FarNotAllowed(to)) => return Err(send_fault(SendError::TypingNotAllowed(to))),
     };
     let mut answer = Map::new();
     answer.insert("id".to_owned(), json!(id));
@@ -173,6 +184,8 @@ pub(super) fn ask(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let id = message_id(app, fields)?;
     let question = Ask {
         to: &to,
+        home: None,
+        hold: None,
         text: fields.text("text")?,
         id: &id,
         correlation_id: correlation_id(fields)?,

@@ -19,13 +19,20 @@ use super::{
     outgoing::Outgoing,
     rate::Sender,
 };
-use crate::{limits, wire::id::AgentId};
+use crate::{
+    limits,
+    wire::{address::HomeId, id::AgentId},
+};
 
 /// A question, as its asker put it.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     /// who is asked
     pub to: &'a AgentId,
+    /// at which home; `None`: here, else wherever there is exactly one of the name
+    pub home: Option<&'a HomeId>,
+    /// whether the question waits here where it cannot be handed to another instance; `None`: it does not
+    pub hold: Option<bool>,
     /// not cleaned yet
     pub text: &'a str,
     /// the question's id as a message

@@ -62,6 +62,17 @@ impl Bus {
         self.accept(sender, &message, way, terminals)
     }
 
+    /// Takes a letter of another instance in: to whoever is here, or handed on at once; it is never kept
+    /// for a name that is not here.
+    pub fn receive(
+        &self,
+        sender: Sender<'_>,
+        message: Outgoing<'_>,
+        terminals: &dyn Terminals,
+    ) -> Result<Sent, SendError> {
+        self.send(sender, message, terminals)
+    }
+
     /// Lets a message wait, whoever accepts typed text.
     pub(super) fn mail_only(
         &self,
@@ -207,14 +218,24 @@ impl Bus {
         };
         let known = self.is_known(message.to, terminals);
         let Accepted { number, state, duplicate, handed } = accepted;
-        let told = Sent { number, outcome: SendOutcome::Waiting, state, duplicate, truncated: false, known };
+        let told = Sent {
+            number,
+            outcome: SendOutcome::Waiting,
+            state,
+            duplicate,
+            truncated: false,
+            known,
+            home: None,
+            held: false,
+            why: None,
+        };
         if duplicate {
             return Ok(Sent { outcome: self.outcome_now(number, state), ..told });
         }
         let happened =
             if message.kind == Kind::Ask { audit::Happened::Asked } else { audit::Happened::Accepted };
         self.write_message(happened, &caller, message);
-        let back = || Sent { outcome: self.outcome_waiting(message.to), state: State::Accepted, ..told };
+        let back = |told| Sent { outcome: self.outcome_waiting(message.to), state: State::Accepted, ..told };
         Ok(match (way, handed) {
             (Way::Terminal(terminal), Some(handed)) => {
                 match self.type_out(handed, &terminal.block_id, TYPED_WITHIN, terminals) {
@@ -224,7 +245,7 @@ impl Bus {
                     Typing::Underway { truncated } => {
                         Sent { outcome: SendOutcome::Queued, truncated, ..told }
                     }
-                    Typing::Back => back(),
+                    Typing::Back => back(told),
                 }
             }
             (Way::Asker(waiting), Some(handed)) => match waiting.put(handed) {
@@ -232,10 +253,10 @@ impl Bus {
                 // He has stopped waiting: it is in his mailbox.
                 Err(handed) => {
                     drop(handed);
-                    back()
+                    back(told)
                 }
             },
-            (Way::Mailbox | Way::Terminal(_) | Way::Asker(_), _) => back(),
+            (Way::Mailbox | Way::Terminal(_) | Way::Asker(_), _) => back(told),
         })
     }
 

@@ -5,8 +5,11 @@
 //! agentmux E.1. [`Bus::bus_inject`] is the message bus's form: where nobody is registered, the text
 //! waits in the mailbox.
 
+use serde_json::Value;
+
 use super::{
     Bus, SendError, Sent, Terminals, audit,
+    elsewhere::{self, NotForwarded, Route},
     mail::{Kind, Priority},
     outgoing::Outgoing,
     rate::{Reached, Sender},
@@ -14,13 +17,16 @@ use super::{
 };
 use crate::{
     agent::{Delivery, Submit},
-    wire::id::AgentId,
+    wire::{
+        address::{Address, HomeId},
+        id::AgentId,
+    },
 };
 
 /// An inject, as its caller asked for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Inject<'a> {
-    /// not checked yet
+    /// not checked yet: `name` or `name@home`
     pub target: &'a str,
     /// not cleaned yet
     pub message: &'a str,
@@ -30,6 +36,10 @@ pub struct Inject<'a> {
     pub request_id: &'a str,
     /// how to submit; `None`: as the agent was started to
     pub submit: Option<Submit>,
+    /// whether it waits as a message where no instance that has the agent takes it; `None`: it does not
+    pub hold: Option<bool>,
+    /// how it came here
+    pub route: Route<'a>,
 }
 
 /// What became of an inject.
@@ -41,12 +51,27 @@ pub struct InjectAnswer {
     pub block_id: Option<String>,
     /// whether the text was cut
     pub truncated: bool,
-    /// `Ok(true)`: it waits behind another; `Ok(false)`: it is typed
+    /// what the instance that has the agent says, where there is one and it answers
+    pub forwarded: Option<Box<ForwardedInject>>,
+    /// beside an error: it waits as a message, held for another instance
+    pub held: Option<Box<Sent>>,
+    /// `Ok(true)`: it waits behind another; `Ok(false)`: it is typed, here or there, or there it is not said
     pub result: Result<bool, InjectError>,
 }
 
+/// What the instance that has the agent says of an inject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardedInject {
+    /// its home
+    pub home: HomeId,
+    /// its answer, whole; null where it is not to be handed on
+    pub body: Value,
+    /// its word for what became of it: `delivered`, `queued`; `None`: it does not say
+    pub outcome: Option<String>,
+}
+
 /// Why a text was not typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InjectError {
     /// a rate
     RateLimited(Reached),
@@ -60,11 +85,17 @@ pub enum InjectError {
     NoController,
     /// the terminal did not take it
     Failed(&'static str),
+    /// several instances have an agent of that name: these
+    Ambiguous(Vec<Address>),
+    /// the instance that has the agent does not have the text
+    NotForwarded(NotForwarded),
+    /// the agent is of another instance, and its sender was not started to type there
+    FarNotAllowed(Address),
 }
 
 impl InjectError {
     /// A stable code.
-    pub fn code(self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             InjectError::RateLimited(_) => "rate_limited",
             InjectError::BadId => "bad_agent_id",
@@ -72,18 +103,23 @@ impl InjectError {
             InjectError::NotFound => "agent_not_found",
             InjectError::NoController => "no_controller",
             InjectError::Failed(_) => "not_typed",
+            InjectError::Ambiguous(_) => "ambiguous_agent",
+            InjectError::NotForwarded(why) => why.code,
+            InjectError::FarNotAllowed(_) => "typing_not_allowed",
         }
     }
 
     /// The sentence that AgentMux clients know (spec agentmux B.4).
-    pub(super) fn sentence(self, target: &str, block_id: &str) -> String {
+    pub(super) fn sentence(&self, target: &str, block_id: &str) -> String {
         match self {
             InjectError::RateLimited(_) => "rate limit exceeded".to_owned(),
             InjectError::BadId => format!("invalid agent ID: {target}"),
             InjectError::NotAllowed => format!("{target} does not let you type"),
-            InjectError::NotFound => format!("agent not found: {target}"),
+            InjectError::NotFound | InjectError::NotForwarded(_) => format!("agent not found: {target}"),
             InjectError::NoController => format!("no controller for block {block_id}"),
-            InjectError::Failed(reason) => reason.to_owned(),
+            InjectError::Failed(reason) => (*reason).to_owned(),
+            InjectError::Ambiguous(candidates) => elsewhere::ambiguous(candidates),
+            InjectError::FarNotAllowed(to) => elsewhere::typing_not_allowed(to),
         }
     }
 }
@@ -92,7 +128,7 @@ impl InjectAnswer {
     /// The error's sentence, if there is one.
     pub fn error(&self, target: &str) -> Option<String> {
         let block_id = self.block_id.as_deref().unwrap_or_default();
-        self.result.err().map(|error| error.sentence(target, block_id))
+        self.result.as_ref().err().map(|error| error.sentence(target, block_id))
     }
 }
 
@@ -109,6 +145,8 @@ pub struct BusInject<'a> {
     pub priority: Priority,
     /// of the message, where it waits
     pub id: &'a str,
+    /// whether it waits where no instance that has the agent takes it; `None`: it does
+    pub hold: Option<bool>,
 }
 
 /// What became of an inject of the message bus.
@@ -123,7 +161,18 @@ pub enum BusInjected {
         /// it was cut
         truncated: bool,
     },
-    /// nobody is registered under the name, so it waits in the mailbox
+    /// the instance that has the agent has it
+    Forwarded {
+        /// its home
+        home: HomeId,
+        /// the block there, where it is told
+        block_id: Option<String>,
+        /// its word for what became of it: `delivered`, `queued`, else `forwarded`
+        outcome: String,
+        /// it was cut there
+        truncated: bool,
+    },
+    /// nobody is registered under the name, so it waits in the mailbox; `held` for another instance
     Mailed(Sent),
 }
 
@@ -140,10 +189,17 @@ impl Bus {
     /// Types a text into the terminal of a registered agent: for the owner, a peer, or an agent that
     /// its target accepts.
     pub fn inject(&self, sender: Sender<'_>, ask: Inject<'_>, terminals: &dyn Terminals) -> InjectAnswer {
+        if sender == Sender::Peer
+            && let Some(answer) = self.answer_from_peer(&ask)
+        {
+            return answer;
+        }
         let mut answer = InjectAnswer {
             timestamp: self.clock.unix_ms(),
             block_id: None,
             truncated: false,
+            forwarded: None,
+            held: None,
             result: Err(InjectError::BadId),
         };
         let mut length = ask.message.len();
@@ -176,7 +232,7 @@ impl Bus {
             Ok(queued)
         })();
         self.write_down(
-            answer.result.err(),
+            answer.result.as_ref().err(),
             ask.message,
             audit::Inject {
                 timestamp: answer.timestamp,
@@ -190,6 +246,13 @@ impl Bus {
             },
         );
         answer
+    }
+
+    /// Takes the inject of an instance of AgentMux as the answer to the question that waits for it: to
+    /// the asker, with the question's id or correlation id as request id, and from the one that was
+    /// asked. `None`: it answers none. [`Bus::inject`] asks this itself.
+    pub fn answer_from_peer(&self, _ask: &Inject<'_>) -> Option<InjectAnswer> {
+        None
     }
 
     /// As spec agentmux B.11 and D.4: into the terminal, or where nobody is registered into the
@@ -206,12 +269,14 @@ impl Bus {
             source: Some(ask.from),
             request_id: ask.id,
             submit: None,
+            hold: None,
+            route: Route::default(),
         };
         let answer = self.inject(sender, inject, terminals);
-        match (answer.result, AgentId::parse(ask.target)) {
+        match (&answer.result, AgentId::parse(ask.target)) {
             (Ok(queued), _) => Ok(BusInjected::Typed {
+                queued: *queued,
                 block_id: answer.block_id.unwrap_or_default(),
-                queued,
                 truncated: answer.truncated,
             }),
             (Err(InjectError::NotFound), Ok(target)) => {
@@ -226,7 +291,7 @@ impl Bus {
             }
             (Err(error), _) => {
                 let sentence = answer.error(ask.target).unwrap_or_default();
-                Err(BusInjectError::Inject(error, sentence))
+                Err(BusInjectError::Inject(error.clone(), sentence))
             }
         }
     }
@@ -258,7 +323,7 @@ impl Bus {
         }
     }
 
-    pub(super) fn write_down(&self, error: Option<InjectError>, message: &str, entry: audit::Inject) {
+    pub(super) fn write_down(&self, error: Option<&InjectError>, message: &str, entry: audit::Inject) {
         self.audit.inject(entry, message, matches!(error, Some(InjectError::RateLimited(_))));
     }
 }

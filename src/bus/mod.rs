@@ -15,8 +15,10 @@ mod ask;
 pub mod audit;
 mod deliver;
 pub mod directory;
+mod elsewhere;
 mod envelope;
 pub mod events;
+mod held;
 mod inject;
 pub mod mail;
 mod outgoing;
@@ -31,8 +33,11 @@ use std::{
 };
 
 pub use ask::{Ask, AskError, Asked};
+pub use elsewhere::{NotForwarded, Route};
 pub use envelope::is_correlation_id;
-pub use inject::{BusInject, BusInjectError, BusInjected, Inject, InjectAnswer, InjectError};
+pub use inject::{
+    BusInject, BusInjectError, BusInjected, ForwardedInject, Inject, InjectAnswer, InjectError,
+};
 pub use outgoing::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll, bus_message};
 
 use self::{
@@ -113,6 +118,7 @@ pub struct Bus {
     registering: Mutex<()>,
     asks: Asks,
     typing: typing::InHand,
+    forwarding: held::Forwarding,
 }
 
 /// All that the bus remembers.
@@ -141,6 +147,7 @@ impl Bus {
             registering: Mutex::new(()),
             asks: Asks::default(),
             typing: typing::InHand::default(),
+            forwarding: held::Forwarding::default(),
             audit,
             elsewhere,
             events: Arc::default(),

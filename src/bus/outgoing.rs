@@ -7,10 +7,17 @@
 use serde_json::{Value, json};
 
 use super::{
+    elsewhere::{self, NotForwarded, Route},
     mail::{Answer, Kind, MailError, Message, NewMessage, Priority, State},
     rate::{Reached, Sender},
 };
-use crate::{limits, wire::id::AgentId};
+use crate::{
+    limits,
+    wire::{
+        address::{Address, HomeId},
+        id::AgentId,
+    },
+};
 
 /// How long a message waits where its sender does not say.
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -20,6 +27,8 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 pub struct Outgoing<'a> {
     /// to whom
     pub to: &'a AgentId,
+    /// at which home; `None`: here, else wherever there is exactly one of the name
+    pub home: Option<&'a HomeId>,
     /// not cleaned yet
     pub text: &'a str,
     /// the sender's, or one that was made
@@ -36,6 +45,10 @@ pub struct Outgoing<'a> {
     pub correlation_id: Option<&'a str>,
     /// the id of the message that this one answers
     pub in_reply_to: Option<&'a str>,
+    /// whether it waits here where it cannot be handed to another instance; `None`: as its kind does
+    pub hold: Option<bool>,
+    /// how it came here
+    pub route: Route<'a>,
 }
 
 impl<'a> Outgoing<'a> {
@@ -43,6 +56,7 @@ impl<'a> Outgoing<'a> {
     pub fn new(to: &'a AgentId, text: &'a str, id: &'a str) -> Self {
         Self {
             to,
+            home: None,
             text,
             id,
             from: None,
@@ -51,7 +65,14 @@ impl<'a> Outgoing<'a> {
             ttl_ms: DAY_MS,
             correlation_id: None,
             in_reply_to: None,
+            hold: None,
+            route: Route::default(),
         }
+    }
+
+    /// Its target, as its sender named it.
+    pub fn address(&self) -> Address {
+        Address { name: self.to.clone(), home: self.home.cloned() }
     }
 
     /// As the mailbox takes it.
@@ -86,6 +107,8 @@ pub enum SendOutcome {
     Queued,
     /// it waits for its reader
     Waiting,
+    /// another instance has it
+    Forwarded,
 }
 
 impl SendOutcome {
@@ -95,12 +118,13 @@ impl SendOutcome {
             SendOutcome::Delivered => "delivered",
             SendOutcome::Queued => "queued",
             SendOutcome::Waiting => "waiting",
+            SendOutcome::Forwarded => "forwarded",
         }
     }
 }
 
 /// What the sender of an accepted message is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// of the message, over all messages
     pub number: u64,
@@ -114,6 +138,12 @@ pub struct Sent {
     pub truncated: bool,
     /// whether there is an agent or a name on the bus that it is for, now
     pub known: bool,
+    /// the home of the instance that has it, or that it is held for where that is known
+    pub home: Option<HomeId>,
+    /// it waits here until it can be handed to another instance, or its name appears here
+    pub held: bool,
+    /// why it is held
+    pub why: Option<NotForwarded>,
 }
 
 /// Why a message was not accepted.
@@ -125,6 +155,14 @@ pub enum SendError {
     Mail(MailError),
     /// the system gives no random bytes for its id
     NoRandomness,
+    /// several instances have an agent of that name: these
+    Ambiguous(Vec<Address>),
+    /// nobody has the name; beside it what is wrong with the entry that seems to be about it
+    NotFound(Address, Option<&'static str>),
+    /// it was not handed to the instance that has the name, and is not held
+    NotForwarded(NotForwarded),
+    /// the target is reached by typing only, and its sender was not started to type there
+    TypingNotAllowed(Address),
 }
 
 impl SendError {
@@ -137,6 +175,16 @@ impl SendError {
             SendError::Mail(error) => error.clone().answer(),
             SendError::NoRandomness => {
                 (500, "no_randomness", "the system gives no random bytes".to_owned(), None)
+            }
+            SendError::Ambiguous(candidates) => {
+                (409, "ambiguous_agent", elsewhere::ambiguous(candidates), None)
+            }
+            SendError::NotFound(to, trouble) => {
+                (404, "agent_not_found", elsewhere::not_found(to, *trouble), None)
+            }
+            SendError::NotForwarded(why) => (why.status, why.code, why.sentence.clone(), None),
+            SendError::TypingNotAllowed(to) => {
+                (403, "typing_not_allowed", elsewhere::typing_not_allowed(to), None)
             }
         }
     }

@@ -243,11 +243,11 @@ impl Bus {
             target_agent: to.as_str().to_owned(),
             block_id: block_id.to_owned(),
             message_length: text.len(),
-            error: error.map(|error| error.sentence(to.as_str(), block_id)),
+            error: error.as_ref().map(|error| error.sentence(to.as_str(), block_id)),
             request_id: id.to_owned(),
             caller: caller.to_owned(),
         };
-        self.write_down(error, text, entry);
+        self.write_down(error.as_ref(), text, entry);
     }
 }
 

@@ -57,13 +57,25 @@ impl AgentMux {
         let bus = self.instance.bus();
         let injected = fits(text).and_then(|()| {
             let id = bus.fresh_id().map_err(refused)?;
-            let ask = BusInject { target, message: text, from, priority, id: &id };
+            let ask = BusInject { target, message: text, from, priority, id: &id, hold: None };
             match bus.bus_inject(Sender::Owner(from), ask, self.instance.terminals()) {
                 Ok(BusInjected::Typed { block_id, queued, truncated }) => {
                     let outcome = if queued { "queued" } else { "delivered" };
                     let mut done = json!({
                         "type": "bus:injected", "via": "pty", "block_id": block_id, "outcome": outcome,
                     });
+                    if let (true, Some(done)) = (truncated, done.as_object_mut()) {
+                        done.insert("truncated".to_owned(), json!(true));
+                    }
+                    Ok(done)
+                }
+                Ok(BusInjected::Forwarded { home, block_id, outcome, truncated }) => {
+                    let mut done = json!({
+                        "type": "bus:injected", "via": "forward", "outcome": outcome, "home": home.as_str(),
+                    });
+                    if let (Some(block_id), Some(done)) = (block_id, done.as_object_mut()) {
+                        done.insert("block_id".to_owned(), json!(block_id));
+                    }
                     if let (true, Some(done)) = (truncated, done.as_object_mut()) {
                         done.insert("truncated".to_owned(), json!(true));
                     }
