@@ -28,8 +28,8 @@ use std::time::Duration;
 pub use letter::fuzz as fuzz_letter;
 pub use letter::{Carry, Far, Letter, Origin, Received, hops};
 pub use types::{
-    Forwarded, Found, Listing, NotReached, Peer, PeerAgent, PeerInstance, Published, Speaks, There, Trouble,
-    Unsure,
+    Counts, Forwarded, Found, Listing, NotReached, Peer, PeerAgent, PeerInstance, Published, Speaks, There,
+    Trouble, Unsure,
 };
 
 use crate::wire::{address::Address, address::HomeId, id::AgentId, secret::Secret};
@@ -62,6 +62,11 @@ pub trait Elsewhere: Send + Sync {
 
     /// All that is there, with what is wrong.
     fn listing(&self) -> Listing;
+
+    /// What became of all letters so far.
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
 }
 
 /// No registry: nobody is elsewhere.

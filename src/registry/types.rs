@@ -194,6 +194,19 @@ pub enum Forwarded {
     Unsure(Unsure),
 }
 
+/// How many letters have gone which way, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// the other instance has them
+    pub taken: u64,
+    /// the other instance said no
+    pub refused: u64,
+    /// certainly nothing arrived
+    pub not_reached: u64,
+    /// they may have arrived
+    pub unsure: u64,
+}
+
 /// What an instance that took a letter says of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct There {
