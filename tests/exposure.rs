@@ -17,7 +17,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use loopgate::exposure::{self, Declared, Keeper, Kind, Report};
+use loopgate::exposure::{self, Declared, Keeper, Kind, Moving, Report};
 use serde_json::{Value, json};
 
 mod support;
@@ -81,7 +81,8 @@ fn run_case(case: &str, dir: &Path) -> Value {
     }
     let declared = Declared::instance(at, &home);
     loopgate::sys::process::harden().unwrap();
-    let report = exposure::live(&declared, &|| keepers.clone()).unwrap();
+    let report =
+        exposure::live(&declared, &|| Moving { keepers: keepers.clone(), ..Moving::default() }).unwrap();
     for mut child in children {
         child.kill().unwrap();
         child.wait().unwrap();

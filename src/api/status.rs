@@ -16,7 +16,7 @@ use crate::{
     admit::Caller,
     agent::State,
     bus::audit::Query,
-    exposure::{self, Keeper},
+    exposure::{self, Keeper, Moving, Outbound},
 };
 
 /// `GET /api/v1/status`.
@@ -76,7 +76,16 @@ pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
             .map(|record| Keeper { pid: record.keeper_pid, agent: record.name.as_str().to_owned() })
             .collect()
     };
-    let report = exposure::live(&app.declared, &keepers)
+    let moving = || {
+        let listing = app.bus.elsewhere.listing();
+        let outbound = listing.instances.iter().map(|instance| Outbound {
+            address: instance.at,
+            purpose: format!("letters to instance pid {}", instance.pid),
+            default: "off: set".to_owned(),
+        });
+        Moving { keepers: keepers(), outbound: outbound.collect(), entries: Vec::new() }
+    };
+    let report = exposure::live(&app.declared, &moving)
         .map_err(|_| Fault::new(500, "exposure_unreadable", "the kernel's tables cannot be read"))?;
     ok(&report.to_json())
 }

@@ -1,6 +1,6 @@
 //! What the instance has open: declared by the program against observed in the kernel's tables.
 //!
-//! `serve` declares its listener, its files and its keepers; [`mod@observe`] reads the process's own
+//! `serve` declares its listener, its files, its registry and its keepers; [`mod@observe`] reads the process's own
 //! descriptors, the kernel's socket tables and the process tree; [`mod@report`] lays one over the
 //! other and marks every difference. It is the process's word about itself: it finds a mistake or
 //! a leak, not a program that was replaced. `docs/exposure.md` says how to check it from outside.
@@ -14,6 +14,7 @@ mod json;
 mod observe;
 mod proc_net;
 mod processes;
+mod registry;
 mod report;
 mod table;
 
@@ -43,6 +44,30 @@ pub struct Declared {
     pub keepers: Vec<Keeper>,
     /// places that the program may connect to
     pub outbound: Vec<Outbound>,
+    /// where instances find each other
+    pub registry: Option<DeclaredRegistry>,
+}
+
+/// The directory by which instances find each other's agents.
+#[derive(Debug, Clone)]
+pub struct DeclaredRegistry {
+    /// absolute
+    pub path: PathBuf,
+    /// whether other instances write to it, too
+    pub shared: bool,
+    /// the files in it that are ours now
+    pub entries: Vec<PathBuf>,
+}
+
+/// What comes and goes while the program runs.
+#[derive(Debug, Clone, Default)]
+pub struct Moving {
+    /// keepers that run now
+    pub keepers: Vec<Keeper>,
+    /// instances that letters may go to now
+    pub outbound: Vec<Outbound>,
+    /// our files in the registry now
+    pub entries: Vec<PathBuf>,
 }
 
 /// A listening socket that the program opened.
@@ -89,7 +114,7 @@ pub struct Keeper {
 }
 
 /// A place that the program may connect to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outbound {
     /// exactly this address and port
     pub address: SocketAddr,
@@ -121,14 +146,25 @@ impl Declared {
             folders: Vec::new(),
             keepers: Vec::new(),
             outbound: Vec::new(),
+            registry: None,
         };
         // What was opened before the listener is declared; a home of an earlier version has none.
         let mut declared = declared;
-        if home.join(AUDIT_KEY).is_file() {
-            declared.files.push(file(home.join(AUDIT_KEY), "key of the audit's chain", false));
+        for (name, purpose) in [(AUDIT_KEY, "key of the audit's chain"), (IDENTITY, "id of the home")] {
+            if home.join(name).is_file() {
+                declared.files.push(file(home.join(name), purpose, false));
+            }
         }
         let there = JOURNALS.into_iter().filter(|(name, _)| home.join(name).is_dir());
         there.fold(declared, |declared, (name, purpose)| declared.with_journal(&home, name, purpose))
+    }
+
+    /// With a registry, whose directory is there.
+    #[must_use]
+    pub fn with_registry(mut self, directory: &Path, shared: bool) -> Self {
+        let path = std::fs::canonicalize(directory).unwrap_or_else(|_| directory.into());
+        self.registry = Some(DeclaredRegistry { path, shared, entries: Vec::new() });
+        self
     }
 
     /// With a journal in this directory of the home, whose path has no links.
@@ -141,19 +177,22 @@ impl Declared {
     }
 }
 
-/// Looks at the running process, in a few milliseconds. `keepers` is asked before and after each
-/// look, since agents start and end meanwhile; a difference is told only if later looks have it
-/// too.
-pub fn live(declared: &Declared, keepers: &dyn Fn() -> Vec<Keeper>) -> io::Result<Report> {
+/// Looks at the running process, in a few milliseconds. `moving` is asked before and after each look, since
+/// agents and instances start and end meanwhile; a difference is told only if later looks have it too.
+pub fn live(declared: &Declared, moving: &dyn Fn() -> Moving) -> io::Result<Report> {
     let look = || -> io::Result<Report> {
-        let before = keepers();
+        let before = moving();
         let mut declared = declared.clone();
+        if let Some(registry) = &mut declared.registry {
+            registry.entries.clone_from(&before.entries);
+        }
         let observed = observe(&declared)?;
-        let after = keepers();
-        let both = |keeper: &Keeper| before.contains(keeper) && after.contains(keeper);
+        let after = moving();
+        let both = |keeper: &Keeper| before.keepers.contains(keeper) && after.keepers.contains(keeper);
         // One that began or ended meanwhile is neither foreign nor missed.
-        let all = before.iter().chain(after.iter().filter(|keeper| !before.contains(keeper)));
-        declared.keepers = all.filter(|k| both(k) || observed.has_child(k.pid)).cloned().collect();
+        let all = union(&before.keepers, &after.keepers);
+        declared.keepers = all.into_iter().filter(|k| both(k) || observed.has_child(k.pid)).collect();
+        declared.outbound.extend(union(&before.outbound, &after.outbound));
         Ok(report(&declared, &observed))
     };
     let mut found = look()?;
@@ -168,11 +207,18 @@ pub fn live(declared: &Declared, keepers: &dyn Fn() -> Vec<Keeper>) -> io::Resul
     Ok(found)
 }
 
+fn union<T: Clone + PartialEq>(before: &[T], after: &[T]) -> Vec<T> {
+    before.iter().chain(after.iter().filter(|one| !before.contains(one))).cloned().collect()
+}
+
 /// The journals of a home: directory, and what its segments are.
 const JOURNALS: [(&str, &str); 2] = [("mail", "messages"), ("audit", "audit entries")];
 
 /// What stands beside the audit's segments.
 const AUDIT_KEY: &str = "audit/key";
+
+/// The home's id, beside its journals.
+const IDENTITY: &str = "identity";
 
 /// Waits before another look, where there was a difference, in milliseconds.
 const AGAIN_AFTER_MS: [u64; 4] = [2, 5, 15, 40];

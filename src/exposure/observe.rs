@@ -29,6 +29,10 @@ pub struct Observed {
     pub files: Vec<DiskFile>,
     /// what is in the declared folders
     pub folders: Vec<DiskFolder>,
+    /// the registry's directory
+    pub registry: Option<DiskFile>,
+    /// our files in it that exist
+    pub entries: Vec<DiskFile>,
     /// the user this process runs as
     pub uid: u32,
 }
@@ -153,6 +157,8 @@ pub fn observe(declared: &Declared) -> io::Result<Observed> {
         children: processes::children(),
         files: declared.files.iter().filter_map(|file| on_disk(&file.path)).collect(),
         folders: declared.folders.iter().filter_map(|folder| in_folder(&folder.path)).collect(),
+        registry: declared.registry.as_ref().and_then(|registry| on_disk(&registry.path)),
+        entries: declared.registry.iter().flat_map(|r| &r.entries).filter_map(|path| on_disk(path)).collect(),
         uid: process::uid(),
     })
 }

@@ -12,6 +12,7 @@ use std::{
 use super::{
     Child, Declared, DeclaredFile, DiskFile, Keeper, Observed,
     observe::{Process, What},
+    registry,
 };
 
 /// What kind of thing a row shows.
@@ -99,23 +100,25 @@ pub fn report(declared: &Declared, observed: &Observed) -> Report {
     descriptors(&mut rows, declared, observed);
     files(&mut rows, declared, observed);
     folders(&mut rows, declared, observed);
+    registry::rows(&mut rows, declared, observed);
+    outbound(&mut rows, declared, observed);
     children(&mut rows, declared, observed);
     rows.finish()
 }
 
-const SELF: &str = "loopgate serve";
-const NOT_OBSERVED: &str = "declared, not observed";
+pub(super) const SELF: &str = "loopgate serve";
+pub(super) const NOT_OBSERVED: &str = "declared, not observed";
 const UNDECLARED: &str = "not declared";
-const NONE: &str = "-";
+pub(super) const NONE: &str = "-";
 
 /// Rows under way. Equal ones become one with a count.
-struct Rows {
+pub(super) struct Rows {
     rows: Vec<Row>,
     seen: BTreeMap<(Kind, String, String, String), usize>,
 }
 
 impl Rows {
-    fn add(&mut self, row: Row) {
+    pub(super) fn add(&mut self, row: Row) {
         let key = (row.kind, row.process.clone(), row.address.clone(), row.purpose.clone());
         match self.seen.get(&key).and_then(|at| self.rows.get_mut(*at)) {
             Some(same) => same.count = same.count.saturating_add(row.count),
@@ -127,7 +130,14 @@ impl Rows {
     }
 
     /// Something that is there and was declared, by name or as a kind.
-    fn known(&mut self, kind: Kind, address: impl Into<String>, purpose: &str, auth: &str, default: &str) {
+    pub(super) fn known(
+        &mut self,
+        kind: Kind,
+        address: impl Into<String>,
+        purpose: &str,
+        auth: &str,
+        default: &str,
+    ) {
         self.add(Row {
             kind,
             process: SELF.into(),
@@ -271,6 +281,8 @@ fn file(rows: &mut Rows, declared: &Declared, fd: u32, path: &Path) {
         rows.known(Kind::File, "/proc", "facts of the kernel", "read only", NONE);
     } else if is_segment(declared, path) {
         // counted with the others of its folder, which the disk lists
+    } else if registry::holds(declared, path) {
+        rows.known(Kind::File, registry::inside(declared), "file being read or written", NONE, NONE);
     } else if !declared.files.iter().any(|file| file.path == path) {
         rows.stray(Kind::File, shown, "open file");
     }
@@ -370,7 +382,7 @@ fn file_difference(file: &DeclaredFile, disk: Option<&DiskFile>, open: bool, uid
     disk_difference(disk, uid).or_else(not_held)
 }
 
-fn disk_difference(disk: &DiskFile, uid: u32) -> Option<String> {
+pub(super) fn disk_difference(disk: &DiskFile, uid: u32) -> Option<String> {
     if disk.symlink {
         return Some("is a symbolic link".into());
     }
@@ -378,6 +390,28 @@ fn disk_difference(disk: &DiskFile, uid: u32) -> Option<String> {
         return Some(format!("belongs to user {}", disk.uid));
     }
     (disk.mode & 0o077 != 0).then(|| "other users have access".into())
+}
+
+/// Places that the program may connect to and has no connection to now: no difference, a letter is on its
+/// way for milliseconds.
+fn outbound(rows: &mut Rows, declared: &Declared, observed: &Observed) {
+    let idle = |at: SocketAddr| {
+        !observed.descriptors.iter().any(|d| matches!(d.what, What::Tcp { remote, .. } if remote == at))
+    };
+    for outbound in declared.outbound.iter().filter(|outbound| idle(outbound.address)) {
+        rows.add(Row {
+            kind: Kind::Outbound,
+            process: SELF.into(),
+            address: outbound.address.to_string(),
+            purpose: clean(&outbound.purpose),
+            auth: NONE.into(),
+            default: outbound.default.clone(),
+            count: 1,
+            declared: true,
+            observed: false,
+            difference: None,
+        });
+    }
 }
 
 fn children(rows: &mut Rows, declared: &Declared, observed: &Observed) {
@@ -437,7 +471,7 @@ fn tree(rows: &mut Rows, keeper: &Keeper, child: &Child) {
 }
 
 /// Names and paths can be chosen by others: what could steer a terminal becomes `?`.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let invisible = |c: char| {
         matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'

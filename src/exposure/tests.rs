@@ -43,6 +43,8 @@ fn plain() -> Observed {
             disk("/home/u/.loopgate/authkey", 0o600),
         ],
         folders: Vec::new(),
+        registry: None,
+        entries: Vec::new(),
         uid: 1000,
     }
 }
@@ -269,4 +271,66 @@ fn the_segments_of_a_journal_are_declared_and_nothing_else_in_its_folder() {
         super::report(&declared, &observed).rows.iter().any(|row| row.purpose == "open file"),
         "another folder"
     );
+}
+
+#[test]
+fn the_registry_is_shown_with_its_mode_and_our_files_in_it() {
+    let directory = PathBuf::from("/srv/agents");
+    let mut declared = declared().with_registry(&directory, true);
+    let file = |name: &str, mode| DiskFile { path: directory.join(name), mode, uid: 1000, symlink: false };
+    let with = |declared: &Declared, mode, entries: Vec<DiskFile>| {
+        let mut observed = plain();
+        observed.registry = Some(DiskFile { path: directory.clone(), mode, uid: 1000, symlink: false });
+        observed.entries = entries;
+        // another's entry while it is read, and the directory while it is listed
+        let open = [directory.clone(), directory.join("b/main.json")].map(What::File);
+        observed.descriptors.extend(open.into_iter().zip(20..).map(|(what, fd)| Descriptor { fd, what }));
+        report(declared, &observed)
+    };
+    let good = || vec![file("a.json", 0o600), file("b.json", 0o600)];
+    let found = with(&declared, 0o700, good());
+    assert_eq!(found.differences, 0, "{found:?}");
+    let row = |found: &Report, purpose: &str| {
+        let row = found.rows.iter().find(|row| row.purpose == purpose).unwrap();
+        (row.address.clone(), row.auth.clone(), row.count, row.difference.clone())
+    };
+    let shared = "registry, shared with other instances";
+    assert_eq!(row(&found, shared), ("/srv/agents".into(), "mode 0700".into(), 1, None));
+    assert_eq!(
+        row(&found, "entries of our agents"),
+        ("/srv/agents/*.json".into(), "mode 0600".into(), 2, None)
+    );
+    let open = with(&declared, 0o755, good());
+    assert_eq!(row(&open, shared).3.as_deref(), Some("not 0700: other users see the names in it"));
+    let read = with(&declared, 0o700, [good(), vec![file("c.json", 0o644)]].concat());
+    let marked: Vec<_> = read.rows.iter().filter(|row| row.difference.is_some()).collect();
+    assert_eq!((marked.len(), marked[0].address.as_str()), (1, "/srv/agents/c.json"));
+    declared.registry.as_mut().unwrap().shared = false;
+    assert_eq!(row(&with(&declared, 0o700, good()), "registry, read by no other instance").3, None);
+    assert_eq!(report(&declared, &plain()).differences, 1, "it is gone");
+    let mut deep = plain();
+    deep.descriptors.push(Descriptor { fd: 20, what: What::File("/srv/agents/a/b/c".into()) });
+    deep.registry = Some(DiskFile { path: directory.clone(), mode: 0o700, uid: 1000, symlink: false });
+    assert_eq!(report(&declared, &deep).differences, 1, "no entry stands there");
+}
+
+#[test]
+fn an_instance_that_letters_may_go_to_is_declared_whether_one_is_on_its_way_or_not() {
+    let at: SocketAddr = "127.0.0.1:4100".parse().unwrap();
+    let mut declared = declared();
+    let purpose = "letters to instance pid 9".to_owned();
+    declared.outbound.push(Outbound { address: at, purpose, default: "off: set".into() });
+    let row = |observed: &Observed| {
+        let found = report(&declared, observed);
+        assert_eq!(found.differences, 0, "{found:?}");
+        let rows: Vec<Row> = found.rows.into_iter().filter(|row| row.kind == Kind::Outbound).collect();
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        (rows[0].address.clone(), rows[0].purpose.clone(), rows[0].observed)
+    };
+    let expected = |observed| ("127.0.0.1:4100".to_owned(), "letters to instance pid 9".to_owned(), observed);
+    let mut observed = plain();
+    assert_eq!(row(&observed), expected(false));
+    let what = What::Tcp { local: "127.0.0.1:50999".parse().unwrap(), remote: at };
+    observed.descriptors.push(Descriptor { fd: 20, what });
+    assert_eq!(row(&observed), expected(true));
 }
