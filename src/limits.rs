@@ -93,6 +93,8 @@ limits! {
     FILE_READS: usize = 16, "count", "answers_of_files_are_bounded_at_once";
     #[doc = "an agent's command in the list of agents"]
     LISTED_COMMAND: usize = 4 * 1024, "bytes", "a_long_command_is_cut_in_the_list_and_whole_in_its_record";
+    #[doc = "what the answer to a registration waits for the agent's file"]
+    PUBLISH_MS: u64 = 2_000, "ms", "a_registration_waits_a_bounded_time_for_its_file";
     #[doc = "jobs queued for one terminal"]
     TERMINAL_QUEUE: usize = 32, "count", "a_full_terminal_queue_refuses";
     #[doc = "time for a terminal to take one write"]

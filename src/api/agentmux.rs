@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    App,
+    App, elsewhere,
     request::{Fault, Request, Result, ok},
 };
 use crate::{
@@ -107,7 +107,7 @@ pub(super) fn audit(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     ok(&Value::Array(app.bus.audit.newest_injects(limit)))
 }
 
-/// `POST reactive/register`.
+/// `POST reactive/register`: `registry` says where other instances cannot find the agent yet.
 pub(super) fn register(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let body = request.json()?;
     let fields = Fields::of(&body)?;
@@ -119,8 +119,13 @@ pub(super) fn register(app: &App, _: &Caller, request: &Request<'_>) -> Result {
         .filter(|id| !id.is_reserved())
         .ok_or_else(|| Fault::new(400, "bad_agent_id", format!("invalid agent ID: {id}")))?;
     let now = app.clock.unix_ms();
-    match app.bus.state().directory.register(agent_id, block_id, tab_id, now) {
-        Ok(()) => ok(&json!({ "success": true })),
+    let registered = app.bus.state().directory.register(agent_id.clone(), block_id, tab_id, now);
+    match registered {
+        Ok(()) => {
+            let mut answer = json!({ "success": true });
+            elsewhere::say(app.publish(&agent_id), &mut answer);
+            ok(&answer)
+        }
         Err(RegisterError::Full) => Err(directory_full()),
         Err(RegisterError::TooLong) => {
             let limit = limits::REGISTRATION_TEXT;
@@ -130,12 +135,16 @@ pub(super) fn register(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     }
 }
 
-/// `POST reactive/unregister`: 200 for unknown ids too.
+/// `POST reactive/unregister`: 200 for unknown ids too. Only a file of our own is removed.
 pub(super) fn unregister(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let body = request.json()?;
     let id = Fields::of(&body)?.text("agent_id")?;
-    app.bus.state().directory.unregister(id);
-    ok(&json!({ "success": true }))
+    let mut answer = json!({ "success": true });
+    let known = app.bus.state().directory.unregister(id);
+    if let (true, Ok(id)) = (known, AgentId::parse(id)) {
+        elsewhere::say_removed(app.publish(&id), &mut answer);
+    }
+    ok(&answer)
 }
 
 /// There is no room for another name.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{
     App,
     agentmux::{SUBMITS, directory_full},
+    elsewhere,
     request::{Fault, Request, Result, ok},
 };
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     bus::audit::{self, AgentHappened},
     gate::{Reply, Response},
     limits,
+    registry::Published,
     wire::{base64, id::AgentId, json::Error, json::Fields},
 };
 
@@ -33,9 +35,11 @@ pub(super) fn start(app: &App, caller: &Caller, request: &Request<'_>) -> Result
         return Err(directory_full());
     }
     let record = app.fleet.start(spec).map_err(|error| start_fault(error, &name))?;
-    app.registered(&record);
+    let published = app.registered(&record);
     app.note_agent(AgentHappened::Started, &record, caller);
-    Ok(Reply::Response(Response::json(201, &app.record_json(&record))))
+    let mut answer = app.record_json(&record);
+    elsewhere::say(published, &mut answer);
+    Ok(Reply::Response(Response::json(201, &answer)))
 }
 
 fn spec(fields: Fields<'_>) -> Result<StartSpec> {
@@ -165,7 +169,9 @@ pub(super) fn stop(app: &App, caller: &Caller, request: &Request<'_>) -> Result 
         Ok(record) => {
             app.bus.state().directory.unregister_block(&record.block_id);
             app.note_agent(AgentHappened::Stopped, &record, caller);
-            ok(&json!({ "stopped": true, "agent": app.record_json(&record) }))
+            let mut answer = json!({ "stopped": true, "agent": app.record_json(&record) });
+            elsewhere::say_removed(app.publish(&name), &mut answer);
+            ok(&answer)
         }
         Err(StopError::NotFound) => Err(not_found()),
         Err(StopError::StillThere) => {
@@ -258,8 +264,9 @@ pub(super) fn not_found() -> Fault {
 }
 
 impl App {
-    /// Makes a started agent reachable by its name, as spec agentmux E.3 does at spawn.
-    pub(super) fn registered(&self, record: &Record) {
+    /// Makes a started agent reachable by its name, as spec agentmux E.3 does at spawn; whether other
+    /// instances find it.
+    pub(super) fn registered(&self, record: &Record) -> Published {
         self.statuses.started(|| self.fleet.record_of_block(&record.block_id));
         let now = self.clock.unix_ms();
         // Room was there when the agent was started; where another took it meanwhile, the agent
@@ -270,6 +277,7 @@ impl App {
         if self.fleet.record(record.name.as_str()).is_none_or(ended) {
             self.bus.state().directory.unregister_block(&record.block_id);
         }
+        self.publish(&record.name)
     }
 
     /// Writes down that an agent was started or stopped.

@@ -16,7 +16,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{controller::Statuses, fleet::Fleet, request::Fault, waiting::Waiting};
+use super::{controller::Statuses, elsewhere::FarAgents, fleet::Fleet, request::Fault, waiting::Waiting};
 use crate::{
     admit::{PeerAddr, PeerFacts, Penalties, Policy, TreeFact},
     bus::{
@@ -77,6 +77,7 @@ pub struct App {
     pub(super) refusals: Refusals,
     pub(super) waiters: Waiting,
     pub(super) file_reads: Places,
+    pub(super) far: FarAgents,
     pub(super) statuses: Arc<Statuses>,
     pub(super) sockets: Arc<Sockets>,
     pub(super) gate_counters: OnceLock<Arc<Counters>>,
@@ -94,6 +95,7 @@ impl App {
         fleet.on_exit(Box::new(move |record| {
             ends.ended(record);
             ended.state().directory.unregister_block(&record.block_id);
+            ended.elsewhere.changed();
             let (name, block_id) = (record.name.as_str().to_owned(), record.block_id.clone());
             let happened = AgentHappened::Ended;
             ended.audit.agent(audit::Agent { happened, name, block_id, by: None });
@@ -111,6 +113,7 @@ impl App {
             refusals: Refusals::default(),
             waiters: Waiting::new(),
             file_reads: Places::new(limits::FILE_READS),
+            far: FarAgents::new(),
             statuses,
             sockets: Sockets::new(limits::WS_CONNECTIONS),
             gate_counters: OnceLock::new(),

@@ -15,6 +15,7 @@ mod agents;
 mod app;
 mod bus;
 mod controller;
+mod elsewhere;
 mod file;
 mod fleet;
 #[cfg(any(test, fuzzing))]

@@ -33,18 +33,26 @@ use crate::{
 
 /// `GET /api/v1/self/whoami`.
 pub(super) fn whoami(app: &App, caller: &Caller, _: &Request<'_>) -> Result {
-    ok(&json!({ "agent": own_name(caller)?.as_str(), "instance": app.instance }))
+    let me = own_name(caller)?;
+    ok(&json!({ "agent": me.as_str(), "address": app.address_of(me), "instance": app.instance }))
 }
 
-/// `GET /api/v1/self/agents`: names and states, nothing else of them.
+/// `GET /api/v1/self/agents`: names and states, nothing else of them; of other instances' agents the
+/// addresses.
 pub(super) fn agents(app: &App, caller: &Caller, _: &Request<'_>) -> Result {
     own_name(caller)?;
-    let list: Vec<Value> = app
+    let mut list: Vec<Value> = app
         .fleet
         .records()
         .iter()
         .map(|record| json!({ "name": record.name.as_str(), "state": record.state.as_str() }))
         .collect();
+    let far = app.far_agents()?;
+    list.extend(
+        far.iter().map(
+            |(name, address)| json!({ "name": name.as_str(), "state": "elsewhere", "address": address }),
+        ),
+    );
     ok(&json!({ "agents": list }))
 }
 

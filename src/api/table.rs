@@ -4,8 +4,8 @@
 //! read this one table. A path that is not in it does not exist.
 
 use super::{
-    App, agentmux, agents, bus, file, messages, own, request::Request, request::Result, service_rpc, socket,
-    status,
+    App, agentmux, agents, bus, elsewhere, file, messages, own, request::Request, request::Result,
+    service_rpc, socket, status,
 };
 use crate::{
     admit::{Caller, Surface, Who},
@@ -186,6 +186,8 @@ pub static ROUTES: &[Route] = &[
     own(Method::Post, "/api/v1/self/inject", own::inject)
         .doc("an agent types into a terminal that was started to let it"),
     own(Method::Post, "/api/v1/self/ask", own::ask).doc("an agent asks another, and waits for the answer"),
+    ours(Method::Get, "/api/v1/peers", elsewhere::peers)
+        .doc("other instances of this user and their agents, and what is wrong in the registry"),
     ours(Method::Get, "/api/v1/audit", status::audit)
         .doc("the audit, newest entries first; ?since=<unix ms>&before=<number>&limit="),
     ours(Method::Get, "/api/v1/status", status::status).doc("version, counts and refusals of the instance"),

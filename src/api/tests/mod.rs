@@ -5,6 +5,7 @@ mod agents;
 mod bodies;
 mod bus;
 mod delivery;
+mod elsewhere;
 mod file;
 mod inbox;
 mod own;
@@ -33,7 +34,7 @@ use crate::{
     bus::{Terminal, Terminals, audit::Audit, mail::Mail},
     exposure::Declared,
     gate::{Decision, Peer, Reply, Response, Service},
-    registry::Nowhere,
+    registry::{Elsewhere, Nowhere},
     store::{disk::testing::Model, journal::Settings},
     sys::poll::Wake,
     wire::{clock::ManualClock, head::Head, id::AgentId, secret::Secret},
@@ -63,6 +64,10 @@ impl Instance {
     }
 
     fn with_api_token(api_token: Option<&str>) -> Self {
+        Self::with_elsewhere(api_token, Arc::new(Nowhere::default()))
+    }
+
+    fn with_elsewhere(api_token: Option<&str>, elsewhere: Arc<dyn Elsewhere>) -> Self {
         let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
         let table = Arc::new(Table::default());
         let clock = ManualClock::at(1_000_000);
@@ -92,7 +97,7 @@ impl Instance {
             declared: Declared::default(),
             audit,
             mail: Mail::in_memory(Arc::clone(&clock) as _),
-            elsewhere: Arc::new(Nowhere::default()),
+            elsewhere,
         });
         Self { app, table, clock }
     }

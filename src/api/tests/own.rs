@@ -13,7 +13,10 @@ const ASK: &str = "/api/v1/self/ask";
 fn an_agent_learns_its_own_name_and_the_others() {
     let instance = Instance::new().with_agent("first", &[]).with_agent("second", &[]);
     let answer = instance.get("/api/v1/self/whoami", &token("first"));
-    assert_eq!(answer.body, json!({"agent": "first", "instance": "instance-of-the-tests"}));
+    assert_eq!(
+        answer.body,
+        json!({"agent": "first", "address": "first@000000000000", "instance": "instance-of-the-tests"})
+    );
     let answer = instance.get("/api/v1/self/agents", &token("first"));
     let expected = json!([{"name": "first", "state": "running"}, {"name": "second", "state": "running"}]);
     assert_eq!(answer.body, json!({ "agents": expected }), "and nothing else of them");

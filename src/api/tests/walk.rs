@@ -80,6 +80,37 @@ fn every_route_opens_to_its_scopes_and_to_nobody_else() {
     }
 }
 
+/// The registry's files hold the key, and whoever can read them has it: it opens inject and look-up.
+#[test]
+fn the_peer_key_opens_inject_and_look_up_and_nothing_else() {
+    let mut opened = Vec::new();
+    for route in ROUTES.iter().filter(|route| route.path != "/") {
+        for target in targets(route) {
+            for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
+                let instance = Instance::new().with_agent("coder", &[]);
+                let json = if method == "POST" { JSON } else { "" };
+                let body: &[u8] = if method == "POST" { b"{}" } else { b"" };
+                let answer = instance.ask(method, &target, &format!("{PEER}{json}"), body);
+                match answer.status {
+                    403 if route.surface == Surface::AgentMux => assert_eq!(answer.code(), "forbidden"),
+                    401 if route.surface != Surface::AgentMux => {}
+                    405 if target.ends_with("/inject") || target.ends_with("/agent") => {}
+                    _ => opened.push(format!("{method} {target} {}", answer.status)),
+                }
+            }
+        }
+    }
+    let wanted = [
+        "POST /agentmux/reactive/inject 422",
+        "POST /wave/reactive/inject 422",
+        "GET /agentmux/reactive/agent 400",
+        "HEAD /agentmux/reactive/agent 400",
+        "GET /wave/reactive/agent 400",
+        "HEAD /wave/reactive/agent 400",
+    ];
+    assert_eq!(opened, wanted);
+}
+
 #[test]
 fn a_limited_caller_learns_nothing_of_what_is_not_his() {
     let instance = Instance::new().with_agent("coder", &[]);
