@@ -13,12 +13,14 @@
 
 #[path = "support/frames.rs"]
 mod frames;
+#[path = "support/kept.rs"]
+mod kept;
 mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{BufRead, BufReader, Read, Write},
+    io::Write,
     net::{SocketAddr, TcpStream},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -28,8 +30,9 @@ use std::{
 };
 
 use frames::{Got, Socket, TEXT};
+use kept::{Client, Random, Reading};
 use serde_json::{Value, json};
-use support::{Answer, Instance, PATIENCE};
+use support::{Instance, PATIENCE};
 
 const SENDERS: usize = 16;
 /// Most messages of one sender in one run.
@@ -94,13 +97,6 @@ struct Sent {
     /// no other message has this
     text: String,
     accepted: bool,
-}
-
-/// One message as a reader got it.
-#[derive(Debug, Clone)]
-struct Reading {
-    text: String,
-    redelivered: bool,
 }
 
 impl Run {
@@ -390,78 +386,6 @@ fn be_pushed_to_until_cut_off(order: &Order, tell: &mpsc::Sender<Told>) {
     let _ = tell.send(Told::Read(all));
 }
 
-impl Reading {
-    /// From a message as `/api/bus/messages` and `bus:message` show it.
-    fn of(message: &Value) -> Self {
-        let text = message["payload"].as_str().expect("a payload").to_owned();
-        Self { text, redelivered: message["redelivered"] == true }
-    }
-}
-
-/// A kept connection; `None` for a request that got no whole answer.
-struct Client<'a> {
-    stream: Option<BufReader<TcpStream>>,
-    address: SocketAddr,
-    credential: (&'a str, &'a str),
-}
-
-impl<'a> Client<'a> {
-    fn new(address: SocketAddr, key: &'a str) -> Self {
-        Self::with(address, ("X-AuthKey", key))
-    }
-
-    fn with(address: SocketAddr, credential: (&'a str, &'a str)) -> Self {
-        let stream = TcpStream::connect(address).ok().map(|stream| {
-            stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
-            stream.set_nodelay(true).expect("no delay");
-            BufReader::new(stream)
-        });
-        Self { stream, address, credential }
-    }
-
-    fn call(&mut self, method: &str, path: &str, body: &Value) -> Option<Answer> {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let (name, value) = self.credential;
-        let length = body.len();
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{name}: {value}\r\n{kind}Content-Length: {length}\r\n\r\n{body}",
-            self.address
-        );
-        let stream = self.stream.as_mut()?;
-        stream.get_ref().write_all(request.as_bytes()).ok()?;
-        whole_answer(stream)
-    }
-
-    /// A destructive read.
-    fn messages(&mut self, name: &str, limit: usize) -> Option<Vec<Reading>> {
-        let path = format!("/api/bus/messages?agent_id={name}&limit={limit}");
-        let answer = self.call("GET", &path, &Value::Null)?;
-        assert_eq!(answer.status, 200, "{}", answer.json());
-        Some(answer.json()["messages"].as_array().expect("messages").iter().map(Reading::of).collect())
-    }
-}
-
-/// An answer, all of it or nothing: what was cut off was not delivered.
-fn whole_answer(stream: &mut BufReader<TcpStream>) -> Option<Answer> {
-    let mut answer = Answer { status: 0, headers: Vec::new(), body: Vec::new() };
-    let mut line = String::new();
-    stream.read_line(&mut line).ok()?;
-    answer.status = line.split(' ').nth(1)?.parse().ok()?;
-    loop {
-        line.clear();
-        if stream.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let Some((name, value)) = line.split_once(':') else { break };
-        answer.headers.push((name.to_owned(), value.trim().to_owned()));
-    }
-    let length = answer.header("content-length").and_then(|v| v.parse().ok()).expect("a length");
-    answer.body = vec![0; length];
-    stream.read_exact(&mut answer.body).ok()?;
-    Some(answer)
-}
-
 const LOG: &str = "log";
 
 /// What the agent noted, each line before its consequence: `got <redelivered> <position> <text>`,
@@ -538,21 +462,5 @@ fn helper_cursor_reader() {
         };
         assert_eq!(answer.status, 200, "{}", answer.json());
         log.write_all(format!("acked {through}\n").as_bytes()).expect("noted");
-    }
-}
-
-/// xorshift64: reproducible, and good enough to choose moments.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
     }
 }

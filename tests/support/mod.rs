@@ -69,6 +69,8 @@ pub struct Instance {
     pub address: SocketAddr,
     pub ready_line: String,
     pub key: String,
+    /// what it was started with, for those that are started after it
+    env: Vec<(String, String)>,
     lines: Mutex<mpsc::Receiver<String>>,
 }
 
@@ -82,13 +84,15 @@ impl Instance {
     pub fn start_with(env: &[(&str, &str)], args: &[&str]) -> Self {
         let home = TempDir::new();
         let mut command = serve_command(home.path(), env, args);
-        Self::from_command(home, &mut command)
+        let mut instance = Self::from_command(home, &mut command);
+        instance.env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        instance
     }
 
     /// Starts one by a command that ends up being an instance in `home` (a shell with limits, say).
     pub fn from_command(home: TempDir, command: &mut Command) -> Self {
         let Launched { child, address, ready_line, key, lines } = launch(home.path(), command);
-        Self { child, home, address, ready_line, key, lines }
+        Self { child, home, address, ready_line, key, env: Vec::new(), lines }
     }
 
     /// Ends it as a crash would, with SIGKILL.
@@ -97,9 +101,11 @@ impl Instance {
         self.child.wait().expect("reaped");
     }
 
-    /// After [`Instance::kill`] or [`Instance::terminate`]: another one in the same home.
+    /// After [`Instance::kill`] or [`Instance::terminate`]: another one in the same home, with the same
+    /// environment.
     pub fn start_again(&mut self) {
-        let launched = launch(self.home.path(), &mut serve_command(self.home.path(), &[], &[]));
+        let env: Vec<(&str, &str)> = self.env.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let launched = launch(self.home.path(), &mut serve_command(self.home.path(), &env, &[]));
         self.child = launched.child;
         self.address = launched.address;
         self.ready_line = launched.ready_line;
@@ -135,31 +141,16 @@ impl Instance {
 
     /// One request with these headers.
     pub fn call_as(&self, headers: &[(&str, &str)], method: &str, path: &str, body: &Value) -> Answer {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
-        for (name, value) in headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !body.is_empty() {
-            text.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
-        }
-        text.push_str("\r\n");
-        text.push_str(&body);
-        self.raw(text.as_bytes())
+        self.raw(&request(self.address, headers, method, path, body))
     }
 
     /// These bytes on a connection of their own, and the first answer to them.
     pub fn raw(&self, bytes: &[u8]) -> Answer {
-        let mut stream = self.connect();
-        stream.write_all(bytes).expect("the request is sent");
-        read_answer(&mut BufReader::new(stream))
+        raw_at(self.address, bytes)
     }
 
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("the instance accepts");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a deadline");
-        stream
+        connect(self.address)
     }
 
     /// SIGTERM, and its exit status within [`PATIENCE`].
@@ -256,6 +247,42 @@ pub fn signal(pid: u32, signal: i32) {
     let pid = i32::try_from(pid).expect("a pid");
     // SAFETY: kill(2) touches no memory of ours.
     unsafe { libc::kill(pid, signal) };
+}
+
+/// The bytes of one request; `body` is sent as JSON where it is not null.
+pub fn request(
+    address: SocketAddr,
+    headers: &[(&str, &str)],
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Vec<u8> {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if !body.is_empty() {
+        text.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+    }
+    text.push_str("\r\n");
+    text.push_str(&body);
+    text.into_bytes()
+}
+
+/// These bytes on a connection of their own, and the first answer to them.
+pub fn raw_at(address: SocketAddr, bytes: &[u8]) -> Answer {
+    let mut stream = connect(address);
+    stream.write_all(bytes).expect("the request is sent");
+    read_answer(&mut BufReader::new(stream))
+}
+
+/// A connection with deadlines.
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("it accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a deadline");
+    stream
 }
 
 /// One HTTP answer.
