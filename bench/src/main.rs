@@ -5,6 +5,7 @@
 //! loopback, every loop is bounded, and every child is ended.
 
 mod child;
+mod forward;
 mod http;
 mod instance;
 mod journal;

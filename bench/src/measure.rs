@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     Options, child,
     child::Server,
-    http,
+    forward, http,
     instance::{self, Instance},
     live,
     load::{self, percentile, raise_descriptors},
@@ -75,11 +75,12 @@ pub fn all(options: &Options) -> io::Result<()> {
     };
     let mut report = Report::new(options.quick);
     type Measurement = fn(&Path, &Size, &mut Report) -> io::Result<()>;
-    let parts: [(&str, Measurement); 10] = [
+    let parts: [(&str, Measurement); 11] = [
         ("throughput", throughput),
         ("start", start),
         ("memory", memory),
         ("inject", inject),
+        ("forwarded inject", forward::inject),
         ("push to a waiting reader", live::push),
         ("output to those who watch", live::watchers),
         ("peer look-up", peer_lookup),
@@ -339,7 +340,7 @@ pub fn must(connection: &mut TcpStream, request: &[u8], status: u16) -> io::Resu
 }
 
 /// Waits for the datagram that holds `text`; its time.
-fn receive(socket: &UnixDatagram, text: &str) -> io::Result<u64> {
+pub fn receive(socket: &UnixDatagram, text: &str) -> io::Result<u64> {
     let mut buffer = [0; 8192];
     loop {
         let n = socket.recv(&mut buffer)?;
