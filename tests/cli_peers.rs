@@ -26,7 +26,7 @@ fn inside(instance: &StandIn, args: &[&str]) -> Ran {
 fn listing() -> Value {
     let agent = |name: &str| json!({ "name": name, "address": format!("{name}@{HOME}"), "block_id": "b", "updated_at": 1 });
     json!({
-        "home": OTHER, "directory": "/r", "mode": "0700", "shared": true, "own": [], "more": false,
+        "home": OTHER, "directory": { "path": "/r", "mode": "0700", "shared": true, "health": "ok" }, "own": [], "more": false,
         "instances": [
             { "home": HOME, "instance": "i", "address": "127.0.0.1:4001", "pid": 7, "speaks": "loopgate",
               "channel": "", "agents": [agent("coder"), agent("tests")] },
@@ -34,7 +34,7 @@ fn listing() -> Value {
               "channel": "main\u{1b}[2J", "agents": [] },
         ],
         "troubles": [{ "file": "bad\u{202e}.json", "agent": null, "code": "entry_mode",
-                       "sentence": "others may read it\nforged", "next": "chmod 600 /r/bad.json" }],
+                       "error": "others may read it\nforged", "next": "chmod 600 /r/bad.json" }],
     })
 }
 
@@ -61,10 +61,10 @@ fn peers_shows_who_lives_and_what_is_refused_with_the_next_step() {
 
 #[test]
 fn peers_of_an_instance_without_a_shared_registry_says_how_to_get_one() {
-    let alone = json!({ "home": OTHER, "directory": "/h/agents", "mode": "0700", "shared": false, "own": [],
+    let alone = json!({ "home": OTHER, "directory": { "path": "/h/agents", "mode": "0700", "shared": false }, "own": [],
                         "instances": [], "troubles": [], "more": false });
     let mut shared = alone.clone();
-    shared["shared"] = true.into();
+    shared["directory"]["shared"] = true.into();
     let instance = stand_in(vec![(200, alone), (200, shared)]);
     let ran = run(&instance.home, &["peers"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""));
@@ -157,4 +157,28 @@ fn a_question_that_was_not_asked_says_why_and_an_answer_cannot_pretend_to_be_tha
     let ran = inside(&instance, &["ask", "a", "text"]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(ran.err.contains("the answer is an error"), "{}", ran.err);
+}
+
+#[test]
+fn an_agent_is_shown_the_addresses_of_agents_elsewhere_and_its_own() {
+    let agents = json!({ "agents": [{ "name": "a", "state": "running" },
+                                    { "name": "b", "state": "elsewhere", "address": format!("b@{HOME}") }] });
+    let me = json!({ "agent": "a", "address": format!("a@{OTHER}"), "instance": "i" });
+    let instance = stand_in(vec![(200, agents), (200, me)]);
+    let ran = inside(&instance, &["agents"]);
+    let rows: Vec<Vec<&str>> = ran.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[1..], [vec!["a", "running"], vec!["b@0123456789ab", "elsewhere"]], "{}", ran.out);
+    assert_eq!(inside(&instance, &["whoami"]).out, format!("agent a of instance i, to others a@{OTHER}\n"));
+}
+
+#[test]
+fn run_says_where_others_cannot_find_the_agent() {
+    let started = |word: &str| json!({ "name": "a", "pid": 7, "registry": word });
+    let instance =
+        stand_in(vec![(201, started("taken")), (201, started("failed")), (201, started("pending"))]);
+    for words in ["another instance has an agent of this name", "cannot find it", "cannot find it yet"] {
+        let ran = run(&instance.home, &["run", "--name", "a", "--", "sh"]);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(0), "started a, pid 7\n"));
+        assert!(ran.err.contains(words), "{}", ran.err);
+    }
 }

@@ -47,7 +47,8 @@ fn heading(names: &[&str]) -> Vec<String> {
 }
 
 fn short_row(record: &Value) -> Vec<String> {
-    vec![shown(record.get("name")), shown(record.get("state"))]
+    // one of another instance is reached by its address
+    vec![shown(record.get("address").or_else(|| record.get("name"))), shown(record.get("state"))]
 }
 
 fn full_row(record: &Value) -> Vec<String> {

@@ -33,7 +33,9 @@ pub fn whoami(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
             Some(agent) => format!("agent {}", display::line(agent)),
             None => "owner".to_owned(),
         };
-        output.data(&format!("{who} of instance {}", shown(found.get("instance"))))?;
+        let address = found.get("address").filter(|address| !address.is_null());
+        let address = address.map_or_else(String::new, |_| format!(", to others {}", shown(address)));
+        output.data(&format!("{who} of instance {}{address}", shown(found.get("instance"))))?;
     }
     Ok(Exit::Ok.into())
 }

@@ -46,8 +46,8 @@ pub fn peers(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
 
 /// What a person needs to know besides the rows.
 fn say(answer: &Value, nobody: bool, sound: bool, output: &mut Output) {
-    let directory = shown(answer.get("directory"));
-    if !is(answer, "shared") {
+    let directory = shown(answer.pointer("/directory/path"));
+    if answer.pointer("/directory/shared").and_then(Value::as_bool) != Some(true) {
         output.say(&format!(
             "no other instance is looked for: {directory} is this instance's own.\n  \
              next: start the instances that are to find each other with LOOPGATE_REGISTRY naming one directory"
@@ -105,7 +105,7 @@ fn refused(trouble: &Value) -> Vec<String> {
         _ => shown(trouble.get("file")),
     };
     vec![
-        format!("! {file}: {} [{}]", shown(trouble.get("sentence")), shown(trouble.get("code"))),
+        format!("! {file}: {} [{}]", shown(trouble.get("error")), shown(trouble.get("code"))),
         format!("    next: {}", shown(trouble.get("next"))),
     ]
 }

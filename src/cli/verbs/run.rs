@@ -29,7 +29,25 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
     output.say(&format!(
         "  join its terminal:  loopgate attach {name}\n  type to it:         loopgate inject {name} \"text\"\n  end it:             loopgate stop-agent {name}"
     ));
+    if let Some(note) = unfound(&record) {
+        output.say(&note);
+    }
     Ok(Exit::Ok.into())
+}
+
+/// What to say where other instances cannot find the agent by its name.
+fn unfound(record: &Value) -> Option<String> {
+    match record.get("registry").and_then(Value::as_str)? {
+        "taken" => Some(
+            "another instance has an agent of this name: other instances reach that one (see `loopgate peers`)"
+                .to_owned(),
+        ),
+        "pending" => Some("other instances cannot find it yet".to_owned()),
+        _ => Some(format!(
+            "other instances cannot find it: its file could not be written [{}]; see `loopgate peers`",
+            shown(record.get("registry_code"))
+        )),
+    }
 }
 
 /// The body of the start request.
