@@ -146,6 +146,21 @@ impl App {
         self.bus.settle();
     }
 
+    /// Hands over what is held for other instances; returns when to be called again at the latest.
+    pub fn forward_held(&self) -> Duration {
+        self.bus.forward_held(&*self.fleet)
+    }
+
+    /// Waits for that long at most, less where something new is held. `false`: the instance ends.
+    pub fn pause_forwarding(&self, most: Duration) -> bool {
+        self.bus.pause_forwarding(most)
+    }
+
+    /// Ends all pauses of whoever hands over what is held.
+    pub fn end_forwarding(&self) {
+        self.bus.end_forwarding();
+    }
+
     /// A fresh UUIDv4.
     pub(super) fn fresh_id(&self) -> Result<String, Fault> {
         random::uuid().map_err(|_| Fault::new(500, "no_randomness", "the system gives no random bytes"))

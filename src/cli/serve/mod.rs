@@ -42,17 +42,22 @@ use crate::{
     wire::{clock::Clock, date, secret::Secret},
 };
 
+mod forward;
 mod keys;
 mod life;
 mod logger;
 mod mail;
 mod settings;
 
+use forward::Forwarder;
 use life::Watch;
 use settings::{Environment, Flags, SettingError, Settings};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
+
+/// How long a letter to another instance that is on its way holds up the end.
+const FORWARD_STOP: Duration = Duration::from_millis(500);
 
 /// How long WebSockets may take to say good-bye; the gate closes those that have not.
 const SOCKETS_STOP: Duration = Duration::from_millis(500);
@@ -206,14 +211,16 @@ impl Instance {
             broken("no thread can be started", &error)
         })?;
         self.app.show_counters(gate.counters());
-        if let Err(error) = self.app.audit().start() {
+        let forwarder = self.app.audit().start().and_then(|()| Forwarder::start(Arc::clone(&self.app)));
+        let forwarder = forwarder.map_err(|error| {
             let _ = keyfile::remove(home, &self.id);
-            return Err(broken("no thread can be started", &error));
-        }
+            broken("no thread can be started", &error)
+        })?;
         say_ready(self.from_host, self.address, &shown);
         memory::forget_code();
         let ending = watch.wait(signals);
-        // First: requests that wait for messages are answered at once.
+        forwarder.end(FORWARD_STOP);
+        // Requests that wait for messages are answered at once.
         keeper.end();
         self.app.sockets().stop(SOCKETS_STOP);
         gate.stop(GATE_STOP);
