@@ -253,6 +253,8 @@ limits! {
     WS_SILENCE_MS: u64 = 30_000, "ms", "a_silent_peer_is_closed";
     #[doc = "time from a WebSocket message's first byte to its last"]
     WS_MESSAGE_MS: u64 = 30_000, "ms", "a_message_that_never_ends_is_1008";
+    #[doc = "time that a WebSocket has left when the key that opened it was changed"]
+    KEY_GRACE_MS: u64 = 10_000, "ms", "a_connection_whose_key_was_changed_is_closed_4001_at_its_moment";
     #[doc = "time from a WebSocket's close to its end"]
     WS_CLOSE_MS: u64 = 2_000, "ms", "a_close_that_is_not_answered_ends_in_time";
     #[doc = "a private file that is read: key file, lock"]

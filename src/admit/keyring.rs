@@ -87,7 +87,7 @@ impl Keyring {
         held.last = held.last.saturating_add(1);
         let generation = held.last;
         held.next = Some(Made { keys, generation });
-        Ok(Rotation { keyring: self, generation })
+        Ok(Rotation { keyring: self, generation, is_known: false })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Held> {
@@ -99,22 +99,25 @@ impl Keyring {
     }
 }
 
-/// A rotation that is underway; there is one at a time. Dropped, it leaves the old keys as they were,
-/// and the new ones open nothing any more.
+/// A rotation that is underway; there is one at a time. Dropped before anybody knows its keys, it leaves
+/// the old ones as they were, and the new ones open nothing any more.
 #[must_use]
 pub struct Rotation<'a> {
     keyring: &'a Keyring,
     generation: u64,
+    /// others know the new keys: there is no way back
+    is_known: bool,
 }
 
 impl Rotation<'_> {
+    /// Others know the new keys from here on: dropped, it is finished.
+    pub fn known(&mut self) {
+        self.is_known = true;
+    }
+
     /// The old keys open nothing any more. The generation of the new ones.
-    pub fn finish(self) -> u64 {
-        let mut held = self.keyring.write();
-        let old = held.next.take().map(|next| std::mem::replace(&mut held.now, next));
-        drop(held);
-        // Overwritten outside of the lock.
-        drop(old);
+    pub fn finish(mut self) -> u64 {
+        self.is_known = true;
         self.generation
     }
 }
@@ -122,9 +125,13 @@ impl Rotation<'_> {
 impl Drop for Rotation<'_> {
     fn drop(&mut self) {
         let mut held = self.keyring.write();
-        let undone = held.next.take_if(|next| next.generation == self.generation);
+        let gone = match held.next.take() {
+            Some(next) if self.is_known => Some(std::mem::replace(&mut held.now, next)),
+            undone => undone,
+        };
         drop(held);
-        drop(undone);
+        // Overwritten outside of the lock.
+        drop(gone);
     }
 }
 
@@ -163,6 +170,16 @@ mod tests {
         let again = ring.begin(keys("o2", "p2")).expect("none is underway");
         assert_eq!(ring.holder(b"o2"), Some((Who::Owner, 3)));
         assert_eq!((again.finish(), ring.generation()), (3, 3));
+    }
+
+    #[test]
+    fn a_rotation_whose_keys_are_known_has_no_way_back() {
+        let ring = Keyring::new(keys("o1", "p1"));
+        let mut rotation = ring.begin(keys("o2", "p2")).expect("none is underway");
+        rotation.known();
+        assert_eq!(ring.holder(b"o1"), Some((Who::Owner, 1)), "not finished yet");
+        drop(rotation);
+        assert_eq!(holders(&ring), [None, None, Some((Who::Owner, 2)), Some((Who::Peer, 2))]);
     }
 
     #[test]

@@ -16,7 +16,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{controller::Statuses, elsewhere::FarAgents, fleet::Fleet, request::Fault, waiting::Waiting};
+use super::{
+    controller::Statuses, elsewhere::FarAgents, fleet::Fleet, request::Fault, rotate::KeyFileHook,
+    waiting::Waiting,
+};
 use crate::{
     admit::{PeerAddr, PeerFacts, Penalties, Policy, TreeFact},
     bus::{
@@ -62,6 +65,8 @@ pub struct AppParts {
     pub mail: Arc<Mail>,
     /// the agents of other instances
     pub elsewhere: Arc<dyn Elsewhere>,
+    /// the key file
+    pub key_file: KeyFileHook,
 }
 
 /// The program behind the gate.
@@ -72,6 +77,7 @@ pub struct App {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) instance: String,
     pub(super) declared: Declared,
+    pub(super) key_file: KeyFileHook,
     pub(super) bus: Arc<Bus>,
     pub(super) penalties: Penalties,
     pub(super) refusals: Refusals,
@@ -88,7 +94,8 @@ pub struct App {
 impl App {
     /// Puts the parts together; from here on an agent that ends is forgotten by the directory.
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { policy, fleet, peers, clock, instance, declared, audit, mail, elsewhere } = parts;
+        let AppParts { policy, fleet, peers, clock, instance, declared, audit, mail, elsewhere, key_file } =
+            parts;
         let bus = Arc::new(Bus::new(Arc::clone(&clock), audit, mail, elsewhere));
         let statuses = Arc::new(Statuses::new(Arc::clone(&bus.events)));
         let (ended, ends) = (Arc::clone(&bus), Arc::clone(&statuses));
@@ -108,6 +115,7 @@ impl App {
             clock,
             instance,
             declared,
+            key_file,
             bus,
             penalties: Penalties::new(),
             refusals: Refusals::default(),

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{App, AppParts, Fleet, Peers};
+use super::{App, AppParts, Fleet, KeyFileHook, Peers};
 use crate::{
     admit::{Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, TreeFact},
     agent::{
@@ -167,6 +167,7 @@ fn app() -> Arc<App> {
         audit: Arc::new(Audit::in_memory(secret("k"), Arc::clone(&clock) as _)),
         mail: Mail::in_memory(Arc::clone(&clock) as _),
         elsewhere: Arc::new(Nowhere::default()),
+        key_file: KeyFileHook { write: Box::new(|_| Ok(())), from_host: false },
         clock,
     })
 }

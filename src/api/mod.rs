@@ -24,6 +24,7 @@ mod messages;
 mod own;
 mod peer;
 mod request;
+mod rotate;
 mod service;
 mod service_rpc;
 mod socket;
@@ -38,6 +39,7 @@ pub use fleet::Fleet;
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
 pub use peer::PeerProbe;
+pub use rotate::KeyFileHook;
 pub use service::{Conn, Ticket};
 
 /// The program's version.

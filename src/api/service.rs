@@ -101,6 +101,11 @@ impl Service for App {
                 Reply::Response(response)
             }
             Destination::Health => Reply::Response(health()),
+            // Admitted before a rotation, and its body came after it.
+            Destination::Route(_, caller) if self.is_outdated(caller) => {
+                self.refusals.count("credential_wrong");
+                Reply::Response(Response::error(401, "credential_wrong", "unauthorized"))
+            }
             Destination::Route(route, caller) => {
                 let request = Request { head, id: route.id_in(head.path()), body, peer };
                 match route.handler {
@@ -178,6 +183,11 @@ impl App {
                 Err((response.with("Allow", allow(&methods)), code))
             }
         }
+    }
+
+    /// Whether the key that admitted this caller opens nothing any more.
+    fn is_outdated(&self, caller: &Caller) -> bool {
+        caller.generation().is_some_and(|generation| !self.policy.keys.counts(generation))
     }
 
     /// Counts a refusal, and writes it down as often as that may be done.

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// `GET /ws`.
-pub(super) fn socket(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+pub(super) fn socket(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let response = match upgrade::accept(request.head) {
         Ok(response) => response,
         Err(error) => return Ok(Reply::Response(error.response())),
@@ -31,7 +31,7 @@ pub(super) fn socket(app: &App, _: &Caller, request: &Request<'_>) -> Result {
         let sentence = format!("there are {} WebSockets already, the most at once", limits::WS_CONNECTIONS);
         Fault::new(503, "websockets_full", sentence)
     };
-    let seat = app.sockets.enter().ok().flatten().ok_or_else(full)?;
+    let seat = app.sockets.enter_with(caller.generation()).ok().flatten().ok_or_else(full)?;
     let clock = Arc::clone(&app.clock);
     let instance = Arc::new(ThisInstance {
         bus: Arc::clone(&app.bus),

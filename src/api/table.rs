@@ -4,7 +4,7 @@
 //! read this one table. A path that is not in it does not exist.
 
 use super::{
-    App, agentmux, agents, bus, elsewhere, file, messages, own, request::Request, request::Result,
+    App, agentmux, agents, bus, elsewhere, file, messages, own, request::Request, request::Result, rotate,
     service_rpc, socket, status,
 };
 use crate::{
@@ -191,6 +191,8 @@ pub static ROUTES: &[Route] = &[
     ours(Method::Get, "/api/v1/audit", status::audit)
         .doc("the audit, newest entries first; ?since=<unix ms>&before=<number>&limit="),
     ours(Method::Get, "/api/v1/status", status::status).doc("version, counts and refusals of the instance"),
+    Route { scopes: OWNER, ..ours(Method::Post, "/api/v1/rotate-key", rotate::rotate) }
+        .doc("a new owner key and a new peer key: {keep_connections}"),
     ours(Method::Get, "/api/v1/exposure", status::exposure).doc("what is open: declared against observed"),
 ];
 

@@ -28,7 +28,7 @@ use std::{
 use hmac_sha256::HMAC;
 use serde_json::{Value, json};
 
-pub use entry::{Agent, AgentHappened, Entry, Happened, Inject, Message, Refused};
+pub use entry::{Agent, AgentHappened, Entry, Happened, Inject, Message, Refused, Rotation};
 pub use keyfile::{AuditError, FILE as KEY_FILE};
 pub use look::{LookError, verify};
 pub use rate::RefusalRate;
@@ -212,6 +212,11 @@ impl Audit {
     /// Writes down that an agent was started or ended.
     pub fn agent(&self, agent: Agent) {
         self.write(&Entry::Agent(agent), Payer::Free, None);
+    }
+
+    /// Writes down that the keys were changed, or could not be.
+    pub fn rotation(&self, rotation: Rotation) {
+        self.write(&Entry::Instance(Instance::Keys(rotation)), Payer::Free, None);
     }
 
     /// Writes a refusal down; [`Audit::refusal_rate`] was asked before.

@@ -53,6 +53,7 @@ pub fn run(
         if seat.is_stopping() {
             machine.close(1001, "the server ends", now);
         }
+        machine.retire_at(seat.retires_at());
         machine.turn(session, now);
         // A session may have waited for the disk meanwhile.
         let now = clock.monotonic_ms();

@@ -29,6 +29,9 @@ const MESSAGES: usize = 32;
 /// Times that the session is asked for more within one turn.
 const PULLS: usize = 16;
 
+/// The close of a connection whose key was changed.
+const KEY_ROTATED: (u16, &str) = (4001, "key rotated");
+
 /// The bounds of one connection. The default is [`crate::limits`]; the echo example has others.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -104,6 +107,8 @@ pub(super) struct Machine {
     session_due: Option<u64>,
     /// the session had more when it was last asked, or was not asked for lack of room
     has_more: bool,
+    /// when it is closed because the key that opened it was changed; [`u64::MAX`]: never
+    retires_at: u64,
     /// the session knows that frames up to this number were sent
     told: u64,
 }
@@ -121,6 +126,7 @@ impl Machine {
             has_input: false,
             session_due: None,
             has_more: false,
+            retires_at: u64::MAX,
             told: 0,
             settings,
         };
@@ -157,8 +163,17 @@ impl Machine {
         self.state = State::Done(End::Reset);
     }
 
+    /// Closes with 4001 at this moment: the key that opened the connection was changed. What comes from
+    /// then on is not looked at.
+    pub(super) fn retire_at(&mut self, at: u64) {
+        self.retires_at = at;
+    }
+
     /// Does all that can be done now without the socket.
     pub(super) fn turn(&mut self, session: &mut dyn Session, now: u64) {
+        if now >= self.retires_at {
+            self.close(KEY_ROTATED.0, KEY_ROTATED.1, now);
+        }
         self.dispatch(session, now);
         self.enforce(now);
         if self.state == State::Open {
@@ -228,7 +243,10 @@ impl Machine {
         let stall = self.outbox.stuck_since().map(|since| since.saturating_add(self.settings.stall_ms));
         let stall = stall.unwrap_or(u64::MAX);
         match self.state {
-            State::Open => stall.min(self.silent_until()).min(self.session_due.unwrap_or(u64::MAX)),
+            State::Open => {
+                let due = self.session_due.unwrap_or(u64::MAX);
+                stall.min(self.silent_until()).min(due).min(self.retires_at)
+            }
             State::Closing { since, .. } | State::Lingering { since } => {
                 stall.min(since.saturating_add(self.settings.close_ms))
             }

@@ -1,7 +1,9 @@
-//! The connections of one instance: how many there may be, and the end of them all.
+//! The connections of one instance: how many there may be, and when they end.
 //!
 //! A seat holds a place and the descriptor by which other threads wake the connection's. At the
-//! instance's end every connection is woken and says 1001 before the gate closes its socket.
+//! instance's end every connection is woken and says 1001 before the gate closes its socket. Where
+//! keys are rotated, those that an older key opened are told by when they end (4001), and so is one
+//! that is only just being opened: whoever enters late finds the rotation written down.
 
 use std::{
     collections::HashMap,
@@ -28,14 +30,24 @@ pub struct Sockets {
 #[derive(Default)]
 struct Seats {
     last: u64,
-    wakes: HashMap<u64, Arc<Wake>>,
+    places: HashMap<u64, Arc<Place>>,
+    /// connections of a key older than this generation end at this moment
+    retired: Option<(u64, u64)>,
+}
+
+struct Place {
+    wake: Arc<Wake>,
+    /// of the key that opened; `None`: no key did, and no rotation ends it
+    generation: Option<u64>,
+    /// monotonic ms; [`u64::MAX`]: never
+    retires_at: AtomicU64,
 }
 
 /// One connection's place. Dropping it gives the place back.
 pub struct Seat {
     sockets: Arc<Sockets>,
     id: u64,
-    wake: Arc<Wake>,
+    place: Arc<Place>,
 }
 
 impl Sockets {
@@ -50,22 +62,42 @@ impl Sockets {
         })
     }
 
-    /// A place; `None` where all are taken, or the end has begun.
+    /// A place of a connection that no key opened; `None` where all are taken, or the end has begun.
     pub fn enter(self: &Arc<Self>) -> io::Result<Option<Seat>> {
+        self.enter_with(None)
+    }
+
+    /// The same, of a connection that a key of this generation opened.
+    pub fn enter_with(self: &Arc<Self>, generation: Option<u64>) -> io::Result<Option<Seat>> {
         let mut seats = self.lock();
-        if seats.wakes.len() >= self.most || self.is_stopping() {
+        if seats.places.len() >= self.most || self.is_stopping() {
             return Ok(None);
         }
-        let wake = Arc::new(Wake::new()?);
+        let retired = seats.retired.filter(|(below, _)| generation.is_some_and(|own| own < *below));
+        let retires_at = AtomicU64::new(retired.map_or(u64::MAX, |(_, at)| at));
+        let place = Arc::new(Place { wake: Arc::new(Wake::new()?), generation, retires_at });
         seats.last = seats.last.saturating_add(1);
         let id = seats.last;
-        seats.wakes.insert(id, Arc::clone(&wake));
-        Ok(Some(Seat { sockets: Arc::clone(self), id, wake }))
+        seats.places.insert(id, Arc::clone(&place));
+        Ok(Some(Seat { sockets: Arc::clone(self), id, place }))
+    }
+
+    /// Ends all connections whose key is older than generation `below` at the moment `at` (monotonic
+    /// ms), or when they were to end before that. How many there are.
+    pub fn retire(&self, below: u64, at: u64) -> usize {
+        let mut seats = self.lock();
+        seats.retired = Some((below, at));
+        let old = seats.places.values().filter(|place| place.generation.is_some_and(|own| own < below));
+        old.map(|place| {
+            place.retires_at.fetch_min(at, Ordering::AcqRel);
+            place.wake.wake();
+        })
+        .count()
     }
 
     /// Places taken.
     pub fn open(&self) -> usize {
-        self.lock().wakes.len()
+        self.lock().places.len()
     }
 
     /// Frames so far that no session understood.
@@ -82,10 +114,10 @@ impl Sockets {
     pub fn stop(&self, within: Duration) {
         let seats = self.lock();
         self.stopping.store(true, Ordering::Release);
-        for wake in seats.wakes.values() {
-            wake.wake();
+        for place in seats.places.values() {
+            place.wake.wake();
         }
-        let waited = self.left.wait_timeout_while(seats, within, |seats| !seats.wakes.is_empty());
+        let waited = self.left.wait_timeout_while(seats, within, |seats| !seats.places.is_empty());
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -111,7 +143,12 @@ impl Seat {
 
     /// Wakes the connection's thread.
     pub fn wake(&self) -> &Arc<Wake> {
-        &self.wake
+        &self.place.wake
+    }
+
+    /// When the connection is to end because its key was changed; [`u64::MAX`]: never.
+    pub fn retires_at(&self) -> u64 {
+        self.place.retires_at.load(Ordering::Acquire)
     }
 
     /// The instance is about to end.
@@ -122,7 +159,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.sockets.lock().wakes.remove(&self.id);
+        self.sockets.lock().places.remove(&self.id);
         self.sockets.left.notify_all();
     }
 }
@@ -141,6 +178,24 @@ mod tests {
         drop(one);
         assert_eq!(sockets.open(), 1);
         assert!(sockets.enter().unwrap().is_some());
+    }
+
+    #[test]
+    fn a_rotation_ends_what_an_older_key_opened_and_nothing_else() {
+        let sockets = Sockets::new(9);
+        let enter = |generation| sockets.enter_with(generation).unwrap().unwrap();
+        let (first, second, token) = (enter(Some(1)), enter(Some(2)), enter(None));
+        assert_eq!(sockets.retire(2, 500), 1);
+        let ends = |seats: [&Seat; 3]| seats.map(Seat::retires_at);
+        assert_eq!(ends([&first, &second, &token]), [500, u64::MAX, u64::MAX]);
+        // What enters behind it: with the old key it ends with the others, with the new one it stays.
+        let (late, new) = (enter(Some(1)), enter(Some(2)));
+        assert_eq!((late.retires_at(), new.retires_at()), (500, u64::MAX));
+        // A later one ends what earlier ones left alone, and gives nobody more time.
+        assert_eq!(sockets.retire(3, 900), 4);
+        assert_eq!(ends([&first, &late, &second]), [500, 500, 900]);
+        assert_eq!((new.retires_at(), token.retires_at()), (900, u64::MAX));
+        assert_eq!(enter(Some(3)).retires_at(), u64::MAX);
     }
 
     #[test]

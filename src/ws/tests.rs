@@ -252,6 +252,21 @@ fn a_silent_peer_is_closed() {
 }
 
 #[test]
+fn a_connection_whose_key_was_changed_is_closed_4001_at_its_moment() {
+    let mut rig = Rig::new();
+    rig.turn(&frame(0x81, b"before"));
+    rig.machine.retire_at(rig.now + crate::limits::KEY_GRACE_MS);
+    rig.after(0);
+    assert_eq!(rig.machine.deadline(), rig.now + 10_000);
+    assert_eq!(rig.after(9_999), b"");
+    assert_eq!(rig.turn(&frame(0x81, b"still")), b"\x81\x05still");
+    rig.now += 1;
+    let out = rig.turn(&frame(0x81, b"after"));
+    assert_eq!(out, [b"\x88\x0d\x0f\xa1".as_slice(), b"key rotated"].concat());
+    assert_eq!(rig.echo.got, ["before", "still"], "nothing is taken any more");
+}
+
+#[test]
 fn a_message_that_never_ends_is_1008() {
     let mut rig = Rig::new();
     rig.turn(&frame(0x01, b"begins"));

@@ -76,7 +76,9 @@ fn no_shape_of_json_makes_a_handler_panic() {
         "ids",
     ];
     let instance = Instance::new().with_agent("coder", &["owner"]);
-    for route in ROUTES.iter().filter(|route| route.body_limit > 0) {
+    // A rotation would change the key; its bodies are in rotate.rs.
+    let routes = ROUTES.iter().filter(|route| route.path != "/api/v1/rotate-key");
+    for route in routes.filter(|route| route.body_limit > 0) {
         let target = route.path.replace(":id", "coder").replace("*path", "a");
         let headers =
             if route.scopes.len() == 1 && target.contains("/self/") { token("coder") } else { OWNER.into() };

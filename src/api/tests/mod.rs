@@ -10,6 +10,7 @@ mod file;
 mod inbox;
 mod own;
 mod reactive;
+mod rotate;
 mod service_rpc;
 mod status;
 mod token;
@@ -24,7 +25,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{App, AppParts, Conn, Fleet, Peers};
+use super::{App, AppParts, Conn, Fleet, KeyFileHook, Peers};
 use crate::{
     admit::{Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, Standing, TreeFact},
     agent::{
@@ -68,6 +69,11 @@ impl Instance {
     }
 
     fn with_elsewhere(api_token: Option<&str>, elsewhere: Arc<dyn Elsewhere>) -> Self {
+        let key_file = KeyFileHook { write: Box::new(|_| Ok(())), from_host: false };
+        Self::with(api_token, elsewhere, key_file)
+    }
+
+    fn with(api_token: Option<&str>, elsewhere: Arc<dyn Elsewhere>, key_file: KeyFileHook) -> Self {
         let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
         let table = Arc::new(Table::default());
         let clock = ManualClock::at(1_000_000);
@@ -98,6 +104,7 @@ impl Instance {
             audit,
             mail: Mail::in_memory(Arc::clone(&clock) as _),
             elsewhere,
+            key_file,
         });
         Self { app, table, clock }
     }

@@ -160,6 +160,19 @@ pub enum Instance {
     },
     /// it ends in order, and every entry before this one is written
     Stopped,
+    /// its keys were changed, or could not be
+    Keys(Rotation),
+}
+
+/// A change of the keys.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// who the caller was admitted as
+    pub by: String,
+    /// of the new keys; `None`: the old ones stay, because the key file could not be written
+    pub generation: Option<u64>,
+    /// WebSockets of older keys that it ends
+    pub closing: usize,
 }
 
 /// How the instance before this one ended.
@@ -285,12 +298,29 @@ impl Instance {
         let (happened, instance, after) = match self {
             Instance::Started { instance, after } => ("started", text(instance), after.as_str()),
             Instance::Stopped => (STOPPED, Value::Null, None),
+            Instance::Keys(rotation) => return rotation.fields(now),
         };
         of([
             ("timestamp", json!(now)),
             ("happened", json!(happened)),
             ("instance", instance),
             ("after", json!(after)),
+        ])
+    }
+}
+
+impl Rotation {
+    fn fields(&self, now: u64) -> Map<String, Value> {
+        let (happened, closing) = match self.generation {
+            Some(_) => ("keys_rotated", json!(self.closing)),
+            None => ("keys_kept", Value::Null),
+        };
+        of([
+            ("timestamp", json!(now)),
+            ("happened", json!(happened)),
+            ("by", text(&self.by)),
+            ("generation", json!(self.generation)),
+            ("closing", closing),
         ])
     }
 }

@@ -1,18 +1,23 @@
-//! The owner key of a launch: minted, or brought along by whoever starts us.
+//! The owner key of a launch: minted, or brought along by whoever starts us; and the key file, which is
+//! written at the start and anew with each rotation.
 
 use std::{
     fs::File,
     io::{self, Read},
-    os::fd::AsFd,
+    net::SocketAddr,
+    os::{fd::AsFd, unix::process::parent_id},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::{
+    store::{FileError, Home, KeyFile, keyfile},
     sys::{
+        clock::SystemClock,
         poll::{Entry, poll},
         random,
     },
-    wire::secret::Secret,
+    wire::{clock::Clock, date, secret::Secret},
 };
 
 /// Longest key that is taken, in bytes.
@@ -60,6 +65,39 @@ pub fn read(mut file: File) -> io::Result<Secret> {
     let length = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
     bytes.truncate(length);
     Ok(Secret::new(bytes))
+}
+
+/// What the key file says beside the key.
+#[derive(Clone)]
+pub struct KeyFileWriter {
+    /// where it is
+    pub home: Arc<Home>,
+    /// where clients reach the instance
+    pub address: SocketAddr,
+    /// of the listening socket
+    pub inode: u64,
+    /// the instance's id
+    pub instance: String,
+    /// a host started us
+    pub from_host: bool,
+}
+
+impl KeyFileWriter {
+    /// Writes it with this owner key, whole or not at all.
+    pub fn write(&self, owner_key: &Secret) -> Result<(), FileError> {
+        let file = KeyFile {
+            auth_key: Secret::new(owner_key.expose().to_vec()),
+            web_endpoint: self.address,
+            ws_endpoint: self.address,
+            ipc_endpoint: None,
+            instance: self.instance.clone(),
+            pid: std::process::id(),
+            host_pid: self.from_host.then(parent_id),
+            created_at: date::rfc3339(SystemClock.unix_ms() / 1000),
+            listener_inode: Some(self.inode),
+        };
+        keyfile::write(&self.home, &file)
+    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,7 @@ use std::{
     fs::File,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
-    os::{
-        fd::OwnedFd,
-        unix::{fs::MetadataExt, process::parent_id},
-    },
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -23,7 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::{
     admit::{Keyring, Keys, Policy},
     agent::Agents,
-    api::{App, AppParts, PeerProbe, VERSION},
+    api::{App, AppParts, KeyFileHook, PeerProbe, VERSION},
     bus::{
         audit::{self, Audit, AuditError},
         mail::Mail,
@@ -33,13 +30,13 @@ use crate::{
     gate::{self, Gate},
     limits,
     registry::Nowhere,
-    store::{Home, KeyFile, LockError, RealDisk, journal, keyfile},
+    store::{Home, LockError, RealDisk, journal, keyfile},
     sys::{
         clock::SystemClock,
         env, inherited, memory, process, random,
         signal::{SIGHUP, SIGINT, SIGTERM, SignalFd},
     },
-    wire::{clock::Clock, date, secret::Secret},
+    wire::{clock::Clock, secret::Secret},
 };
 
 mod forward;
@@ -50,6 +47,7 @@ mod mail;
 mod settings;
 
 use forward::Forwarder;
+use keys::KeyFileWriter;
 use life::Watch;
 use settings::{Environment, Flags, SettingError, Settings};
 
@@ -120,7 +118,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
         return Ok(Exit::Ok.into());
     };
     let owner_key = owner_key(settings.auth_key.take().map(|(_, key)| key), key_file)?;
-    let home = Home::create(&settings.home).map_err(|error| home_failure(&error))?;
+    let home = Arc::new(Home::create(&settings.home).map_err(|error| home_failure(&error))?);
     let _lock = home.lock().map_err(|error| lock_failure(&home, &error))?;
     let descriptors =
         process::raise_descriptor_limit().map_err(|error| broken("limits cannot be read", &error))?;
@@ -141,15 +139,16 @@ struct Instance {
     app: Arc<App>,
     /// as the key file names it
     id: String,
+    /// for the first writing of the key file
     owner_key: Secret,
-    from_host: bool,
+    key_file: KeyFileWriter,
 }
 
 impl Instance {
     fn build(
         settings: Settings,
         owner_key: Secret,
-        home: &Home,
+        home: &Arc<Home>,
         descriptors: u64,
         from_host: bool,
     ) -> Result<Self, Failure> {
@@ -162,6 +161,15 @@ impl Instance {
         let agents = Agents::new(Arc::clone(&clock), format!("http://{}", near(address)), descriptors)
             .map_err(|error| broken("agents cannot be run", &error))?;
         let mail = mail::open(home, &clock)?;
+        let inode = inode(&listener).map_err(|error| broken("the listener cannot be identified", &error))?;
+        let key_file = KeyFileWriter {
+            home: Arc::clone(home),
+            address: near(address),
+            inode,
+            instance: id.clone(),
+            from_host,
+        };
+        let rewritten = key_file.clone();
         let app = App::new(AppParts {
             policy: Policy {
                 port: address.port(),
@@ -181,11 +189,12 @@ impl Instance {
             audit,
             mail: Arc::clone(&mail),
             elsewhere: Arc::new(Nowhere::default()),
+            key_file: KeyFileHook { write: Box::new(move |key| rewritten.write(key)), from_host },
             clock,
             instance: id.clone(),
             declared: Declared::instance(address, home.path()),
         });
-        Ok(Self { listener, address, agents, mail, app, id, owner_key, from_host })
+        Ok(Self { listener, address, agents, mail, app, id, owner_key, key_file })
     }
 
     fn serve(
@@ -196,7 +205,7 @@ impl Instance {
         signals: &SignalFd,
     ) -> Result<ExitCode, Failure> {
         let shown = args.instance.clone().unwrap_or_else(|| self.id.clone());
-        keyfile::write(home, &self.key_file()?).map_err(|error| {
+        self.key_file.write(&self.owner_key).map_err(|error| {
             Failure::new(Exit::CannotCreate, format!("the key file cannot be written: {error}"))
                 .next(format!("look at {}", home.path().display()))
         })?;
@@ -216,7 +225,7 @@ impl Instance {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
         })?;
-        say_ready(self.from_host, self.address, &shown);
+        say_ready(self.key_file.from_host, self.address, &shown);
         memory::forget_code();
         let ending = watch.wait(signals);
         forwarder.end(FORWARD_STOP);
@@ -233,22 +242,6 @@ impl Instance {
         // A file that is not ours any more stays; one that cannot be removed is found out by its pid.
         let _ = keyfile::remove(home, &self.id);
         ending.map(|_| Exit::Ok.into()).map_err(|error| broken("waiting failed", &error))
-    }
-
-    fn key_file(&self) -> Result<KeyFile, Failure> {
-        let inode =
-            inode(&self.listener).map_err(|error| broken("the listener cannot be identified", &error))?;
-        Ok(KeyFile {
-            auth_key: Secret::new(self.owner_key.expose().to_vec()),
-            web_endpoint: near(self.address),
-            ws_endpoint: near(self.address),
-            ipc_endpoint: None,
-            instance: self.id.clone(),
-            pid: std::process::id(),
-            host_pid: self.from_host.then(parent_id),
-            created_at: date::rfc3339(SystemClock.unix_ms() / 1000),
-            listener_inode: Some(inode),
-        })
     }
 }
 

@@ -52,7 +52,7 @@ impl Rig {
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let (stream, _) = listener.accept().unwrap();
         let (clock, sockets) = (ManualClock::at(1_000), Sockets::new(1));
-        let seat: Seat = sockets.enter().unwrap().unwrap();
+        let seat: Seat = sockets.enter_with(Some(1)).unwrap().unwrap();
         let wake = Arc::clone(seat.wake());
         let upgraded = Upgraded { stream, rest: rest.to_vec(), since: Instant::now() };
         let time = Arc::clone(&clock);
@@ -114,6 +114,25 @@ fn deadlines_are_kept_by_the_injected_clock() {
     rig.client.read_exact(&mut close).unwrap();
     assert_eq!(close[2..], 1008_u16.to_be_bytes());
     rig.after(2_000);
+    rig.rest();
+}
+
+/// Nothing but the wake tells it that the moment has come nearer.
+#[test]
+fn a_rotation_reaches_a_connection_that_waits_and_ends_it_ten_seconds_later() {
+    let mut rig = Rig::with(b"");
+    rig.client.read_exact(&mut [0; 6]).unwrap();
+    assert_eq!(rig.sockets.retire(2, 1_000 + crate::limits::KEY_GRACE_MS), 1);
+    rig.after(9_999);
+    rig.client.write_all(&frame(0x81, b"still")).unwrap();
+    let mut still = [0; 7];
+    rig.client.read_exact(&mut still).unwrap();
+    assert_eq!(still, *b"\x81\x05still");
+    rig.after(1);
+    let mut close = [0; 15];
+    rig.client.read_exact(&mut close).unwrap();
+    assert_eq!(close, *b"\x88\x0d\x0f\xa1key rotated");
+    rig.client.write_all(&frame(0x88, b"\x0f\xa1")).unwrap();
     rig.rest();
 }
 
