@@ -63,7 +63,7 @@ impl Pinned {
 
     fn look(&self) -> Result<(), KeyFileError> {
         match self.proof {
-            Proof::Instance { pid, inode } => keyfile::listener_is(self.at, pid, inode),
+            Proof::Instance { pid, inode } => keyfile::listener_is(self.at, pid, inode).map(|_| ()),
             Proof::SameUser => match keyfile::listener_is_ours(self.at) {
                 Ok(()) => Ok(()),
                 // inside a sandbox the kernel may not tell; on loopback nobody else's machine answers

@@ -19,10 +19,23 @@
     )
 )]
 
+mod check;
+mod entry;
 mod letter;
+mod look;
+mod own;
+mod place;
+mod sweep;
+mod trouble;
 mod types;
+mod writer;
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
+};
 
 #[cfg(any(fuzzing, test))]
 pub use letter::fuzz as fuzz_letter;
@@ -32,7 +45,22 @@ pub use types::{
     Trouble, Unsure,
 };
 
-use crate::wire::{address::Address, address::HomeId, id::AgentId, secret::Secret};
+#[cfg(any(fuzzing, test))]
+pub use entry::fuzz as fuzz_entry;
+pub use writer::Writer;
+
+use check::Us;
+use place::Layout;
+
+use crate::{
+    store::{HomeError, common::CommonDirectory},
+    wire::{
+        address::{Address, HomeId},
+        clock::Clock,
+        id::AgentId,
+        secret::Secret,
+    },
+};
 
 /// What the rest of the program asks of the registry. [`Nowhere`] is an instance without one.
 pub trait Elsewhere: Send + Sync {
@@ -66,6 +94,116 @@ pub trait Elsewhere: Send + Sync {
     /// What became of all letters so far.
     fn counts(&self) -> Counts {
         Counts::default()
+    }
+}
+
+/// What a registry is made of.
+pub struct Settings {
+    /// the directory of files; its last part is made where it is missing
+    pub directory: PathBuf,
+    /// whether other instances' entries count
+    pub shared: bool,
+    /// this home's id
+    pub home: HomeId,
+    /// this instance's
+    pub instance: String,
+    /// where its listener is bound
+    pub at: SocketAddr,
+    /// its process
+    pub pid: u32,
+    /// of its listener
+    pub listener_inode: u64,
+    /// what its files carry
+    pub key: Secret,
+    /// the time
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The registry of one directory.
+pub struct Registry {
+    directory: PathBuf,
+    layout: Layout,
+    shared: bool,
+    us: Us,
+    /// what our entries say; `None` where nobody on loopback reaches us
+    reached_at: Option<SocketAddr>,
+    clock: Arc<dyn Clock>,
+    state: Mutex<writer::State>,
+    turn: Condvar,
+}
+
+impl Registry {
+    /// Refused where the directory is not ours, or others may write to it.
+    pub fn open(settings: Settings) -> Result<Arc<Self>, HomeError> {
+        CommonDirectory::create(&settings.directory)?;
+        let us = Us {
+            at: settings.at,
+            inode: settings.listener_inode,
+            pid: settings.pid,
+            instance: settings.instance,
+            home: settings.home,
+        };
+        Ok(Arc::new(Self {
+            layout: Layout::of(&settings.directory),
+            directory: settings.directory,
+            shared: settings.shared,
+            reached_at: on_loopback(settings.at),
+            us,
+            clock: settings.clock,
+            state: Mutex::new(writer::State::new(settings.key)),
+            turn: Condvar::new(),
+        }))
+    }
+
+    #[allow(dead_code, reason = "the next commits forward")]
+    /// The entry of an instance that seems to have ended, by what its port said: it is looked at again, and
+    /// removed if that is so.
+    pub(super) fn remove_dead(&self, peer: &Peer) {
+        self.note_gone(peer.file.clone());
+    }
+}
+
+impl Elsewhere for Registry {
+    fn home(&self) -> &HomeId {
+        &self.us.home
+    }
+
+    fn is_on(&self) -> bool {
+        self.shared
+    }
+
+    fn find(&self, to: &Address) -> Found {
+        self.look_for(to)
+    }
+
+    fn forward(&self, _: &Peer, _: &Letter<'_>) -> Forwarded {
+        Forwarded::NotReached(NotReached::Unknown)
+    }
+
+    fn publish(&self, name: &AgentId, within: Duration) -> Published {
+        self.publish_now(name, within)
+    }
+
+    fn changed(&self) {
+        self.ask();
+    }
+
+    fn rekey(&self, key: Secret, within: Duration) -> bool {
+        self.change_key(key, within)
+    }
+
+    fn listing(&self) -> Listing {
+        self.list()
+    }
+}
+
+/// Where a listener that is bound to `at` is reached from this machine without leaving loopback.
+fn on_loopback(at: SocketAddr) -> Option<SocketAddr> {
+    match at.ip().to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Some((Ipv4Addr::LOCALHOST, at.port()).into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => Some((Ipv6Addr::LOCALHOST, at.port()).into()),
+        ip if ip.is_loopback() => Some(SocketAddr::new(ip, at.port())),
+        _ => None,
     }
 }
 
@@ -110,3 +248,8 @@ impl Elsewhere for Nowhere {
         Listing::default()
     }
 }
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,6 @@ pub struct Peer {
     #[expect(dead_code, reason = "the next commits send it")]
     pub(super) key: Option<Arc<Secret>>,
     /// the entry's file below the registry's directory
-    #[expect(dead_code, reason = "the next commits compare it")]
     pub(super) file: PathBuf,
     /// what tells this writing of the entry from a later one
     #[expect(dead_code, reason = "the next commits compare it")]

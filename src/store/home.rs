@@ -106,6 +106,22 @@ impl Home {
 
     /// Opens the directory that `at` leads to; errors name `path`.
     fn open_at(at: &Path, path: &Path) -> Result<Self, HomeError> {
+        Self::open_without(at, path, 0o077).map(|(home, _)| home)
+    }
+
+    /// Opens a directory that others may read, and not write: its names are no secret, and each file in it
+    /// is looked at by itself. Also its mode.
+    pub(super) fn open_listed(path: &Path) -> Result<(Self, u32), HomeError> {
+        Self::open_without(path, path, 0o022)
+    }
+
+    /// The same for the directory `name` in this one.
+    pub(super) fn listed_directory(&self, name: &OsStr) -> Result<(Self, u32), HomeError> {
+        Self::open_without(&self.at(name), &self.path.join(name), 0o022)
+    }
+
+    /// Opens it if its mode has none of the bits `refused`; also its mode.
+    fn open_without(at: &Path, path: &Path, refused: u32) -> Result<(Self, u32), HomeError> {
         // a slash at the end would make the kernel follow a link there, whatever the flags say
         let at = &at.components().collect::<PathBuf>();
         let path = &path.components().collect::<PathBuf>();
@@ -122,10 +138,10 @@ impl Home {
             return Err(HomeError::Owner(path.to_owned(), facts.uid()));
         }
         let mode = facts.mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        if mode & refused != 0 {
             return Err(HomeError::Mode(path.to_owned(), mode));
         }
-        Ok(Self { directory, path: path.to_owned() })
+        Ok((Self { directory, path: path.to_owned() }, mode))
     }
 
     /// Opens the home of an instance, making it (and the directories above it) where it is missing.
@@ -190,6 +206,11 @@ impl Home {
         let lock = Lock::take(self)?;
         private::sweep(self).map_err(|error| LockError::File(error.into()))?;
         Ok(lock)
+    }
+
+    /// The open directory itself, to be locked.
+    pub(super) fn descriptor(&self) -> &File {
+        &self.directory
     }
 
     /// The home's name, to show.

@@ -177,23 +177,29 @@ impl KeyFile {
 
     /// Asks the kernel whether the file still tells the truth; see the module's comment.
     pub fn verify(&self) -> Result<(), KeyFileError> {
-        match owner_of(self.pid) {
-            None => return Err(KeyFileError::Dead(self.pid)),
-            Some(uid) if uid != process::uid() => return Err(KeyFileError::ForeignProcess(self.pid)),
-            Some(_) => {}
-        }
+        process_is_ours(self.pid)?;
         self.verify_listener()
     }
 
     /// The part of [`Self::verify`] that a client repeats on every connection, once it stands and
     /// before the key goes out.
     pub fn verify_listener(&self) -> Result<(), KeyFileError> {
-        listener_is(self.web_endpoint, self.pid, self.listener_inode)
+        listener_is(self.web_endpoint, self.pid, self.listener_inode).map(|_| ())
     }
 }
 
-/// Whether the socket that listens at `at` is the one of inode `inode`, or held by `pid`, and ours.
-pub fn listener_is(at: SocketAddr, pid: u32, inode: Option<u64>) -> Result<(), KeyFileError> {
+/// Whether a process lives and acts as this user.
+pub fn process_is_ours(pid: u32) -> Result<(), KeyFileError> {
+    match owner_of(pid) {
+        None => Err(KeyFileError::Dead(pid)),
+        Some(uid) if uid != process::uid() => Err(KeyFileError::ForeignProcess(pid)),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether the socket that listens at `at` is the one of inode `inode`, or held by `pid`, and ours; its
+/// inode.
+pub fn listener_is(at: SocketAddr, pid: u32, inode: Option<u64>) -> Result<u64, KeyFileError> {
     let found = our_listener(at)?;
     let same = match inode {
         Some(inode) => inode == u64::from(found),
@@ -203,7 +209,7 @@ pub fn listener_is(at: SocketAddr, pid: u32, inode: Option<u64>) -> Result<(), K
             Holds::Unreadable => return Err(KeyFileError::Unknown(at)),
         },
     };
-    if same { Ok(()) } else { Err(KeyFileError::ForeignListener(at)) }
+    if same { Ok(u64::from(found)) } else { Err(KeyFileError::ForeignListener(at)) }
 }
 
 /// Whether the socket that listens at `at` is one of this user's.

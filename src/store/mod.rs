@@ -17,8 +17,10 @@
     )
 )]
 
+pub mod common;
 pub mod disk;
 pub mod home;
+pub mod identity;
 pub mod journal;
 pub mod keyfile;
 pub mod lock;

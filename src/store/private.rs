@@ -7,7 +7,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
-    fs::{File, OpenOptions},
+    fs::{File, Metadata, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
 };
@@ -34,7 +34,7 @@ pub enum FileError {
     Owner(u32),
     /// its mode lets others in
     Mode(u32),
-    /// it is larger than [`limits::PRIVATE_FILE`]
+    /// it is larger than its reader takes, as a rule [`limits::PRIVATE_FILE`]
     TooLarge,
     /// the system refused
     Io(io::Error),
@@ -48,7 +48,7 @@ impl fmt::Display for FileError {
             Self::NotRegular => f.write_str("it is not a regular file"),
             Self::Owner(uid) => write!(f, "it belongs to uid {uid} and not to you"),
             Self::Mode(mode) => write!(f, "its mode is {mode:04o} and lets others in; it must be 0600"),
-            Self::TooLarge => write!(f, "it is larger than {} bytes", limits::PRIVATE_FILE),
+            Self::TooLarge => f.write_str("it is larger than such a file can be"),
             Self::Io(error) => write!(f, "the system says: {error}"),
         }
     }
@@ -70,11 +70,20 @@ impl From<io::Error> for FileError {
 
 /// Reads a private file of the home whole.
 pub fn read(home: &Home, name: &str) -> Result<Vec<u8>, FileError> {
-    let file = open(home, name, OpenOptions::new().read(true))?;
+    read_at_most(home, OsStr::new(name), limits::PRIVATE_FILE).map(|(bytes, _)| bytes)
+}
+
+/// The same with a limit of its own, and what the system says of the file that was read.
+pub(super) fn read_at_most(home: &Home, name: &OsStr, most: usize) -> Result<(Vec<u8>, Metadata), FileError> {
+    let file = open_any_size(home, name, OpenOptions::new().read(true))?;
+    let facts = file.metadata()?;
+    if facts.len() > most as u64 {
+        return Err(FileError::TooLarge);
+    }
     let mut bytes = Vec::new();
     // one byte more than allowed: the size may have grown since it was looked at
-    file.take((limits::PRIVATE_FILE as u64).saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() > limits::PRIVATE_FILE { Err(FileError::TooLarge) } else { Ok(bytes) }
+    file.take((most as u64).saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > most { Err(FileError::TooLarge) } else { Ok((bytes, facts)) }
 }
 
 /// Writes a private file of the home, all or nothing for whoever reads it. Not synced: what is kept
@@ -156,9 +165,14 @@ fn check(file: &File) -> Result<(), FileError> {
     Ok(())
 }
 
-fn temporary_name(name: &str) -> Result<OsString, FileError> {
+pub(super) fn temporary_name(name: &str) -> Result<OsString, FileError> {
+    name_beside(name, TEMPORARY)
+}
+
+/// A fresh name in the same directory, hidden, with this end.
+pub(super) fn name_beside(name: &str, end: &str) -> Result<OsString, FileError> {
     let random = random::bytes()?;
-    Ok(format!(".{name}.{:016x}{TEMPORARY}", u64::from_ne_bytes(random)).into())
+    Ok(format!(".{name}.{:016x}{end}", u64::from_ne_bytes(random)).into())
 }
 
 #[cfg(test)]

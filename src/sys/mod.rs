@@ -18,6 +18,7 @@ pub mod proc;
 pub mod process;
 pub mod pty;
 pub mod random;
+pub mod rename;
 pub mod signal;
 pub mod socket;
 pub mod socket_kind;
