@@ -1,83 +1,18 @@
-//! AgentMux's reactive routes (spec agentmux B.4-B.9): same fields, same statuses, same strings.
-//!
-//! What an inject says in addition: `outcome` (delivered, queued, failed), `code` beside an error,
-//! and `truncated` where the text was cut.
+//! AgentMux's reactive routes about registrations and the audit (spec agentmux B.5-B.9): same fields, same
+//! statuses, same strings.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     App, elsewhere,
     request::{Fault, Request, Result, ok},
 };
 use crate::{
-    admit::{Caller, Who},
-    agent::Submit,
-    bus::{
-        Inject, Route,
-        directory::{RegisterError, Registration},
-        rate::Sender,
-    },
+    admit::Caller,
+    bus::directory::{RegisterError, Registration},
     limits,
     wire::{id::AgentId, json::Fields},
 };
-
-/// Names of the ways to submit.
-pub(super) const SUBMITS: &[(&str, Submit)] = &[("thrice", Submit::Thrice), ("once", Submit::Once)];
-
-/// `POST reactive/inject`: 200 once the body is understood, whatever becomes of the text.
-pub(super) fn inject(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
-    let body = request.json()?;
-    let fields = Fields::of(&body)?;
-    let target = fields.text("target_agent")?;
-    let message = fields.text("message")?;
-    let source = fields.optional_text("source_agent")?;
-    let given = fields.optional_text("request_id")?.filter(|id| !id.is_empty());
-    let submit = fields.optional_word("submit", SUBMITS)?;
-    // Carried by clients and without effect; a wrong type is still theirs to know about.
-    fields.optional_text("priority")?;
-    fields.flag("wait_for_idle", false)?;
-    let request_id = match given {
-        Some(id) => id.to_owned(),
-        None => app.fresh_id()?,
-    };
-    let sender = match caller.who() {
-        Who::Peer => Sender::Peer,
-        Who::Owner | Who::Api | Who::Agent(_) | Who::Config | Who::Loopback => {
-            Sender::Owner(source.unwrap_or_default())
-        }
-    };
-    let ask = Inject {
-        target,
-        message,
-        source,
-        request_id: &request_id,
-        submit,
-        hold: None,
-        route: Route::default(),
-    };
-    let answer = app.bus.inject(sender, ask, &*app.fleet);
-    let mut out = Map::new();
-    out.insert("success".to_owned(), json!(answer.result.is_ok()));
-    out.insert("request_id".to_owned(), json!(request_id));
-    out.insert("timestamp".to_owned(), json!(answer.timestamp));
-    if let Some(block_id) = &answer.block_id {
-        out.insert("block_id".to_owned(), json!(block_id));
-    }
-    if answer.truncated {
-        out.insert("truncated".to_owned(), json!(true));
-    }
-    let outcome = match &answer.result {
-        Ok(false) => "delivered",
-        Ok(true) => "queued",
-        Err(error) => {
-            out.insert("error".to_owned(), json!(answer.error(target)));
-            out.insert("code".to_owned(), json!(error.code()));
-            "failed"
-        }
-    };
-    out.insert("outcome".to_owned(), json!(outcome));
-    ok(&Value::Object(out))
-}
 
 /// `GET reactive/agent?id=`; the documented `?agent_id=` too.
 pub(super) fn agent(app: &App, _: &Caller, request: &Request<'_>) -> Result {

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::{
     App,
-    agentmux::{SUBMITS, directory_full},
+    agentmux::directory_full,
     elsewhere,
+    inject::SUBMITS,
     request::{Fault, Request, Result, ok},
 };
 use crate::{

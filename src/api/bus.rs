@@ -1,9 +1,10 @@
 //! AgentMux's message bus over HTTP (spec agentmux B.11): same fields, same `status` strings.
 //!
-//! What a request may say in addition: `id`, and for an answer `in_reply_to` or `correlation_id`, so
-//! that a name on the bus can answer an agent's question.
+//! What a request may say in addition: `id`, `hold`, and for an answer `in_reply_to` or `correlation_id`,
+//! so that a name on the bus can answer an agent's question. A name may be another instance's.
 //!
-//! What an answer says in addition: `outcome` (delivered, queued, waiting), `duplicate` where the id
+//! What an answer says in addition: `outcome` (delivered, queued, forwarded, waiting), `home` of the instance
+//! that has it, `held` where it waits for one, with `code` and `error` of why, `duplicate` where the id
 //! was seen before, `code` and the `limit` that was reached beside an error. Reading stays
 //! destructive, but a message is gone only once the socket has taken the answer: one whose answer
 //! nobody took comes again, marked `redelivered` (spec agentmux K.3.11).
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     App,
-    messages::{correlation_id, in_reply_to, message_id},
+    messages::{correlation_id, in_reply_to, message_id, put_where},
     request::{Fault, Request, Result, ok},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     },
     gate::{Reply, Response},
     limits,
-    wire::{head::Method, id::AgentId, json::Fields},
+    wire::{address::Address, head::Method, id::AgentId, json::Fields},
 };
 
 /// `POST /api/bus/register`: the name fetches its messages; a socket's push of them ends.
@@ -52,14 +53,16 @@ pub(super) fn send(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let priority = priority(fields)?;
     let id = message_id(app, fields)?;
     let (correlation_id, in_reply_to) = (correlation_id(fields)?, in_reply_to(fields)?);
-    let Ok(name) = AgentId::parse(to) else { return ok(&bad_id(to)) };
-    let plain = Outgoing::on_bus(&name, text, &id, from);
+    let hold = fields.optional_flag("hold")?;
+    let Ok(address) = Address::parse(to) else { return ok(&bad_id(to)) };
+    let plain = Outgoing::on_bus(&address.name, text, &id, from);
     let kind = if in_reply_to.is_some() { Kind::Reply } else { plain.kind };
-    let message = Outgoing { kind, priority, correlation_id, in_reply_to, ..plain };
+    let home = address.home.as_ref();
+    let message = Outgoing { kind, priority, correlation_id, in_reply_to, home, hold, ..plain };
     match app.bus.send(Sender::Owner(from), message, &*app.fleet) {
         Ok(sent) => {
             let answer = json!({ "message_id": id, "status": "sent", "to": to });
-            ok(&with_outcome(answer, sent))
+            ok(&with_outcome(answer, &sent))
         }
         Err(refused) => ok(&send_error(&refused)),
     }
@@ -73,7 +76,8 @@ pub(super) fn inject(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let target = fields.text("target")?;
     let message = fields.text("message")?;
     let id = message_id(app, fields)?;
-    let ask = BusInject { target, message, from, priority: priority(fields)?, id: &id, hold: None };
+    let hold = fields.optional_flag("hold")?;
+    let ask = BusInject { target, message, from, priority: priority(fields)?, id: &id, hold };
     match app.bus.bus_inject(Sender::Owner(from), ask, &*app.fleet) {
         Ok(BusInjected::Typed { block_id, queued, truncated }) => {
             let outcome = if queued { SendOutcome::Queued } else { SendOutcome::Delivered };
@@ -104,7 +108,7 @@ pub(super) fn inject(app: &App, _: &Caller, request: &Request<'_>) -> Result {
         Ok(BusInjected::Mailed(sent)) => {
             let answer =
                 json!({ "message_id": id, "status": "injected", "target": target, "via": "messagebus" });
-            ok(&with_outcome(answer, sent))
+            ok(&with_outcome(answer, &sent))
         }
         Err(BusInjectError::Inject(refused, sentence)) => ok(&error(refused.code(), &sentence, None)),
         Err(BusInjectError::Send(refused)) => ok(&send_error(&refused)),
@@ -195,9 +199,10 @@ fn priority(fields: Fields<'_>) -> Result<Priority> {
     Ok(fields.optional_text("priority")?.map_or(Priority::Normal, Priority::parse))
 }
 
-fn with_outcome(mut answer: Value, sent: Sent) -> Value {
+fn with_outcome(mut answer: Value, sent: &Sent) -> Value {
     if let Some(fields) = answer.as_object_mut() {
         fields.insert("outcome".to_owned(), json!(sent.outcome.as_str()));
+        put_where(fields, sent);
     }
     add_if(&mut answer, "duplicate", sent.duplicate);
     add_if(&mut answer, "truncated", sent.truncated);

@@ -14,12 +14,13 @@ use super::{
 use crate::{
     admit::{Caller, Who},
     bus::{
-        Outgoing, SendError, audit, is_correlation_id,
+        Outgoing, SendError, Sent, audit, is_correlation_id,
         mail::{Info, Kind, MailError, Message, Page, Priority},
         rate::Sender,
     },
     limits,
     wire::{
+        address::Address,
         id::AgentId,
         json::{Error, Fields},
         query,
@@ -34,7 +35,7 @@ const CORRELATION_ID: &str = "1 to 128 ASCII letters, digits, dots, _ and -, and
 
 /// `POST /api/v1/agents/:id/send`: the owner's message. He need not wait for the agent to exist.
 pub(super) fn send(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
-    let to = agent_of(request)?;
+    let to = address_of(request)?;
     let body = request.json()?;
     deliver(app, sender(caller), &to, Fields::of(&body)?)
 }
@@ -48,25 +49,27 @@ fn sender(caller: &Caller) -> Sender<'_> {
 }
 
 /// The part of a send that is the same for everybody.
-pub(super) fn deliver(app: &App, sender: Sender<'_>, to: &AgentId, fields: Fields<'_>) -> Result {
+pub(super) fn deliver(app: &App, sender: Sender<'_>, to: &Address, fields: Fields<'_>) -> Result {
     let text = fields.text("text")?;
     let id = message_id(app, fields)?;
     let in_reply_to = in_reply_to(fields)?;
     let ttl = fields.optional_whole("ttl_ms", limits::TTL_LEAST_MS..=limits::TTL_MOST_MS)?;
-    let plain = Outgoing::new(to, text, &id);
+    let plain = Outgoing::new(&to.name, text, &id);
     let message = Outgoing {
         kind: if in_reply_to.is_some() { Kind::Reply } else { Kind::Send },
         priority: priority(fields)?,
         ttl_ms: ttl.unwrap_or(plain.ttl_ms),
         correlation_id: correlation_id(fields)?,
         in_reply_to,
+        home: to.home.as_ref(),
+        hold: fields.optional_flag("hold")?,
         ..plain
     };
     let sent = app.bus.send(sender, message, &*app.fleet).map_err(send_fault)?;
     let mut answer = Map::new();
     let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
     put("id", json!(id));
-    put("to", json!(to.as_str()));
+    put("to", json!(to.to_string()));
     put("outcome", json!(sent.outcome.as_str()));
     put("state", json!(sent.state.as_str()));
     put("known", json!(sent.known));
@@ -75,7 +78,23 @@ pub(super) fn deliver(app: &App, sender: Sender<'_>, to: &AgentId, fields: Field
             put(name, json!(true));
         }
     }
+    put_where(&mut answer, &sent);
     ok(&Value::Object(answer))
+}
+
+/// Says which instance has a message, or that it is held for one, and why.
+pub(super) fn put_where(answer: &mut Map<String, Value>, sent: &Sent) {
+    let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
+    if let Some(home) = &sent.home {
+        put("home", json!(home.as_str()));
+    }
+    if sent.held {
+        put("held", json!(true));
+    }
+    if let Some(why) = &sent.why {
+        put("code", json!(why.code));
+        put("error", json!(why.sentence));
+    }
 }
 
 /// The sender's id for a message, or a fresh one.
@@ -190,6 +209,13 @@ pub(super) fn mailboxes(app: &App, _: &Caller, _: &Request<'_>) -> Result {
 
 fn agent_of(request: &Request<'_>) -> Result<AgentId> {
     AgentId::parse(request.id).map_err(|_| Fault::new(400, "bad_agent_id", "the path does not name an agent"))
+}
+
+/// Whom a path names: `name`, or `name@home`, also where `@` is encoded.
+fn address_of(request: &Request<'_>) -> Result<Address> {
+    let bad = || Fault::new(400, "bad_agent_id", "the path does not name an agent");
+    let text = query::decode_text(request.id).ok_or_else(bad)?;
+    Address::parse(&text).map_err(|_| bad())
 }
 
 /// A message's id in the path: senders choose it, so it may hold anything, encoded.

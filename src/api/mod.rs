@@ -20,6 +20,8 @@ mod file;
 mod fleet;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
+mod inject;
+mod letters;
 mod messages;
 mod own;
 mod peer;

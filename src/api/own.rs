@@ -10,9 +10,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     App,
-    agentmux::SUBMITS,
     agents::{done, not_found, queue_full},
-    messages::{correlation_id, deliver, mail_fault, message_id, message_json, priority, send_fault},
+    inject::SUBMITS,
+    messages::{
+        correlation_id, deliver, mail_fault, message_id, message_json, priority, put_where, send_fault,
+    },
     request::{Fault, Request, Result, ok},
 };
 use crate::{
@@ -25,6 +27,7 @@ use crate::{
     gate::{Reply, Response},
     limits,
     wire::{
+        address::Address,
         head::Method,
         id::AgentId,
         json::{Error, Fields},
@@ -63,14 +66,16 @@ pub(super) fn send(app: &App, caller: &Caller, request: &Request<'_>) -> Result 
     let fields = Fields::of(&body)?;
     let to = target(fields)?;
     // An agent cannot fill mailboxes under names that it makes up.
-    if to.as_str() != OWNER && !app.bus.is_known(&to, &*app.fleet) {
+    let here = to.home.as_ref().is_none_or(|home| home == app.bus.elsewhere.home());
+    let looked_for = !here || (to.home.is_none() && app.bus.elsewhere.is_on());
+    if to.name.as_str() != OWNER && !looked_for && !app.bus.is_known(&to.name, &*app.fleet) {
         return Err(not_found());
     }
     deliver(app, Sender::Agent(from.as_str()), &to, fields)
 }
 
 /// Whose mailbox the owner reads as his own. No agent can carry the name.
-const OWNER: &str = "owner";
+pub(super) const OWNER: &str = "owner";
 
 /// `GET /api/v1/self/inbox?after=&limit=&wait=`: the agent's own mail, which stays until it is
 /// acknowledged. `cursor` is what to give as `after` next.
@@ -148,19 +153,31 @@ pub(super) fn inject(app: &App, caller: &Caller, request: &Request<'_>) -> Resul
     let message = fields.text("text")?;
     let submit = fields.optional_word("submit", SUBMITS)?;
     let id = message_id(app, fields)?;
+    let address = to.to_string();
     let ask = Inject {
-        target: to.as_str(),
+        target: &address,
         message,
         source: Some(from),
         request_id: &id,
         submit,
-        hold: None,
+        hold: fields.optional_flag("hold")?,
         route: Route::default(),
     };
     let injected = app.bus.inject(Sender::Agent(from), ask, &*app.fleet);
+    let mut answer = Map::new();
     let outcome = match injected.result {
-        Ok(false) => "delivered",
-        Ok(true) => "queued",
+        Ok(queued) => match &injected.forwarded {
+            Some(forwarded) => {
+                answer.insert("home".to_owned(), json!(forwarded.home.as_str()));
+                forwarded.outcome.as_deref().unwrap_or("forwarded")
+            }
+            None if queued => "queued",
+            None => "delivered",
+        },
+        Err(_) if injected.held.is_some() => {
+            injected.held.iter().for_each(|held| put_where(&mut answer, held));
+            "waiting"
+        }
         Err(InjectError::NotAllowed) => {
             let sentence = "the target was not started to let this agent type into its terminal";
             return Err(Fault::new(403, "typing_not_allowed", sentence));
@@ -173,9 +190,8 @@ pub(super) fn inject(app: &App, caller: &Caller, request: &Request<'_>) -> Resul
         Err(InjectError::NotForwarded(why)) => return Err(send_fault(SendError::NotForwarded(why))),
         Err(InjectError::FarNotAllowed(to)) => return Err(send_fault(SendError::TypingNotAllowed(to))),
     };
-    let mut answer = Map::new();
     answer.insert("id".to_owned(), json!(id));
-    answer.insert("to".to_owned(), json!(to.as_str()));
+    answer.insert("to".to_owned(), json!(address));
     answer.insert("outcome".to_owned(), json!(outcome));
     if injected.truncated {
         answer.insert("truncated".to_owned(), json!(true));
@@ -191,9 +207,9 @@ pub(super) fn ask(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let to = target(fields)?;
     let id = message_id(app, fields)?;
     let question = Ask {
-        to: &to,
-        home: None,
-        hold: None,
+        to: &to.name,
+        home: to.home.as_ref(),
+        hold: fields.optional_flag("hold")?,
         text: fields.text("text")?,
         id: &id,
         correlation_id: correlation_id(fields)?,
@@ -223,8 +239,8 @@ fn too_many_asks(most: usize) -> Fault {
     Fault::limited(503, "too_many_asks", sentence, u64::try_from(most).ok())
 }
 
-fn target(fields: Fields<'_>) -> Result<AgentId> {
-    AgentId::parse(fields.text("to")?).map_err(|_| Error::wrong("to", "an agent's name").into())
+fn target(fields: Fields<'_>) -> Result<Address> {
+    Address::parse(fields.text("to")?).map_err(|_| Error::wrong("to", "an agent's name, or name@home").into())
 }
 
 /// The table lets only agents in here; whoever else came would be told so.

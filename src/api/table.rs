@@ -4,8 +4,8 @@
 //! read this one table. A path that is not in it does not exist.
 
 use super::{
-    App, agentmux, agents, bus, elsewhere, file, messages, own, request::Request, request::Result, rotate,
-    service_rpc, socket, status,
+    App, agentmux, agents, bus, elsewhere, file, inject, messages, own, request::Request, request::Result,
+    rotate, service_rpc, socket, status,
 };
 use crate::{
     admit::{Caller, Surface, Who},
@@ -103,7 +103,7 @@ pub static ROUTES: &[Route] = &[
         doc: "health: status and version",
         handler: None,
     },
-    mux(Method::Post, ["/agentmux/reactive/inject", "/wave/reactive/inject"], WITH_PEERS, agentmux::inject)
+    mux(Method::Post, ["/agentmux/reactive/inject", "/wave/reactive/inject"], WITH_PEERS, inject::inject)
         .doc("type a text into an agent's terminal"),
     mux(Method::Get, ["/agentmux/reactive/agent", "/wave/reactive/agent"], WITH_PEERS, agentmux::agent)
         .doc("one registered agent, by ?id="),

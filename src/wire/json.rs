@@ -175,6 +175,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// `true` or `false`, absent or null.
+    pub fn optional_flag(self, field: &'static str) -> Result<Option<bool>, Error> {
+        self.read(field, "true or false", Value::as_bool)
+    }
+
     /// One of some words, absent or null.
     pub fn optional_word<T: Copy>(
         self,
@@ -270,6 +275,7 @@ mod tests {
             "field 'submit' must be \"thrice\" or \"once\""
         );
         assert_eq!(message(fields.flag("idle", false)), "field 'idle' must be true or false");
+        assert_eq!(message(fields.optional_flag("rows")), "field 'rows' must be true or false");
         assert_eq!(message(Fields::of(&json!([]))), "the body must be a JSON object");
         assert_eq!(message(parse(b"{\n bad")), "the body is not JSON: line 2, column 2");
         assert_eq!(message(parse(b"")), "the body is not JSON: line 1, column 0");
@@ -296,6 +302,7 @@ mod tests {
         let value = json!({"a": null, "unknown": [1]});
         let fields = Fields::of(&value).expect("an object");
         assert_eq!(fields.optional_text("a"), Ok(None));
+        assert_eq!(fields.optional_flag("a"), Ok(None));
         assert_eq!(fields.optional_text("b"), Ok(None));
         assert_eq!(fields.optional_texts("a"), Ok(None));
         assert_eq!(fields.flag("b", true), Ok(true));

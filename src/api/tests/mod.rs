@@ -8,6 +8,7 @@ mod delivery;
 mod elsewhere;
 mod file;
 mod inbox;
+mod letters;
 mod own;
 mod reactive;
 mod rotate;

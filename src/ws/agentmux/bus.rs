@@ -8,9 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::AgentMux;
 use crate::{
-    bus::{BusInject, BusInjectError, BusInjected, Outgoing, SendError, ToAll, mail::Priority, rate::Sender},
+    bus::{
+        BusInject, BusInjectError, BusInjected, Outgoing, SendError, Sent, ToAll, mail::Priority,
+        rate::Sender,
+    },
     limits,
-    wire::id::AgentId,
+    wire::{address::Address, id::AgentId},
     ws::Out,
 };
 
@@ -42,12 +45,15 @@ impl AgentMux {
     /// `bus:send`.
     pub(super) fn send(&self, from: &str, to: &str, text: &str, priority: Priority, out: &mut Out<'_>) {
         let bus = self.instance.bus();
-        let sent = agent_id(to).and_then(|to| {
+        let sent = address(to).and_then(|to| {
             fits(text)?;
             let id = bus.fresh_id().map_err(refused)?;
-            let message = Outgoing { priority, ..Outgoing::on_bus(&to, text, &id, from) };
+            let message =
+                Outgoing { priority, home: to.home.as_ref(), ..Outgoing::on_bus(&to.name, text, &id, from) };
             let sent = bus.send(Sender::Owner(from), message, self.instance.terminals()).map_err(refused)?;
-            Ok(json!({ "type": "bus:sent", "message_id": id, "outcome": sent.outcome.as_str() }))
+            let mut done = json!({ "type": "bus:sent", "message_id": id, "outcome": sent.outcome.as_str() });
+            put_where(&mut done, &sent);
+            Ok(done)
         });
         answer(sent, out);
     }
@@ -81,10 +87,14 @@ impl AgentMux {
                     }
                     Ok(done)
                 }
-                Ok(BusInjected::Mailed(sent)) => Ok(json!({
-                    "type": "bus:injected", "via": "messagebus", "message_id": id,
-                    "outcome": sent.outcome.as_str(),
-                })),
+                Ok(BusInjected::Mailed(sent)) => {
+                    let mut done = json!({
+                        "type": "bus:injected", "via": "messagebus", "message_id": id,
+                        "outcome": sent.outcome.as_str(),
+                    });
+                    put_where(&mut done, &sent);
+                    Ok(done)
+                }
                 Err(BusInjectError::Inject(why, sentence)) => Err(error(why.code(), &sentence)),
                 Err(BusInjectError::Send(why)) => Err(refused(why)),
             }
@@ -135,6 +145,22 @@ impl AgentMux {
             return;
         }
     }
+}
+
+/// Says which instance has a message, or that it is held for one. Why is not told: clients of a socket take
+/// an `error` for a refusal.
+fn put_where(done: &mut Value, sent: &Sent) {
+    let Some(done) = done.as_object_mut() else { return };
+    if let Some(home) = &sent.home {
+        done.insert("home".to_owned(), json!(home.as_str()));
+    }
+    if sent.held {
+        done.insert("held".to_owned(), json!(true));
+    }
+}
+
+fn address(name: &str) -> Result<Address, Map<String, Value>> {
+    Address::parse(name).map_err(|_| error("bad_agent_id", &format!("invalid agent ID: {name:.64}")))
 }
 
 fn agent_id(name: &str) -> Result<AgentId, Map<String, Value>> {
