@@ -32,7 +32,7 @@ use crate::{
     limits,
     registry::Elsewhere,
     sys::random,
-    wire::clock::Clock,
+    wire::{clock::Clock, id::AgentId},
     ws::Sockets,
 };
 
@@ -152,6 +152,13 @@ impl App {
     /// Writes down what terminals have taken; for the end, when nothing more is to be typed.
     pub fn settle(&self) {
         self.bus.settle();
+    }
+
+    /// Who is registered here, with the block of each.
+    pub fn registered_here(&self) -> Vec<(AgentId, String)> {
+        let state = self.bus.state();
+        let all = state.directory.list().into_iter();
+        all.map(|one| (one.agent_id.clone(), one.block_id.clone())).collect()
     }
 
     /// Hands over what is held for other instances; returns when to be called again at the latest.

@@ -83,7 +83,11 @@ pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
             purpose: format!("letters to instance pid {}", instance.pid),
             default: "off: set".to_owned(),
         });
-        Moving { keepers: keepers(), outbound: outbound.collect(), entries: Vec::new() }
+        Moving {
+            keepers: keepers(),
+            outbound: outbound.collect(),
+            entries: listing.own_files(app.bus.elsewhere.home()),
+        }
     };
     let report = exposure::live(&app.declared, &moving)
         .map_err(|_| Fault::new(500, "exposure_unreadable", "the kernel's tables cannot be read"))?;

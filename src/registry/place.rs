@@ -8,6 +8,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use super::types::Listing;
 use crate::wire::{address::HomeId, id::AgentId};
 
 /// The end of an entry's name.
@@ -84,6 +85,15 @@ impl Place {
             Some(name) => *name == folder(agent),
             None => self.stem().is_some_and(|stem| stem == agent.as_str() || stem == folder(agent)),
         }
+    }
+}
+
+impl Listing {
+    /// The files of the agents of this instance, whose home this is.
+    pub fn own_files(&self, home: &HomeId) -> Vec<PathBuf> {
+        let Some(directory) = &self.directory else { return Vec::new() };
+        let layout = Layout::of(directory);
+        self.own.iter().map(|agent| directory.join(layout.own(agent, home).path())).collect()
     }
 }
 

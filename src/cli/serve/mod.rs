@@ -29,7 +29,7 @@ use crate::{
     exposure::Declared,
     gate::{self, Gate},
     limits,
-    registry::Nowhere,
+    registry::{self as others, Registry},
     store::{Home, LockError, RealDisk, journal, keyfile},
     sys::{
         clock::SystemClock,
@@ -44,6 +44,7 @@ mod keys;
 mod life;
 mod logger;
 mod mail;
+mod registry;
 mod settings;
 
 use forward::Forwarder;
@@ -137,6 +138,7 @@ struct Instance {
     agents: Arc<Agents>,
     mail: Arc<Mail>,
     app: Arc<App>,
+    registry: Arc<Registry>,
     /// as the key file names it
     id: String,
     /// for the first writing of the key file
@@ -170,6 +172,22 @@ impl Instance {
             from_host,
         };
         let rewritten = key_file.clone();
+        let peer_key = keys::mint().map_err(random)?;
+        let registry = registry::open(
+            others::Settings {
+                directory: settings.registry.directory.clone(),
+                shared: settings.registry.shared,
+                home: registry::identity(home)?,
+                instance: id.clone(),
+                at: address,
+                pid: std::process::id(),
+                listener_inode: inode,
+                key: Secret::new(peer_key.expose().to_vec()),
+                clock: Arc::clone(&clock),
+            },
+            &settings.registry,
+        )?;
+        let declared = Declared::instance(address, home.path());
         let app = App::new(AppParts {
             policy: Policy {
                 port: address.port(),
@@ -179,7 +197,7 @@ impl Instance {
                 host_origin: None,
                 keys: Arc::new(Keyring::new(Keys {
                     owner: Secret::new(owner_key.expose().to_vec()),
-                    peer: keys::mint().map_err(random)?,
+                    peer: peer_key,
                 })),
                 api_token: settings.api_token,
                 config_token: settings.config_token,
@@ -188,13 +206,13 @@ impl Instance {
             peers: Box::new(PeerProbe::new(std::process::id(), process::uid())),
             audit,
             mail: Arc::clone(&mail),
-            elsewhere: Arc::new(Nowhere::default()),
+            elsewhere: Arc::clone(&registry) as _,
             key_file: KeyFileHook { write: Box::new(move |key| rewritten.write(key)), from_host },
             clock,
             instance: id.clone(),
-            declared: Declared::instance(address, home.path()),
+            declared: declared.with_registry(&settings.registry.directory, settings.registry.shared),
         });
-        Ok(Self { listener, address, agents, mail, app, id, owner_key, key_file })
+        Ok(Self { listener, address, agents, mail, app, registry, id, owner_key, key_file })
     }
 
     fn serve(
@@ -225,9 +243,17 @@ impl Instance {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
         })?;
+        let app = Arc::clone(&self.app);
+        // It looks at the whole directory first, which the ready line does not wait for.
+        let writer = self.registry.start(move || app.registered_here()).map_err(|error| {
+            let _ = keyfile::remove(home, &self.id);
+            broken("no thread can be started", &error)
+        })?;
         say_ready(self.key_file.from_host, self.address, &shown);
         memory::forget_code();
         let ending = watch.wait(signals);
+        // First of all, so that nobody is sent here while it ends.
+        writer.end();
         forwarder.end(FORWARD_STOP);
         // Requests that wait for messages are answered at once.
         keeper.end();

@@ -173,7 +173,6 @@ pub struct Settings {
     /// the home directory, made absolute
     pub home: PathBuf,
     /// where its agents are to be found by others
-    #[cfg_attr(not(test), expect(dead_code, reason = "the next commits open it"))]
     pub registry: RegistryAt,
     /// the address to bind; port 0 lets the kernel choose
     pub bind: SocketAddr,
@@ -231,12 +230,8 @@ fn registry(env: &Environment, home: &Path) -> Result<RegistryAt, SettingError> 
             Err(SettingError::new(REGISTRY, "is not an absolute path: give one from the first slash"))
         };
     }
-    match set(DATA_HOME) {
-        Some(data) => std::path::absolute(data.join(AGENTS))
-            .map(|directory| RegistryAt { directory, shared: true })
-            .map_err(|error| SettingError::new(DATA_HOME, format!("names no directory: {error}"))),
-        None => Ok(RegistryAt { directory: home.join(AGENTS), shared: false }),
-    }
+    // AgentMux's data home is ours then, and --wavedata beats it for both.
+    Ok(RegistryAt { directory: home.join(AGENTS), shared: set(DATA_HOME).is_some() })
 }
 
 fn address(env: &Environment) -> Result<IpAddr, SettingError> {
@@ -364,6 +359,10 @@ mod tests {
         assert_eq!(at(&[("LOOPGATE_REGISTRY", "/r")]), is("/r", true));
         assert_eq!(at(&[("AGENTMUX_DATA_HOME", "/a")]), is("/a/agents", true));
         assert_eq!(at(&[("AGENTMUX_DATA_HOME", "/a"), ("LOOPGATE_REGISTRY", "/r")]), is("/r", true));
+        let flags = Flags { wavedata: Some("/w".into()), ..Flags::default() };
+        let env = Environment::of(&[("AGENTMUX_DATA_HOME", "/a")]);
+        let settings = Settings::read(env, &flags).ok().map(|s| s.registry);
+        assert_eq!(settings, Some(RegistryAt { directory: "/w/agents".into(), shared: true }));
         assert_eq!(
             error(&[("LOOPGATE_REGISTRY", "r/agents")]),
             "LOOPGATE_REGISTRY is not an absolute path: give one from the first slash"
