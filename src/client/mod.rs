@@ -6,22 +6,21 @@
 
 #![forbid(unsafe_code)]
 
+mod key;
 mod pinned;
 mod socket;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
-use ureq::{
-    Agent,
-    http::{HeaderValue, Request},
-};
+use ureq::{Agent, http::Request};
 
 use crate::{
     limits,
-    store::{KeyFile, KeyFileError, keyfile},
+    store::{Home, KeyFile, KeyFileError, keyfile},
     wire::secret::Secret,
 };
+use key::{Key, Shown};
 use pinned::{Pinned, Unproven};
 pub use socket::{Heard, Opened, Socket};
 
@@ -32,20 +31,15 @@ const REQUEST: Duration = Duration::from_secs(15);
 /// Largest head of an answer.
 const ANSWER_HEAD: usize = 16 * 1024;
 
-/// What a client shows to be let in.
-enum Credential {
-    /// `X-AuthKey`
-    OwnerKey(Secret),
-    /// `Authorization: Bearer`
-    AgentToken(Secret),
-}
+/// Times that a request that was refused for its key is made again with the next one.
+const RENEWALS: usize = 3;
 
 /// A client of one instance with one credential. May be used by several threads at once.
 pub struct Client {
     agent: Agent,
     pinned: Pinned,
     at: SocketAddr,
-    credential: Credential,
+    key: Key,
     /// of a whole request, beyond what it asks the instance to wait
     deadline: Duration,
 }
@@ -124,10 +118,19 @@ impl Client {
     /// The owner's client, from a key file that was verified. The listener is checked again on
     /// every connection before the key is sent over it.
     pub fn owner(file: KeyFile) -> Self {
-        let (at, pid, inode) = (file.web_endpoint, file.pid, file.listener_inode);
-        let pinned = Pinned::instance(at, pid, inode);
+        Self::of(file, None)
+    }
+
+    /// The same; where the key was changed, the key file in `home` is read again, with all its checks.
+    pub fn owner_in(home: Home, file: KeyFile) -> Self {
+        Self::of(file, Some(home))
+    }
+
+    fn of(file: KeyFile, home: Option<Home>) -> Self {
+        let at = file.web_endpoint;
+        let pinned = Pinned::instance(at, file.pid, file.listener_inode);
         let agent = agent(pinned.clone());
-        Self { agent, pinned, at, credential: Credential::OwnerKey(file.auth_key), deadline: REQUEST }
+        Self { agent, pinned, at, key: Key::of_owner(file, home), deadline: REQUEST }
     }
 
     /// An agent's client: `url` and token as the instance put them into the agent's environment.
@@ -135,7 +138,7 @@ impl Client {
         let at = literal_url(url).ok_or(ClientError::Address)?;
         let pinned = Pinned::same_user(at);
         let agent = agent(pinned.clone());
-        Ok(Self { agent, pinned, at, credential: Credential::AgentToken(token), deadline: REQUEST })
+        Ok(Self { agent, pinned, at, key: Key::of_agent(token), deadline: REQUEST })
     }
 
     /// The instance's address.
@@ -163,6 +166,34 @@ impl Client {
         self.call("DELETE", path, None, Duration::ZERO)
     }
 
+    /// Looks for a changed key. The number of the key that is shown from now on.
+    pub fn renew(&self) -> u64 {
+        self.key.renewed(&self.key.now());
+        self.key_number()
+    }
+
+    /// The number of the key that is shown now: another one where the key was changed.
+    pub fn key_number(&self) -> u64 {
+        self.key.now().number
+    }
+
+    /// Makes a request, and makes it again where its key was changed; what was refused for its key was
+    /// not looked at.
+    fn with_key<T>(
+        &self,
+        request: impl Fn(&Shown) -> Result<T, ClientError>,
+        is_refused: impl Fn(&T) -> bool,
+    ) -> Result<T, ClientError> {
+        for _ in 0..RENEWALS {
+            let key = self.key.now();
+            let answer = request(&key)?;
+            if !is_refused(&answer) || !self.key.renewed(&key) {
+                return Ok(answer);
+            }
+        }
+        request(&self.key.now())
+    }
+
     /// Any request; a body is sent as JSON.
     pub fn call(
         &self,
@@ -174,7 +205,21 @@ impl Client {
         if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(ClientError::Request);
         }
-        let (name, value) = self.credential.header()?;
+        self.with_key(
+            |key| self.call_with(key, method, path, body.clone(), wait),
+            |answer| answer.status == 401,
+        )
+    }
+
+    fn call_with(
+        &self,
+        key: &Shown,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+        wait: Duration,
+    ) -> Result<Answer, ClientError> {
+        let (name, value) = key.header()?;
         let request =
             Request::builder().method(method).uri(format!("http://{}{path}", self.at)).header(name, value);
         let deadline = self.deadline.saturating_add(wait);
@@ -218,21 +263,6 @@ impl Client {
             },
             other => ClientError::Broken(other.to_string()),
         }
-    }
-}
-
-impl Credential {
-    fn header(&self) -> Result<(&'static str, HeaderValue), ClientError> {
-        let (name, value) = match self {
-            Self::OwnerKey(key) => ("x-authkey", HeaderValue::from_bytes(key.expose())),
-            Self::AgentToken(token) => {
-                let value = Secret::new([b"Bearer ", token.expose()].concat());
-                ("authorization", HeaderValue::from_bytes(value.expose()))
-            }
-        };
-        let mut value = value.map_err(|_| ClientError::Credential)?;
-        value.set_sensitive(true);
-        Ok((name, value))
     }
 }
 

@@ -17,7 +17,7 @@ use tungstenite::{
     protocol::{Role, WebSocketConfig},
 };
 
-use super::{ANSWER_HEAD, Answer, Client, ClientError, pinned::ConnectError};
+use super::{ANSWER_HEAD, Answer, Client, ClientError, key::Shown, pinned::ConnectError};
 use crate::{
     limits,
     sys::random,
@@ -99,7 +99,12 @@ impl Client {
         if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(ClientError::Request);
         }
-        let (name, value) = self.credential.header()?;
+        let is_refused = |opened: &Opened| matches!(opened, Opened::Refused(answer) if answer.status == 401);
+        self.with_key(|key| self.socket_with(key, path), is_refused)
+    }
+
+    fn socket_with(&self, key: &Shown, path: &str) -> Result<Opened, ClientError> {
+        let (name, value) = key.header()?;
         let credential = value.to_str().map_err(|_| ClientError::Credential)?;
         let nonce: [u8; 16] = random::bytes().map_err(|error| ClientError::Broken(error.to_string()))?;
         let key = base64::encode(&nonce);

@@ -1,7 +1,7 @@
 //! The commands that look at an instance and keep it, and the rest.
 
 use super::{Audience, Command, JSON, flag, one, optional, with_value};
-use crate::cli::verbs::{agents, api, audit, demo, exposure, own, peers};
+use crate::cli::verbs::{agents, api, audit, demo, exposure, keys, own, peers};
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
@@ -78,6 +78,19 @@ pub static COMMANDS: &[Command] = &[
                 that `verify` prints somewhere else, and give them to --noted later.",
         examples: &["loopgate audit --since 2h", "loopgate audit verify", "loopgate audit verify --json"],
         run: audit::audit,
+    },
+    Command {
+        name: "rotate-key",
+        summary: "change the owner key and the peer key, without a restart",
+        audience: Audience::Owner,
+        operands: &[],
+        flags: &[flag("--keep-connections", "leave WebSockets of older keys open"), JSON],
+        about: "The old keys open nothing from then on, and WebSockets that they opened are closed 10 s later, \
+                also those that an earlier --keep-connections left open. The new owner key is in the key file, \
+                where the other commands find it by themselves, the new peer key in the registry's files; \
+                no key is printed. Tokens stay. Where the key file cannot be written nothing changes.",
+        examples: &["loopgate rotate-key", "loopgate rotate-key --keep-connections --json"],
+        run: keys::rotate,
     },
     Command {
         name: "exposure",

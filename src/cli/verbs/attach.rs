@@ -6,6 +6,7 @@
 //! at a time, the next when the instance has taken the last. Whoever leaves gets the terminal back
 //! as it was: its mode, and what the agent had turned on.
 
+mod connection;
 mod keys;
 mod screen;
 mod talk;
@@ -18,7 +19,6 @@ use std::{
     os::fd::AsFd,
     process::ExitCode,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -28,9 +28,9 @@ use self::{
     keys::{Keys, Lost},
     screen::Screen,
     talk::{Request, Said},
-    trouble::{Trouble, too_often},
+    trouble::Trouble,
 };
-use super::{agents::state, client_failure, expect_success, owner, refusal, segment};
+use super::{agents::state, expect_success, owner, refusal, segment};
 use crate::{
     cli::{
         display,
@@ -38,7 +38,7 @@ use crate::{
         output::Output,
         parse::Arguments,
     },
-    client::{Answer, Client, ClientError, Heard, Opened, Socket},
+    client::{Answer, Client, ClientError, Heard, Socket},
     sys::{
         poll::{Entry, poll},
         signal::{SIGHUP, SIGINT, SIGTERM, SIGWINCH, SignalFd},
@@ -58,18 +58,14 @@ const TURN: usize = 16;
 const TYPED: usize = 16 * 1024;
 /// The instance says something every ten seconds.
 const SILENCE: Duration = Duration::from_secs(35);
-/// How often in a row a connection that breaks off is made anew.
-const ATTEMPTS: usize = 5;
-/// How often an instance whose answer broke off is asked whether it is still there.
-const ASKED_AGAIN: usize = 20;
-/// And how long that is apart.
-const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How long keys typed before leaving are still waited for.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// How long the last output of an agent that was removed is listened for.
 const LAST_WORDS: Duration = Duration::from_millis(150);
 /// And how long where it brings more and more.
 const LAST_WORDS_IN_ALL: Duration = Duration::from_secs(5);
+/// The close of a WebSocket whose key was changed.
+const KEY_ROTATED: u16 = 4001;
 /// What the instance says of a terminal that takes no keys for now (spec agentmux E.6).
 const QUEUE_FULL: &str = "queue full";
 
@@ -129,6 +125,8 @@ struct Session {
     socket: Option<Box<Socket>>,
     /// connections in a row that broke off before they were of use
     attempts: usize,
+    /// the number of the key that opened the connection
+    key: u64,
     heard: Instant,
     /// there may be more to hear that poll(2) does not know of
     more: bool,
@@ -157,6 +155,7 @@ impl Session {
             screen: Screen::start()?,
             socket: None,
             attempts: 0,
+            key: 0,
             heard: Instant::now(),
             more: false,
             next,
@@ -245,6 +244,7 @@ impl Session {
             Ok(()) => Ok(()),
             Err(Trouble::Failure(failure)) => Err(failure),
             Err(Trouble::Connection(error)) => self.lost(error),
+            Err(Trouble::KeyRotated) => self.key_rotated(),
         }
     }
 
@@ -266,6 +266,7 @@ impl Session {
                     self.more = false;
                     break;
                 }
+                Heard::Closed(KEY_ROTATED) => return Err(Trouble::KeyRotated),
                 Heard::Closed(code) => {
                     return Err(ClientError::Broken(format!("the WebSocket was closed ({code})")).into());
                 }
@@ -420,63 +421,6 @@ impl Session {
             }
             _ => Err(refusal(&answer)),
         }
-    }
-
-    fn connect(&mut self) -> Result<(), Failure> {
-        let mut socket = match self.client.socket("/ws") {
-            Ok(Opened::Socket(socket)) => socket,
-            Ok(Opened::Refused(answer)) => return Err(refusal(&answer)),
-            Err(error) => return Err(self.asked_again(error).err().unwrap_or_else(too_often)),
-        };
-        // The end before the output: what was shown last is then never waited for in vain.
-        let asked = socket.send(talk::subscribe_status(&self.block));
-        self.socket = Some(socket);
-        self.listening = false;
-        self.heard = Instant::now();
-        match asked {
-            Ok(()) => self.resize(),
-            Err(error) => self.lost(error),
-        }
-    }
-
-    /// The connection is gone: asks whether the instance is, and goes on where it is not. Keys that
-    /// were not answered may have been typed, and are not sent twice.
-    fn lost(&mut self, error: ClientError) -> Result<(), Failure> {
-        self.socket = None;
-        if self.done {
-            return Ok(());
-        }
-        self.asked_again(error)?;
-        self.attempts += 1;
-        if self.attempts > ATTEMPTS {
-            return Err(too_often());
-        }
-        let cut_off = self.keys.cut_off();
-        self.ring_where(cut_off);
-        self.connect()
-    }
-
-    /// An answer that broke off says less than asking again does: mostly, the instance has ended. Its
-    /// listener may be gone a moment after its connections, so one question is not enough.
-    fn asked_again(&self, error: ClientError) -> Result<Answer, Failure> {
-        let mut last = error;
-        for _ in 0..ASKED_AGAIN {
-            match &last {
-                ClientError::Broken(_) | ClientError::TimedOut(_) => {}
-                ClientError::NotRunning(_)
-                | ClientError::Unproven(_)
-                | ClientError::TooLarge
-                | ClientError::Address
-                | ClientError::Credential
-                | ClientError::Request => break,
-            }
-            match self.client.get(&self.path) {
-                Ok(answer) => return Ok(answer),
-                Err(error) => last = error,
-            }
-            thread::park_timeout(ASKED_AGAIN_AFTER);
-        }
-        Err(client_failure(&last))
     }
 
     /// Gives the agent's screen the size of this one, where that is one. Some terminals say 0: it

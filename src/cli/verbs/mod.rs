@@ -12,6 +12,7 @@ pub mod demo;
 mod elsewhere;
 pub mod exposure;
 pub mod inbox;
+pub mod keys;
 pub mod mail;
 pub mod messages;
 pub mod own;
@@ -110,7 +111,7 @@ pub fn owner_at(path: &Path) -> Result<Client, Failure> {
         Err(error) => return Err(home_failure(&error)),
     };
     match keyfile::read(&home) {
-        Ok(file) => Ok(Client::owner(file)),
+        Ok(file) => Ok(Client::owner_in(home, file)),
         Err(error) => Err(keyfile_failure(path, &error)),
     }
 }
@@ -195,6 +196,8 @@ pub fn refusal(answer: &Answer) -> Failure {
     let number = answer.status;
     let what = format!("the instance refused: {sentence}{field} [{}]", format!("{number} {code}").trim_end());
     let exit = match answer.status {
+        409 if code == "rotation_underway" => Exit::TryLater,
+        500 if code == "key_file" => Exit::CannotCreate,
         400 | 413 | 415 | 422 => Exit::BadData,
         401 | 403 => Exit::NotPermitted,
         408 | 429 | 503 | 507 => Exit::TryLater,
@@ -230,12 +233,14 @@ pub fn refusal(answer: &Answer) -> Failure {
         ("agent_token_elsewhere", _) => {
             "use the token only in the processes of the agent that it was given to"
         }
+        ("rotation_underway", _) => "try again when it is done: it takes a second at most",
+        ("key_file", _) => "look at the home's mode and at its disk; the instance's log says more",
         ("not_dead", _) => "`loopgate message ID` says what became of it",
         ("bad_agent_id", _) => "a name has letters, digits, `_` and `-`, at most 64",
         (_, 413) => "put the text in a file and send its name",
         (_, 400 | 415 | 422) => "correct it; `loopgate help COMMAND` says what a command takes",
         (_, 403..=405) => "`loopgate exposure --routes` lists the routes and who may call them",
-        (_, 401) => "the instance was started anew: its old keys and tokens no longer hold",
+        (_, 401) => "the instance was started anew, or its keys were changed: the old ones no longer hold",
         (_, 429 | 503) => "try again in a moment",
         _ => return Failure::new(exit, what),
     };

@@ -85,6 +85,14 @@ impl Keys {
         if lost { Err(Lost) } else { Ok(()) }
     }
 
+    /// The instance closed the connection in order: what it has not answered it has not looked at.
+    pub fn not_looked_at(&mut self) {
+        self.sent.append(&mut self.typed);
+        self.typed = mem::take(&mut self.sent);
+        self.again = None;
+        self.taken();
+    }
+
     /// Nobody takes keys any more.
     pub fn forget(&mut self) {
         *self = Self::default();
@@ -128,6 +136,20 @@ mod tests {
         assert!(now - begin >= Duration::from_millis(1_900));
         assert_eq!(keys.next(now), Some(b"b".as_slice()), "the next ones have all their offers");
         assert_eq!(keys.refused(now), Ok(()));
+    }
+
+    #[test]
+    fn keys_that_were_not_looked_at_are_sent_again_before_the_next_ones() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        keys.not_looked_at();
+        assert!(keys.is_empty());
+        keys.typed(b"a");
+        keys.next(now);
+        assert_eq!(keys.refused(now), Ok(()));
+        keys.typed(b"b");
+        keys.not_looked_at();
+        assert_eq!((keys.again(), keys.waiting()), (None, 2));
+        assert_eq!(keys.next(now), Some(b"ab".as_slice()));
     }
 
     #[test]

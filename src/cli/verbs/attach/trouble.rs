@@ -12,6 +12,8 @@ use crate::{
 pub enum Trouble {
     /// the connection is gone, and may be made anew
     Connection(ClientError),
+    /// the instance closed it in order, because the key that opened it was changed
+    KeyRotated,
     /// attach ends with this
     Failure(Failure),
 }
