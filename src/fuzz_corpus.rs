@@ -26,6 +26,7 @@ replay! {
     every_ws_envelope_seed_keeps_its_promise: "ws_envelope" => crate::ws::agentmux::fuzz;
     every_ws_frames_seed_keeps_its_promise: "ws_frames" => crate::ws::fuzz;
     every_bus_json_seed_keeps_its_promise: "bus_json" => crate::api::fuzz;
+    every_forward_answer_seed_keeps_its_promise: "forward_answer" => crate::registry::fuzz_answer;
     every_letter_seed_keeps_its_promise: "letter" => crate::registry::fuzz_letter;
 }
 

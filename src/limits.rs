@@ -293,4 +293,18 @@ limits! {
     CLIENT_MESSAGE: usize = 2 * 1024 * 1024, "bytes", "a_client_refuses_a_message_over_its_limit";
     #[doc = "an answer that a client verb reads"]
     CLIENT_ANSWER: usize = 16 * 1024 * 1024, "bytes", "a_client_refuses_an_answer_over_its_limit";
+    #[doc = "time until a connection to another instance stands"]
+    FORWARD_CONNECT_MS: u64 = 500, "ms", "a_peer_that_lets_nobody_connect_costs_half_a_second";
+    #[doc = "time for a letter to another instance, its answer included"]
+    FORWARD_MS: u64 = 3_000, "ms", "a_letter_ends_in_time_whatever_the_peer_does";
+    #[doc = "another instance's answer to a letter"]
+    FORWARD_ANSWER: usize = 64 * 1024, "bytes", "a_peers_answer_over_its_limit_is_none";
+    #[doc = "instances that a letter comes through"]
+    FORWARD_HOPS: u64 = 3, "count", "a_letter_is_handed_on_three_times_at_most";
+    #[doc = "letters on their way to one other instance at once"]
+    FORWARDS_PER_PEER: usize = 4, "count", "one_peer_has_four_letters_at_once";
+    #[doc = "letters on their way to other instances at once, in all"]
+    FORWARDS: usize = 32, "count", "letters_on_their_way_are_bounded_in_all";
+    #[doc = "time that a letter waits for its turn"]
+    FORWARD_TURN_MS: u64 = 1_000, "ms", "a_letter_without_a_turn_is_told_so_in_time";
 }

@@ -1,4 +1,5 @@
-//! The one HTTP client: of client verbs to an instance on this machine.
+//! The one HTTP client: of client verbs to an instance on this machine, and of an instance to others of
+//! the same user ([`peer`]).
 //!
 //! Speaks to one address that was checked, and to nothing else: no proxy whatever the environment
 //! says, no redirect, no name to resolve. Every phase has a deadline and every answer a limit. The
@@ -7,8 +8,10 @@
 #![forbid(unsafe_code)]
 
 mod key;
+pub mod peer;
 mod pinned;
 mod socket;
+mod timed;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
@@ -292,5 +295,7 @@ fn literal_url(url: &str) -> Option<SocketAddr> {
     keyfile::is_endpoint(at).then_some(at)
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

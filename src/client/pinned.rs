@@ -57,7 +57,8 @@ impl Pinned {
         Ok(connection)
     }
 
-    fn prove(&self) -> Result<(), Error> {
+    /// Asks the kernel who listens there now.
+    pub(super) fn prove(&self) -> Result<(), Error> {
         self.look().map_err(|error| Error::Other(Box::new(Unproven(error))))
     }
 

@@ -83,7 +83,6 @@ impl Registry {
         }
     }
 
-    #[allow(dead_code, reason = "the next commits forward")]
     /// The same peer, read and checked again: its key may be another one by now.
     pub(super) fn look_again(&self, peer: &Peer) -> Option<Peer> {
         let to = Address { name: peer.agent.clone(), home: Some(peer.home.clone()) };

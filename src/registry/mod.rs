@@ -19,12 +19,15 @@
     )
 )]
 
+mod answer;
 mod check;
 mod entry;
+mod forward;
 mod letter;
 mod look;
 mod own;
 mod place;
+mod places;
 mod sweep;
 mod trouble;
 mod types;
@@ -38,6 +41,8 @@ use std::{
 };
 
 #[cfg(any(fuzzing, test))]
+pub use answer::fuzz as fuzz_answer;
+#[cfg(any(fuzzing, test))]
 pub use letter::fuzz as fuzz_letter;
 pub use letter::{Carry, Far, Letter, Origin, Received, hops};
 pub use types::{
@@ -50,6 +55,7 @@ pub use entry::fuzz as fuzz_entry;
 pub use writer::Writer;
 
 use check::Us;
+use forward::{Entries, Forwarder};
 use place::Layout;
 
 use crate::{
@@ -128,6 +134,7 @@ pub struct Registry {
     /// what our entries say; `None` where nobody on loopback reaches us
     reached_at: Option<SocketAddr>,
     clock: Arc<dyn Clock>,
+    forwarder: Forwarder,
     state: Mutex<writer::State>,
     turn: Condvar,
 }
@@ -148,17 +155,21 @@ impl Registry {
             directory: settings.directory,
             shared: settings.shared,
             reached_at: on_loopback(settings.at),
+            forwarder: Forwarder::new(&us.instance),
             us,
             clock: settings.clock,
             state: Mutex::new(writer::State::new(settings.key)),
             turn: Condvar::new(),
         }))
     }
+}
 
-    #[allow(dead_code, reason = "the next commits forward")]
-    /// The entry of an instance that seems to have ended, by what its port said: it is looked at again, and
-    /// removed if that is so.
-    pub(super) fn remove_dead(&self, peer: &Peer) {
+impl Entries for Registry {
+    fn again(&self, peer: &Peer) -> Option<Peer> {
+        self.look_again(peer)
+    }
+
+    fn gone(&self, peer: &Peer) {
         self.note_gone(peer.file.clone());
     }
 }
@@ -176,8 +187,8 @@ impl Elsewhere for Registry {
         self.look_for(to)
     }
 
-    fn forward(&self, _: &Peer, _: &Letter<'_>) -> Forwarded {
-        Forwarded::NotReached(NotReached::Unknown)
+    fn forward(&self, peer: &Peer, letter: &Letter<'_>) -> Forwarded {
+        self.forwarder.forward(peer, letter, self)
     }
 
     fn publish(&self, name: &AgentId, within: Duration) -> Published {
@@ -194,6 +205,10 @@ impl Elsewhere for Registry {
 
     fn listing(&self) -> Listing {
         self.list()
+    }
+
+    fn counts(&self) -> Counts {
+        self.forwarder.counts()
     }
 }
 

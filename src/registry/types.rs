@@ -35,7 +35,6 @@ pub struct Peer {
     /// its block there
     pub block_id: String,
     /// the peer key of its instance; `None`: the entry holds none
-    #[expect(dead_code, reason = "the next commits send it")]
     pub(super) key: Option<Arc<Secret>>,
     /// the entry's file below the registry's directory
     pub(super) file: PathBuf,
