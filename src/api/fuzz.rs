@@ -2,9 +2,15 @@
 //! replayed corpus.
 //!
 //! The first byte chooses a route and who asks; the rest is the body. The judge reads the body on
-//! its own, and asks the mailbox what became of it.
+//! its own, and asks the mailbox what became of it. What comes with the peer key is judged in `peer`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+mod peer;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -37,6 +43,17 @@ const TOKEN: &str = "lga_of_the_agent_coder";
 enum By {
     Owner,
     Agent,
+    Peer,
+}
+
+impl By {
+    fn credential(self) -> String {
+        match self {
+            By::Owner => format!("X-AuthKey: {OWNER}"),
+            By::Agent => format!("Authorization: Bearer {TOKEN}"),
+            By::Peer => format!("X-AuthKey: {OTHER}"),
+        }
+    }
 }
 
 /// The routes, and the field that names the mailbox and the one that holds the words where a body
@@ -62,10 +79,13 @@ const ROUTES: [(&str, By, Option<[&str; 2]>); 13] = [
 /// reader takes, waits with exactly its words, and names as its caller whoever had the credential.
 pub fn fuzz(data: &[u8]) {
     let Some((choice, body)) = data.split_first() else { return };
-    let Some((path, by, words)) = ROUTES.get(usize::from(*choice) % ROUTES.len()).copied() else { return };
     if body.len() > limits::BODY_SMALL {
         return;
     }
+    let choice = usize::from(*choice) % (ROUTES.len() + 2);
+    let Some((path, by, words)) = ROUTES.get(choice).copied() else {
+        return if choice == ROUTES.len() { peer::letter(body) } else { peer::anywhere(body) };
+    };
     let app = app();
     let response = ask(&app, path, by, body);
     let (status, answer) = (response.status(), serde_json::from_slice::<Value>(response.body()));
@@ -91,10 +111,13 @@ pub fn fuzz(data: &[u8]) {
     for message in &waiting {
         assert!(words.is_some(), "{path} put a message into a mailbox");
         assert_eq!(sent[text].as_str(), Some(message.text.as_str()), "{path}: other words");
-        assert!(to.is_empty() || sent[to] == message.to.as_str(), "{path}: for another");
+        let named = sent[to].as_str().unwrap_or_default();
+        let named = named.strip_suffix("@000000000000").unwrap_or(named);
+        assert!(to.is_empty() || named == message.to.as_str(), "{path}: for another");
         let (caller, from) = match by {
             By::Owner => ("owner", sent["from"].as_str().filter(|_| path.starts_with("/api/bus/"))),
             By::Agent => ("agent coder", Some("coder")),
+            By::Peer => panic!("{path} takes no letters"),
         };
         assert_eq!((message.caller.as_str(), message.from.as_str()), (caller, from.unwrap_or("owner")));
         let id = answer.get("id").or_else(|| answer.get("message_id")).and_then(Value::as_str);
@@ -107,10 +130,7 @@ pub fn fuzz(data: &[u8]) {
 }
 
 fn ask(app: &App, path: &str, by: By, body: &[u8]) -> Response {
-    let credential = match by {
-        By::Owner => format!("X-AuthKey: {OWNER}"),
-        By::Agent => format!("Authorization: Bearer {TOKEN}"),
-    };
+    let credential = by.credential();
     let length = body.len();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:4000\r\n{credential}\r\nContent-Type: application/json\r\n\
@@ -147,6 +167,10 @@ fn address(port: u16) -> SocketAddr {
 }
 
 fn app() -> Arc<App> {
+    app_with(Arc::default())
+}
+
+fn app_with(coder: Arc<Coder>) -> Arc<App> {
     let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
     let clock = ManualClock::at(1_000_000);
     App::new(AppParts {
@@ -160,8 +184,8 @@ fn app() -> Arc<App> {
             api_token: None,
             config_token: None,
         },
-        fleet: Arc::new(Coder),
-        peers: Box::new(Coder),
+        fleet: coder,
+        peers: Box::new(Anybody),
         instance: "instance".to_owned(),
         declared: Declared::default(),
         audit: Arc::new(Audit::in_memory(secret("k"), Arc::clone(&clock) as _)),
@@ -172,28 +196,43 @@ fn app() -> Arc<App> {
     })
 }
 
-/// One agent that lets nobody type.
-struct Coder;
+/// One agent, which lets nobody type who is not named.
+#[derive(Default)]
+struct Coder {
+    accepts: Vec<String>,
+    typed: Mutex<Vec<String>>,
+}
 
 impl Coder {
+    fn name() -> AgentId {
+        AgentId::parse("coder").expect("an id")
+    }
+
+    fn typed(&self) -> Vec<String> {
+        self.typed.lock().expect("no panic").clone()
+    }
+
     fn is(name: &str) -> Option<()> {
         (name == "coder").then_some(())
     }
 }
 
 impl Terminals for Coder {
-    fn deliver(&self, _: &str, _: &str, _: Option<Submit>) -> Option<Delivery> {
-        None
+    fn deliver(&self, block_id: &str, text: &str, _: Option<Submit>) -> Option<Delivery> {
+        (block_id == "block").then(|| {
+            self.typed.lock().expect("no panic").push(text.to_owned());
+            Delivery::Delivered
+        })
     }
 
-    fn offer(&self, _: &str, _: &str, _: Duration) -> Option<Offer> {
-        None
+    fn offer(&self, block_id: &str, text: &str, _: Duration) -> Option<Offer> {
+        self.deliver(block_id, text, None).map(Offer::Settled)
     }
 
     fn terminal(&self, agent: &AgentId) -> Option<Terminal> {
         let block_id = "block".to_owned();
         Self::is(agent.as_str())?;
-        Some(Terminal { block_id, accept_typed_from: Vec::new(), quiet: false, started_at: 7 })
+        Some(Terminal { block_id, accept_typed_from: self.accepts.clone(), quiet: false, started_at: 7 })
     }
 
     fn may_type_into(&self, _: &AgentId) -> Vec<String> {
@@ -293,7 +332,10 @@ impl Fleet for Coder {
     }
 }
 
-impl Peers for Coder {
+/// No peer of whom anything is known.
+struct Anybody;
+
+impl Peers for Anybody {
     fn facts(&self, _: &PeerAddr, _: &dyn Fn() -> Vec<u32>, _: u64) -> PeerFacts {
         PeerFacts::UNKNOWN
     }

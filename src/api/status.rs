@@ -17,6 +17,7 @@ use crate::{
     agent::State,
     bus::audit::Query,
     exposure::{self, Keeper, Moving, Outbound},
+    registry::Counts,
 };
 
 /// `GET /api/v1/status`.
@@ -39,7 +40,14 @@ pub(super) fn status(app: &App, _: &Caller, _: &Request<'_>) -> Result {
         "refusals": app.refusals.to_json(),
         "audit": audit_health(app),
         "messages_waiting": app.bus.mail.waiting_in_all().0,
+        "forwards": forwards(app),
     }))
+}
+
+/// What became of letters to other instances.
+fn forwards(app: &App) -> Value {
+    let Counts { taken, refused, not_reached, unsure } = app.bus.elsewhere.counts();
+    json!({ "taken": taken, "refused": refused, "not_reached": not_reached, "unsure": unsure })
 }
 
 /// What the audit holds, what it lost, and why it is not written where it is not.

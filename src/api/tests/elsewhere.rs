@@ -13,8 +13,8 @@ use super::*;
 use crate::{
     limits,
     registry::{
-        Elsewhere, Forwarded, Found, Letter, Listing, NotReached, Peer as FarPeer, PeerAgent, PeerInstance,
-        Published, Speaks, Trouble,
+        Counts, Elsewhere, Forwarded, Found, Letter, Listing, NotReached, Peer as FarPeer, PeerAgent,
+        PeerInstance, Published, Speaks, Trouble,
     },
     wire::address::{Address, HomeId},
 };
@@ -122,6 +122,10 @@ impl Elsewhere for Far {
         true
     }
 
+    fn counts(&self) -> Counts {
+        Counts { taken: 1, refused: 2, not_reached: 3, unsure: 4 }
+    }
+
     fn listing(&self) -> Listing {
         self.note("listing".to_owned());
         self.listing.lock().expect("no panic").clone()
@@ -209,6 +213,12 @@ fn the_owner_sees_other_instances_their_agents_and_what_is_wrong() {
     }
     let none = Instance::new().get("/api/v1/peers", OWNER).body;
     assert_eq!((&none["directory"], &none["instances"]), (&json!(null), &json!([])), "no registry");
+}
+
+#[test]
+fn the_status_counts_what_became_of_letters() {
+    let status = with_far().0.get("/api/v1/status", OWNER).body;
+    assert_eq!(status["forwards"], json!({"taken": 1, "refused": 2, "not_reached": 3, "unsure": 4}));
 }
 
 #[test]
