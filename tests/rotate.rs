@@ -25,7 +25,7 @@ use attack::{Size, back_at};
 use frames::Socket;
 use loopgate::sys::tty;
 use serde_json::{Value, json};
-use support::{Answer, Instance, TempDir, binary, read_answer, request, until};
+use support::{Answer, Instance, TempDir, binary, path, read_answer, request, skipped, until};
 use terminal::OnTerminal;
 
 const ROTATE: &str = "/api/v1/rotate-key";
@@ -292,6 +292,36 @@ fn a_home_that_cannot_be_written_keeps_the_old_keys() {
     let new = key_in_file(&instance);
     let old = std::mem::replace(&mut instance.key, new);
     assert_eq!((agents_as(&instance, &old), agents_as(&instance, &instance.key)), (401, 200));
+}
+
+/// The limit stands in for a disk that is full: every write to a file fails.
+#[test]
+fn a_disk_that_takes_nothing_keeps_the_old_keys() {
+    let home = TempDir::new();
+    let mut serve = Command::new("sh");
+    serve.args(["-c", "trap '' XFSZ; exec \"$0\" serve"]).arg(binary());
+    serve.env_clear().env("PATH", path()).env("LOOPGATE_HOME", home.path()).env("HOME", home.path());
+    let mut instance = Instance::from_command(home, &mut serve);
+    let Some(before) = file_size_limit(instance.pid(), 0) else { return skipped("root, to fill a disk:") };
+    let answer = instance.call("POST", ROTATE, &json!({}));
+    assert_eq!((answer.status, &answer.json()["code"]), (500, &json!("key_file")));
+    assert_eq!((agents_as(&instance, &instance.key), key_in_file(&instance)), (200, instance.key.clone()));
+    assert_eq!(file_size_limit(instance.pid(), before), Some(0));
+    let old = instance.key.clone();
+    assert_eq!(rotate(&mut instance, false)["rotated"], true);
+    assert_eq!((agents_as(&instance, &old), agents_as(&instance, &instance.key)), (401, 200));
+}
+
+/// Sets how large a file of the process may grow; what it was, or `None` where this user may not.
+fn file_size_limit(pid: u32, to: u64) -> Option<u64> {
+    let pid = i32::try_from(pid).expect("a pid");
+    let mut was = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both point to a limit that lives throughout the call; none is read or written behind it.
+    let got = unsafe { libc::prlimit(pid, libc::RLIMIT_FSIZE, std::ptr::null(), &mut was) };
+    let new = libc::rlimit { rlim_cur: to, rlim_max: was.rlim_max };
+    // SAFETY: as above.
+    let set = unsafe { libc::prlimit(pid, libc::RLIMIT_FSIZE, &new, std::ptr::null_mut()) };
+    (got == 0 && set == 0).then_some(was.rlim_cur)
 }
 
 #[test]
