@@ -48,7 +48,11 @@ pub(super) fn receive(app: &App, letter: &Received) -> Result {
                 route,
             };
             let answer = app.bus.inject(sender, ask, &*app.fleet);
-            return ok(&answer_json(answer, &letter.target, &letter.id));
+            let mut answer = answer_json(answer, &letter.target, &letter.id);
+            if let Some(fields) = answer.as_object_mut() {
+                mark(app, letter, fields);
+            }
+            return ok(&answer);
         }
         Carry::Send => Kind::Send,
         Carry::Ask => Kind::Ask,
@@ -123,14 +127,20 @@ fn failed(app: &App, letter: &Received, (code, sentence, limit): (&'static str, 
     Value::Object(out)
 }
 
-/// What every answer to a letter begins with; by the last two the writer knows that it was read as one.
+/// What every answer to a letter begins with.
 fn head(app: &App, letter: &Received, success: bool) -> Map<String, Value> {
     let mut out = Map::new();
     let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
     put("success", json!(success));
-    put("request_id", json!(letter.id));
     put("timestamp", json!(app.clock.unix_ms()));
-    put("instance", json!(app.instance));
-    put("loopgate", json!(1));
+    mark(app, letter, &mut out);
     out
+}
+
+/// By this the writer knows that it was read as a letter, and that the answer is to his: without it he
+/// takes it for no answer. Another instance's answer that is handed on gets our mark too.
+fn mark(app: &App, letter: &Received, out: &mut Map<String, Value>) {
+    out.insert("request_id".to_owned(), json!(letter.id));
+    out.insert("instance".to_owned(), json!(app.instance));
+    out.insert("loopgate".to_owned(), json!(1));
 }

@@ -134,6 +134,10 @@ fn an_inject_from_elsewhere_is_the_owners_right_and_an_agents_only_where_it_is_a
         let instance = instance();
         let answer = instance.post(INJECT, PEER, &letter("coder", "inject", caller));
         assert_eq!((&answer.body["success"], &answer.body["outcome"]), (&json!(true), &json!("delivered")));
+        assert_eq!(
+            (&answer.body["loopgate"], &answer.body["instance"]),
+            (&json!(1), &json!("instance-of-the-tests"))
+        );
         assert_eq!(instance.table.typed("coder"), ["hi\nthere"]);
         let audit = instance.get("/agentmux/reactive/audit", OWNER).body;
         let shown = format!("{caller}@{FAR_HOME}");
@@ -143,6 +147,7 @@ fn an_inject_from_elsewhere_is_the_owners_right_and_an_agents_only_where_it_is_a
         let instance = with_far().0.with_agent("coder", &accepted);
         let answer = instance.post(INJECT, PEER, &letter("coder", "inject", "agent b"));
         assert_eq!((answer.status, &answer.body["success"]), (200, &json!(allowed)));
+        assert_eq!(answer.body["loopgate"], json!(1), "a refusal is marked too");
         if allowed {
             assert_eq!(instance.table.typed("coder"), [format!("@{far_b}: hi\n@{far_b}: there")]);
         } else {
