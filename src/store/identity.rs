@@ -1,7 +1,7 @@
 //! The home's id: by which other instances know this home, over restarts (file `identity`).
 //!
 //! Made once and never changed: mail that waits elsewhere, and senders' names in mail that was read, end
-//! with it. So it is on the disk before anybody is told it, and a file that does not say one is an error
+//! with it. So it is on the disk before other instances are told it ([`settle`]), and a file that does not say one is an error
 //! and never replaced.
 
 use std::{
@@ -75,14 +75,18 @@ pub fn open(home: &Home) -> Result<HomeId, IdentityError> {
         Err(error) => return Err(error.into()),
         Ok(_) => {}
     }
-    // What counts is what stands there. Synced also where it was there: whoever made it may have ended
-    // before he could.
+    // What counts is what stands there.
     let bytes = private::read(home, FILE)?;
     let id = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n'));
     let id = id.and_then(|text| HomeId::parse(text).ok()).ok_or(IdentityError::Malformed)?;
-    private::open(home, FILE, OpenOptions::new().read(true))?.sync_all()?;
-    home.sync()?;
     Ok(id)
+}
+
+/// Makes sure that a loss of power leaves the id. Whoever made it may have ended before he could, so it is done
+/// at each start, and before others are told the id; apart from [`open`], because a busy disk takes its time.
+pub fn settle(home: &Home) -> io::Result<()> {
+    // What is in the file was synced before it got its name.
+    home.sync()
 }
 
 fn make(home: &Home) -> Result<(), IdentityError> {

@@ -243,9 +243,7 @@ impl Instance {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
         })?;
-        let app = Arc::clone(&self.app);
-        // It looks at the whole directory first, which the ready line does not wait for.
-        let writer = self.registry.start(move || app.registered_here()).map_err(|error| {
+        let writer = registry::start(&self.registry, &self.key_file.home, &self.app).map_err(|error| {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
         })?;

@@ -4,12 +4,13 @@
 //! A directory that cannot be trusted ends the start: an instance that others do not find, or that would
 //! believe anybody's files, is not what was asked for.
 
-use std::sync::Arc;
+use std::{cell::Cell, io, sync::Arc};
 
 use super::settings::RegistryAt;
 use crate::{
+    api::App,
     cli::{Exit, Failure},
-    registry::{Registry, Settings},
+    registry::{Registry, Settings, Writer},
     store::{
         FileError, Home, HomeError,
         identity::{self, IdentityError},
@@ -35,6 +36,20 @@ pub(super) fn identity(home: &Home) -> Result<HomeId, Failure> {
     })
 }
 
+/// Starts the thread that keeps our files. It looks at the whole directory and syncs first, which the ready line
+/// does not wait for.
+pub(super) fn start(registry: &Arc<Registry>, home: &Arc<Home>, app: &Arc<App>) -> io::Result<Writer> {
+    let (home, app, settled) = (Arc::clone(home), Arc::clone(app), Cell::new(false));
+    registry.start(move || {
+        if !settled.replace(true)
+            && let Err(error) = identity::settle(&home)
+        {
+            log::warn!("the home's id may not outlive a loss of power; the system says: {error}");
+        }
+        app.registered_here()
+    })
+}
+
 /// The registry in the directory that `settings` name.
 pub(super) fn open(settings: Settings, at: &RegistryAt) -> Result<Arc<Registry>, Failure> {
     Registry::open(settings).map_err(|error| {
@@ -46,7 +61,7 @@ pub(super) fn open(settings: Settings, at: &RegistryAt) -> Result<Arc<Registry>,
             HomeError::Mode(..) => {
                 (Exit::NotPermitted, format!("chmod 700 {path}, if nobody else could have written there"))
             }
-            HomeError::Io(_, error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            HomeError::Io(_, error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 (Exit::NotPermitted, format!("name a directory that you may write to instead of {path}"))
             }
             HomeError::Io(..) => (Exit::CannotCreate, format!("look at {path}")),
