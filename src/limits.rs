@@ -161,6 +161,14 @@ limits! {
     MESSAGE_ID: usize = 128, "bytes", "a_message_id_over_its_limit_is_refused";
     #[doc = "messages and asks a second by one agent"]
     SENDS_PER_AGENT: u32 = 50, "per second", "an_agents_sends_are_limited_and_the_owners_are_not";
+    #[doc = "held messages that are handed to other instances in one round"]
+    HELD_ROUND: usize = 256, "count", "one_round_hands_over_a_bounded_number";
+    #[doc = "pause between two rounds while messages are held"]
+    HELD_AGAIN_MS: u64 = 2_000, "ms", "what_is_held_is_tried_again_within_two_seconds";
+    #[doc = "longest time that an instance is left alone after it took nothing"]
+    HELD_PAUSE_MS: u64 = 30_000, "ms", "an_instance_that_takes_nothing_is_left_alone_longer_and_longer";
+    #[doc = "instances that are left alone at once"]
+    HELD_HOMES: usize = 1_024, "count", "an_instance_that_takes_nothing_is_left_alone_longer_and_longer";
     #[doc = "messages in one answer of the AgentMux message bus"]
     BUS_READ: usize = 500, "count", "case_l45_a_read_gives_100_or_as_many_as_asked_and_at_most_500";
     #[doc = "text of the messages in one answer of the AgentMux message bus, about"]

@@ -184,6 +184,7 @@ fn write_redelivery(app: &App, caller: &Caller, info: &Info) {
         to: info.to.as_str().to_owned(),
         id: info.id.clone(),
         kind: info.kind.as_str(),
+        home: None,
         message_length: info.size,
     };
     app.bus.audit.message(entry, text);

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{
     Bus, SendError, Terminals,
+    elsewhere::{self, Place},
     envelope::{self, Lasting, Progress},
     mail::{Handed, Kind, Priority},
     outgoing::Outgoing,
@@ -21,7 +22,11 @@ use super::{
 };
 use crate::{
     limits,
-    wire::{address::HomeId, id::AgentId},
+    registry::Speaks,
+    wire::{
+        address::{Address, HomeId},
+        id::AgentId,
+    },
 };
 
 /// A question, as its asker put it.
@@ -85,10 +90,20 @@ pub(super) struct Waiting {
     /// whether an agent asks
     by_agent: bool,
     asked: AgentId,
+    /// where the one is who was asked
+    at: Mutex<At>,
     id: String,
     correlation_id: String,
     slot: Mutex<Slot>,
     told: Condvar,
+}
+
+/// Where the one is who was asked: nobody else of his name can answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum At {
+    Here,
+    /// at another instance, whose home is this; what it understands
+    Home(HomeId, Speaks),
 }
 
 /// Where an answer is put.
@@ -100,12 +115,12 @@ enum Slot {
 }
 
 /// A question's place among those that wait.
-struct Place<'a> {
+struct Entered<'a> {
     asks: &'a Asks,
     waiting: Arc<Waiting>,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.asks.lock().retain(|other| !Arc::ptr_eq(other, &self.waiting));
     }
@@ -116,7 +131,7 @@ impl Asks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, waiting: Waiting) -> Result<Place<'_>, AskError> {
+    fn enter(&self, waiting: Waiting) -> Result<Entered<'_>, AskError> {
         let mut all = self.lock();
         let most = if waiting.by_agent { limits::ASKS - limits::ASKS_KEPT } else { limits::ASKS };
         let own = all.iter().filter(|other| other.by_agent && other.asker == waiting.asker).count();
@@ -129,21 +144,26 @@ impl Asks {
         }
         let waiting = Arc::new(waiting);
         all.push(Arc::clone(&waiting));
-        Ok(Place { asks: self, waiting })
+        Ok(Entered { asks: self, waiting })
     }
 
     /// The question that a message answers.
     pub fn answered_by(&self, sender: Sender<'_>, message: &Outgoing<'_>) -> Option<Arc<Waiting>> {
         // The owner speaks for the names on the bus, which have no credential of their own.
-        let speaker = match sender {
-            Sender::Agent(name) => name,
-            Sender::Owner(_) | Sender::Api => message.from?,
-            Sender::Peer | Sender::FarOwner(_) | Sender::FarAgent(_) => return None,
+        let (speaker, at) = match sender {
+            Sender::Agent(name) => (name, At::Here),
+            Sender::Owner(_) | Sender::Api => (message.from?, At::Here),
+            Sender::FarAgent(shown) => {
+                let (name, home) = shown.split_once('@')?;
+                (name, At::Home(HomeId::parse(home).ok()?, Speaks::Loopgate))
+            }
+            Sender::Peer | Sender::FarOwner(_) => return None,
         };
         let all = self.lock();
         let mut fitting = all.iter().filter(|waiting| {
             waiting.asker == *message.to
                 && waiting.asked.as_str() == speaker
+                && *waiting.at() == at
                 && (message.in_reply_to == Some(waiting.id.as_str())
                     || message.correlation_id == Some(waiting.correlation_id.as_str()))
                 && matches!(*waiting.slot(), Slot::Open)
@@ -152,7 +172,47 @@ impl Asks {
     }
 }
 
+impl Asks {
+    /// The question that the inject of an instance of AgentMux answers: to the asker, from the name that
+    /// was asked, with the question's id or correlation id.
+    /// Beside it the home that was asked.
+    pub fn answered_by_peer(
+        &self,
+        asker: &AgentId,
+        source: &str,
+        id: &str,
+    ) -> Option<(Arc<Waiting>, HomeId)> {
+        let all = self.lock();
+        all.iter().find_map(|waiting| {
+            let At::Home(home, Speaks::AgentMux) = waiting.at().clone() else { return None };
+            let fits = waiting.asker == *asker
+                && waiting.asked.as_str() == source
+                && (waiting.id == id || waiting.correlation_id == id)
+                && matches!(*waiting.slot(), Slot::Open);
+            fits.then(|| (Arc::clone(waiting), home))
+        })
+    }
+
+    /// A question that was held has gone to this instance.
+    pub fn went_to(&self, caller: &str, id: &str, home: &HomeId, speaks: Speaks) {
+        let Some(asker) = caller.strip_prefix("agent ") else { return };
+        let all = self.lock();
+        for waiting in all.iter().filter(|waiting| waiting.asker.as_str() == asker && waiting.id == id) {
+            *waiting.at() = At::Home(home.clone(), speaks);
+        }
+    }
+}
+
 impl Waiting {
+    /// The question's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn at(&self) -> MutexGuard<'_, At> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,20 +282,28 @@ impl Bus {
         };
         let only = |envelope| Ok(Asked { envelope, settle: None });
         let Ok(asker) = AgentId::parse(sender.name()) else { return Err(AskError::BadCorrelationId) };
-        if !self.is_known(ask.to, terminals) {
-            let sentence = format!("agent not found: {}", ask.to);
-            return only(envelope::refused(
-                "target_not_found",
-                &sentence,
-                Lasting::Permanent,
-                correlation_id,
-            ));
-        }
+        let place = self.locate(sender, ask.to, ask.home, Some(ask.hold.unwrap_or(false)), terminals);
+        let at = match &place {
+            // The owner is nobody who answers.
+            Place::Here if self.is_known(ask.to, terminals) => At::Here,
+            Place::At(peer) => At::Home(peer.home.clone(), peer.speaks),
+            Place::Several(candidates) => {
+                return Err(AskError::Send(SendError::Ambiguous(candidates.clone())));
+            }
+            Place::Here | Place::Nobody(_) => {
+                let trouble = if let Place::Nobody(trouble) = place { trouble } else { None };
+                let to = Address { name: ask.to.clone(), home: ask.home.cloned() };
+                let sentence = elsewhere::not_found(&to, trouble);
+                let lasting = Lasting::Permanent;
+                return only(envelope::refused("target_not_found", &sentence, lasting, correlation_id));
+            }
+        };
         let begin = Instant::now();
-        let place = self.asks.enter(Waiting {
+        let entered = self.asks.enter(Waiting {
             asker,
             by_agent: matches!(sender, Sender::Agent(_)),
             asked: ask.to.clone(),
+            at: Mutex::new(at),
             id: ask.id.to_owned(),
             correlation_id: correlation_id.to_owned(),
             slot: Mutex::new(Slot::Open),
@@ -245,10 +313,19 @@ impl Bus {
             kind: Kind::Ask,
             priority: ask.priority,
             correlation_id: Some(correlation_id),
+            home: ask.home,
+            hold: Some(ask.hold.unwrap_or(false)),
             ..Outgoing::new(ask.to, ask.text, ask.id)
         };
-        let sent = self.send(sender, question, terminals).map_err(AskError::Send)?;
-        let answer = place.waiting.wait(begin + timeout(ask.timeout_ms), gone);
+        let sent = match self.send_to(sender, question, place, terminals) {
+            Ok(sent) => sent,
+            Err(SendError::NotForwarded(why)) => {
+                let lasting = if why.lasting { Lasting::Permanent } else { Lasting::Transient };
+                return only(envelope::refused(why.code, &why.sentence, lasting, correlation_id));
+            }
+            Err(error) => return Err(AskError::Send(error)),
+        };
+        let answer = entered.waiting.wait(begin + timeout(ask.timeout_ms), gone);
         let took = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
         let Some(handed) = answer else {
             let progress = self.mail.state_of(sent.number).map_or(Progress::Failed, Progress::of);
@@ -279,6 +356,7 @@ mod tests {
             asker: id(asker),
             by_agent,
             asked: id("asked"),
+            at: Mutex::new(At::Here),
             id: id_.to_owned(),
             correlation_id: format!("c-{id_}"),
             slot: Mutex::new(Slot::Open),

@@ -10,6 +10,7 @@ use super::{
     Bus, InjectError, Terminal, Terminals,
     ask::Waiting,
     audit,
+    elsewhere::Place,
     mail::{Accepted, Kind, NewMessage, State},
     outgoing::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll},
     rate::Sender,
@@ -50,27 +51,64 @@ enum Way {
 
 impl Bus {
     /// Types a message where the target accepts that from this sender, hands it to whoever asked for
-    /// it, or lets it wait.
+    /// it or to the instance that has the target, or lets it wait.
     pub fn send(
         &self,
         sender: Sender<'_>,
         message: Outgoing<'_>,
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
-        self.count_send(sender)?;
-        let way = self.way(sender, &message, terminals)?;
-        self.accept(sender, &message, way, terminals)
+        let place = self.locate_new(sender, &message, terminals);
+        self.send_to(sender, message, place, terminals)
     }
 
-    /// Takes a letter of another instance in: to whoever is here, or handed on at once; it is never kept
-    /// for a name that is not here.
+    /// Where a message goes that was not accepted before, and answers nobody who waits.
+    fn locate_new(&self, sender: Sender<'_>, message: &Outgoing<'_>, terminals: &dyn Terminals) -> Place {
+        let home = self.far_home(message.home);
+        let known = self.mail.knows(&sender.caller(), message.to, home, message.id);
+        if known || (home.is_none() && self.asks.answered_by(sender, message).is_some()) {
+            return Place::Here;
+        }
+        self.locate(sender, message.to, message.home, message.hold, terminals)
+    }
+
+    /// Sends a message to where its target is.
+    pub(super) fn send_to(
+        &self,
+        sender: Sender<'_>,
+        message: Outgoing<'_>,
+        place: Place,
+        terminals: &dyn Terminals,
+    ) -> Result<Sent, SendError> {
+        self.count_send(sender)?;
+        let home = self.far_home(message.home);
+        let here = Outgoing { home, hold: None, ..message };
+        if self.mail.knows(&sender.caller(), message.to, home, message.id) {
+            // It goes nowhere and pays nothing: its sender is told what he was told.
+            let known = Outgoing { hold: home.map(|_| true), ..here };
+            return self.accept(sender, &known, Way::Mailbox, terminals);
+        }
+        if let Some(waiting) = self.asks.answered_by(sender, &message).filter(|_| home.is_none()) {
+            return self.accept(sender, &here, Way::Asker(waiting), terminals);
+        }
+        match place {
+            Place::Here => {
+                let way = self.way(sender, &here, terminals)?;
+                self.accept(sender, &here, way, terminals)
+            }
+            place => self.send_elsewhere(sender, &Outgoing { hold: message.hold, ..here }, place, terminals),
+        }
+    }
+
+    /// Takes a letter of another instance in: for whoever is here. One for a name that is not here is
+    /// handed on at once, and never kept.
     pub fn receive(
         &self,
         sender: Sender<'_>,
         message: Outgoing<'_>,
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
-        self.send(sender, message, terminals)
+        self.send(sender, Outgoing { home: None, hold: None, ..message }, terminals)
     }
 
     /// Lets a message wait, whoever accepts typed text.
@@ -156,20 +194,14 @@ impl Bus {
         self.state().sends.take(sender, now).map_err(SendError::RateLimited)
     }
 
-    /// Decides where a message goes; what would be typed pays for that before it is accepted. One that
-    /// was accepted before goes nowhere and pays nothing: its sender is told what he was told.
+    /// Decides where a message to somebody here goes; what would be typed pays for that before it is
+    /// accepted.
     fn way(
         &self,
         sender: Sender<'_>,
         message: &Outgoing<'_>,
         terminals: &dyn Terminals,
     ) -> Result<Way, SendError> {
-        if self.mail.knows(&sender.caller(), message.to, message.id) {
-            return Ok(Way::Mailbox);
-        }
-        if let Some(waiting) = self.asks.answered_by(sender, message) {
-            return Ok(Way::Asker(waiting));
-        }
         let Some(terminal) = terminals.terminal(message.to).filter(|t| t.accepts(sender.name())) else {
             return Ok(Way::Mailbox);
         };
@@ -196,6 +228,23 @@ impl Bus {
                 Err(SendError::RateLimited(reached))
             }
         }
+    }
+
+    /// Hands an answer to whoever waits for it; where nobody does any more, it waits in his mailbox.
+    pub(super) fn answer(
+        &self,
+        sender: Sender<'_>,
+        reply: &Outgoing<'_>,
+        waiting: Arc<Waiting>,
+    ) -> Result<(), SendError> {
+        let caller = sender.caller();
+        let accepted = self.mail.accept(reply.to_accept(sender, &caller, true)).map_err(SendError::Mail)?;
+        self.write_message(audit::Happened::Accepted, &caller, reply);
+        if let Some(handed) = accepted.handed {
+            // Dropped, it is in his mailbox.
+            drop(waiting.put(handed));
+        }
+        Ok(())
     }
 
     fn accept(
@@ -230,7 +279,8 @@ impl Bus {
             why: None,
         };
         if duplicate {
-            return Ok(Sent { outcome: self.outcome_now(number, state), ..told });
+            let (held, home) = self.mail.kept_for(number);
+            return Ok(Sent { outcome: self.outcome_now(number, state), held, home, ..told });
         }
         let happened =
             if message.kind == Kind::Ask { audit::Happened::Asked } else { audit::Happened::Accepted };
@@ -266,9 +316,10 @@ impl Bus {
     }
 
     /// Of one that was accepted before.
-    fn outcome_now(&self, number: u64, state: State) -> SendOutcome {
+    pub(super) fn outcome_now(&self, number: u64, state: State) -> SendOutcome {
         match state {
             State::Delivered | State::Read => SendOutcome::Delivered,
+            State::Forwarded => SendOutcome::Forwarded,
             State::Delivering if self.typing.holds(number) => SendOutcome::Queued,
             State::Accepted | State::Delivering | State::Failed | State::Expired => SendOutcome::Waiting,
         }
@@ -282,6 +333,7 @@ impl Bus {
             to: message.to.as_str().to_owned(),
             id: message.id.to_owned(),
             kind: message.kind.as_str(),
+            home: None,
             message_length: message.text.len(),
         };
         self.audit.message(entry, message.text);

@@ -36,7 +36,7 @@ impl Progress {
     pub fn of(state: State) -> Self {
         match state {
             State::Accepted => Progress::Waiting,
-            State::Delivering | State::Delivered => Progress::HandedOut,
+            State::Delivering | State::Delivered | State::Forwarded => Progress::HandedOut,
             State::Read => Progress::Read,
             State::Failed | State::Expired => Progress::Failed,
         }

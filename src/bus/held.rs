@@ -1,22 +1,221 @@
 //! Messages that are held for other instances, and the thread that hands them over.
 //!
-//! What could not be handed over waits in its mailbox. It is tried again in the order in which its sender
-//! sent it; an instance that does not answer is left alone for longer and longer.
+//! What could not be handed over waits in its mailbox, and is tried again in the order in which its sender
+//! sent it. An instance that does not take what is for it is left alone for longer and longer, and those
+//! that do come first: a silent one holds the others up once in a while, for seconds.
 
 use std::{
+    collections::HashMap,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::{Bus, Terminals};
+use super::{
+    Bus, Terminals, audit,
+    elsewhere::Place,
+    far::{self, agent_may},
+    mail::{self, Message},
+    outgoing::Outgoing,
+    rate::Sender,
+};
+use crate::{
+    limits,
+    registry::{Peer, Speaks},
+    wire::{address::HomeId, id::AgentId},
+};
 
 /// Where nothing is held.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Where something is: the registry may have changed.
+const AGAIN: Duration = Duration::from_millis(limits::HELD_AGAIN_MS);
+
+/// Where there is more to do at once: what came meanwhile gets its turn.
+const BREATH: Duration = Duration::from_millis(1);
+
+/// Senders of whom one name's messages are tried in one round.
+const SENDERS: usize = 64;
+
+/// How long one round takes at most, one letter more excepted.
+const ROUND_MS: u64 = 2_000;
+
+/// What one round may still do.
+struct Round {
+    letters: usize,
+    /// looks into the registry
+    looks: usize,
+    /// monotonic ms
+    until: u64,
+    /// instances that did not take the last one are tried too
+    failing: bool,
+    /// there is more to do
+    more: bool,
+}
+
+impl Round {
+    fn is_over(&self, now: u64) -> bool {
+        self.letters == 0 || now >= self.until
+    }
+}
+
+/// What became of a message that was tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    /// it is gone from here
+    Gone,
+    /// it waits on, and what its sender sent after it does so too
+    Waits,
+}
+
 impl Bus {
     /// Hands over what is held, as far as that goes now; returns when to be called again at the latest.
-    pub fn forward_held(&self, _terminals: &dyn Terminals) -> Duration {
-        IDLE
+    pub fn forward_held(&self, terminals: &dyn Terminals) -> Duration {
+        let mut names = self.mail.names_held();
+        if names.is_empty() || !self.elsewhere.is_on() {
+            return IDLE;
+        }
+        let last = self.forwarding.lock().last.clone();
+        let after = names.partition_point(|name| last.as_ref().is_some_and(|last| name <= last));
+        names.rotate_left(after);
+        let until = self.clock.monotonic_ms().saturating_add(ROUND_MS);
+        let most = limits::HELD_ROUND;
+        let mut round = Round { letters: most, looks: most, until, failing: false, more: false };
+        for failing in [false, true] {
+            (round.failing, round.looks) = (failing, most);
+            for name in &names {
+                if self.forwarding.has_ended() {
+                    return IDLE;
+                }
+                if round.is_over(self.clock.monotonic_ms()) {
+                    round.more = true;
+                    break;
+                }
+                if round.looks == 0 {
+                    break;
+                }
+                self.forward_name(name, &mut round, terminals);
+                if !failing {
+                    self.forwarding.lock().last = Some(name.clone());
+                }
+            }
+        }
+        if round.more {
+            return BREATH;
+        }
+        let now = self.clock.monotonic_ms();
+        let next = self.forwarding.lock().pauses.next(now);
+        next.map_or(AGAIN, |left| Duration::from_millis(left).clamp(BREATH, AGAIN))
+    }
+
+    /// Hands over what is held for one name, of each sender as far as it goes.
+    fn forward_name(&self, to: &AgentId, round: &mut Round, terminals: &dyn Terminals) {
+        for first in self.mail.first_held(to, SENDERS) {
+            let Some(peer) = self.peer_for(to, first.via.as_ref(), round, terminals) else { continue };
+            let mut next = Some(first);
+            while let Some(held) = next {
+                if round.is_over(self.clock.monotonic_ms()) {
+                    round.more = true;
+                    return;
+                }
+                if self.forward_one(&held, &peer, round, terminals) == Tried::Waits {
+                    break;
+                }
+                next = self.mail.next_held(to, &held);
+            }
+        }
+    }
+
+    /// The instance that gets what is held for a name, where it is not left alone just now. A name that
+    /// has appeared here is here.
+    fn peer_for(
+        &self,
+        to: &AgentId,
+        via: Option<&HomeId>,
+        round: &mut Round,
+        terminals: &dyn Terminals,
+    ) -> Option<Box<Peer>> {
+        round.looks = round.looks.checked_sub(1)?;
+        let Place::At(peer) = self.locate(Sender::Api, to, via, None, terminals) else { return None };
+        let now = self.clock.monotonic_ms();
+        let may_try = self.forwarding.lock().pauses.may_try(&peer.home, now);
+        match may_try {
+            Some(failed) if failed == round.failing => Some(peer),
+            Some(_) | None => None,
+        }
+    }
+
+    fn forward_one(
+        &self,
+        held: &mail::Held,
+        peer: &Peer,
+        round: &mut Round,
+        terminals: &dyn Terminals,
+    ) -> Tried {
+        // Somebody here has it, and it is not known yet whether it stays with him.
+        if !held.free {
+            return Tried::Waits;
+        }
+        let agent = held.caller.strip_prefix("agent ").and_then(|name| AgentId::parse(name).ok());
+        let types = peer.speaks == Speaks::AgentMux;
+        let now = self.clock.monotonic_ms();
+        let allowed = !types || agent.as_ref().is_none_or(|agent| agent_may(agent, peer, terminals));
+        let typing = types && allowed;
+        if typing && self.state().rates.take_waiting(agent.is_none(), peer.agent.as_str(), now).is_err() {
+            return Tried::Waits;
+        }
+        let handed = match self.mail.claim(held.number) {
+            Ok(Some(handed)) => handed,
+            // It has expired, or somebody here was faster.
+            Ok(None) => return Tried::Waits,
+            Err(error) => {
+                log::warn!("mail: a message cannot be handed over: {}", error.answer().1);
+                return Tried::Waits;
+            }
+        };
+        round.letters = round.letters.saturating_sub(1);
+        let Some(message) = handed.messages.first() else { return Tried::Waits };
+        if !allowed {
+            self.write_held(audit::Happened::GivenUp("typing_not_allowed"), message, peer);
+            handed.failed(&format!("not forwarded to {}: typing_not_allowed", peer.home), true);
+            return Tried::Gone;
+        }
+        match self.forward_message(peer, message) {
+            Ok(_) => {
+                self.asks.went_to(&message.caller, &message.id, &peer.home, peer.speaks);
+                self.write_held(audit::Happened::Forwarded, message, peer);
+                handed.forwarded(&peer.home);
+                self.forwarding.answered(&peer.home);
+                Tried::Gone
+            }
+            Err(why) if why.lasting => {
+                self.write_held(audit::Happened::GivenUp(why.code), message, peer);
+                handed.failed(&far::reason(&why), true);
+                Tried::Gone
+            }
+            Err(why) => {
+                if why.unsure {
+                    drop(handed);
+                } else {
+                    handed.unsent();
+                }
+                self.forwarding.failed(&peer.home, self.clock.monotonic_ms());
+                if round.failing {
+                    // One that fails again costs the others no more than this; they come first now.
+                    round.letters = 0;
+                }
+                Tried::Waits
+            }
+        }
+    }
+
+    fn write_held(&self, happened: audit::Happened, message: &Message, peer: &Peer) {
+        let shown = Outgoing {
+            from: (message.from != super::deliver::name_of(&message.caller)).then_some(&*message.from),
+            home: message.via.as_ref(),
+            kind: message.kind,
+            ..Outgoing::new(&message.to, &message.text, &message.id)
+        };
+        self.write_far(happened, &message.caller, &shown, Some(&peer.home));
     }
 
     /// Waits for that long at most, less where something new is held. `false`: the instance ends.
@@ -30,7 +229,7 @@ impl Bus {
     }
 }
 
-/// What the thread waits for.
+/// What the thread waits for, and whom it leaves alone.
 #[derive(Debug, Default)]
 pub(super) struct Forwarding {
     state: Mutex<Waits>,
@@ -41,6 +240,9 @@ pub(super) struct Forwarding {
 struct Waits {
     due: bool,
     ending: bool,
+    /// the name whose turn was last
+    last: Option<AgentId>,
+    pauses: Pauses,
 }
 
 impl Forwarding {
@@ -49,10 +251,19 @@ impl Forwarding {
     }
 
     /// There is something to hand over.
-    #[expect(dead_code, reason = "the next commits hold messages")]
     pub fn wake(&self) {
         self.lock().due = true;
         self.changed.notify_all();
+    }
+
+    /// The instance of this home has taken something.
+    pub fn answered(&self, home: &HomeId) {
+        self.lock().pauses.0.remove(home);
+    }
+
+    /// It has not.
+    pub fn failed(&self, home: &HomeId, now: u64) {
+        self.lock().pauses.count(home, now);
     }
 
     fn pause(&self, most: Duration) -> bool {
@@ -71,4 +282,45 @@ impl Forwarding {
         self.lock().ending = true;
         self.changed.notify_all();
     }
+
+    fn has_ended(&self) -> bool {
+        self.lock().ending
+    }
 }
+
+/// Instances that did not take what was for them: until when each is left alone, and for how long that
+/// was. Pure; monotonic ms. Bounded.
+#[derive(Debug, Default)]
+struct Pauses(HashMap<HomeId, (u64, u64)>);
+
+impl Pauses {
+    fn count(&mut self, home: &HomeId, now: u64) {
+        if self.0.len() >= limits::HELD_HOMES {
+            self.0.retain(|_, (until, _)| *until > now);
+        }
+        if self.0.len() >= limits::HELD_HOMES && !self.0.contains_key(home) {
+            return;
+        }
+        let (until, pause) = self.0.entry(home.clone()).or_default();
+        // Several letters that were on their way at once fail at once.
+        if *until <= now {
+            *pause = (*pause * 2).clamp(FIRST_PAUSE_MS, limits::HELD_PAUSE_MS);
+            *until = now.saturating_add(*pause);
+        }
+    }
+
+    /// Whether it may be tried, and whether it failed last.
+    fn may_try(&self, home: &HomeId, now: u64) -> Option<bool> {
+        match self.0.get(home) {
+            None => Some(false),
+            Some((until, _)) => (*until <= now).then_some(true),
+        }
+    }
+
+    /// How long until the next one may be tried again.
+    fn next(&self, now: u64) -> Option<u64> {
+        self.0.values().map(|(until, _)| until.saturating_sub(now)).filter(|left| *left > 0).min()
+    }
+}
+
+const FIRST_PAUSE_MS: u64 = 1_000;

@@ -10,13 +10,15 @@ use serde_json::Value;
 use super::{
     Bus, SendError, Sent, Terminals, audit,
     elsewhere::{self, NotForwarded, Route},
-    mail::{Kind, Priority},
+    far::Target,
+    mail::Priority,
     outgoing::Outgoing,
     rate::{Reached, Sender},
     sanitise,
 };
 use crate::{
     agent::{Delivery, Submit},
+    registry::Speaks,
     wire::{
         address::{Address, HomeId},
         id::AgentId,
@@ -203,22 +205,39 @@ impl Bus {
             result: Err(InjectError::BadId),
         };
         let mut length = ask.message.len();
+        let mut home = None;
         answer.result = (|| {
             let now = self.clock.monotonic_ms();
-            let accepting = self.accepting(sender, ask.target, terminals)?;
-            self.state().rates.take(sender, ask.target, now).map_err(InjectError::RateLimited)?;
-            let target = AgentId::parse(ask.target).map_err(|_| InjectError::BadId)?;
+            let address = Address::parse(ask.target).map_err(|_| InjectError::BadId);
+            let accepting = self.accepting(sender, &address, terminals)?;
+            let name = address.as_ref().map_or(ask.target, |address| address.name.as_str());
+            self.state().rates.take(sender, name, now).map_err(InjectError::RateLimited)?;
+            let target = match accepting {
+                Some(target) => target,
+                None => self.target(sender, &address.clone()?, terminals)?,
+            };
+            let block_id = match target {
+                Target::Block(block_id) => block_id,
+                Target::At(peer) => {
+                    home = Some(peer.home.clone());
+                    return self.inject_elsewhere(sender, &ask, &peer, &mut answer);
+                }
+            };
+            let target = address?.name;
             let typed = match sender {
                 Sender::Owner(_) | Sender::Peer | Sender::Api | Sender::FarOwner(_) => {
                     sanitise::typed(ask.message)
                 }
                 Sender::Agent(name) | Sender::FarAgent(name) => sanitise::typed_from(name, ask.message),
             };
+            let typed = if ask.route.redelivered {
+                sanitise::typed(&["[redelivered] ", &typed.text].concat())
+            } else {
+                typed
+            };
             length = typed.text.len();
             answer.truncated = typed.truncated;
-            let registered = || self.state().directory.get(&target).map(|found| found.block_id.clone());
-            let block_id = accepting.or_else(registered);
-            let block_id = answer.block_id.insert(block_id.ok_or(InjectError::NotFound)?);
+            let block_id = answer.block_id.insert(block_id);
             let queued = match terminals.deliver(block_id, &typed.text, ask.submit) {
                 None => return Err(InjectError::NoController),
                 Some(Delivery::Failed(reason)) => {
@@ -243,16 +262,18 @@ impl Bus {
                 error: answer.error(ask.target),
                 request_id: ask.request_id.to_owned(),
                 caller: sender.caller(),
+                home: home.as_ref().map(HomeId::to_string),
             },
         );
+        if ask.hold == Some(true)
+            && let (Err(error), Ok(address)) = (&answer.result, Address::parse(ask.target))
+        {
+            let plain = Outgoing::new(&address.name, ask.message, ask.request_id);
+            let message = Outgoing { from: ask.source, home: address.home.as_ref(), ..plain };
+            let held = self.hold_inject(sender, error, message, terminals);
+            answer.held = held.ok().flatten().map(Box::new);
+        }
         answer
-    }
-
-    /// Takes the inject of an instance of AgentMux as the answer to the question that waits for it: to
-    /// the asker, with the question's id or correlation id as request id, and from the one that was
-    /// asked. `None`: it answers none. [`Bus::inject`] asks this itself.
-    pub fn answer_from_peer(&self, _ask: &Inject<'_>) -> Option<InjectAnswer> {
-        None
     }
 
     /// As spec agentmux B.11 and D.4: into the terminal, or where nobody is registered into the
@@ -272,47 +293,70 @@ impl Bus {
             hold: None,
             route: Route::default(),
         };
-        let answer = self.inject(sender, inject, terminals);
-        match (&answer.result, AgentId::parse(ask.target)) {
-            (Ok(queued), _) => Ok(BusInjected::Typed {
-                queued: *queued,
-                block_id: answer.block_id.unwrap_or_default(),
+        let mut answer = self.inject(sender, inject, terminals);
+        if let (Ok(_), Some(there)) = (&answer.result, answer.forwarded.take()) {
+            return Ok(BusInjected::Forwarded {
+                home: there.home,
+                block_id: answer.block_id,
+                outcome: there.outcome.unwrap_or_else(|| "forwarded".to_owned()),
                 truncated: answer.truncated,
-            }),
-            (Err(InjectError::NotFound), Ok(target)) => {
-                let message = Outgoing {
-                    kind: Kind::Inject,
-                    priority: ask.priority,
-                    ..Outgoing::on_bus(&target, ask.message, ask.id, ask.from)
-                };
-                self.mail_only(sender, message, terminals)
-                    .map(BusInjected::Mailed)
-                    .map_err(BusInjectError::Send)
+            });
+        }
+        let error = match &answer.result {
+            Ok(queued) => {
+                return Ok(BusInjected::Typed {
+                    queued: *queued,
+                    block_id: answer.block_id.unwrap_or_default(),
+                    truncated: answer.truncated,
+                });
             }
-            (Err(error), _) => {
-                let sentence = answer.error(ask.target).unwrap_or_default();
-                Err(BusInjectError::Inject(error.clone(), sentence))
+            Err(error) => error.clone(),
+        };
+        if ask.hold != Some(false)
+            && let Ok(target) = Address::parse(ask.target)
+        {
+            let plain = Outgoing::on_bus(&target.name, ask.message, ask.id, ask.from);
+            let message = Outgoing { priority: ask.priority, home: target.home.as_ref(), ..plain };
+            let held = self.hold_inject(sender, &error, message, terminals);
+            if let Some(sent) = held.map_err(BusInjectError::Send)? {
+                return Ok(BusInjected::Mailed(sent));
             }
         }
+        let sentence = answer.error(ask.target).unwrap_or_default();
+        Err(BusInjectError::Inject(error, sentence))
     }
 
-    /// The block of the terminal that lets this agent type: never one that was registered under the
-    /// same name. `None`: the sender is no agent, and goes by the directory.
+    /// The terminal that lets this agent type: never one that was registered under the same name. One of
+    /// another instance asks its own list, or ours where it has none. `None`: the sender is no agent,
+    /// and goes by the directory.
     ///
     /// Asked before the rates, which those who may type share: another must not use theirs up. Its
     /// asking is counted with its messages.
     fn accepting(
         &self,
         sender: Sender<'_>,
-        target: &str,
+        address: &Result<Address, InjectError>,
         terminals: &dyn Terminals,
-    ) -> Result<Option<String>, InjectError> {
+    ) -> Result<Option<Target>, InjectError> {
         let (Sender::Agent(name) | Sender::FarAgent(name)) = sender else { return Ok(None) };
         let now = self.clock.monotonic_ms();
         self.state().sends.take(sender, now).map_err(InjectError::RateLimited)?;
-        let target = AgentId::parse(target).map_err(|_| InjectError::BadId)?;
-        let terminal = terminals.terminal(&target).filter(|terminal| terminal.accepts(name));
-        terminal.map(|terminal| Some(terminal.block_id)).ok_or(InjectError::NotAllowed)
+        let address = address.clone()?;
+        if self.far_home(address.home.as_ref()).is_some()
+            || (self.elsewhere.is_on() && !self.is_known(&address.name, terminals))
+        {
+            let target = self.target(sender, &address, terminals)?;
+            return match &target {
+                Target::At(peer)
+                    if peer.speaks == Speaks::AgentMux && !self.may_type(sender, peer, terminals) =>
+                {
+                    Err(InjectError::FarNotAllowed(address))
+                }
+                Target::At(_) | Target::Block(_) => Ok(Some(target)),
+            };
+        }
+        let terminal = terminals.terminal(&address.name).filter(|terminal| terminal.accepts(name));
+        terminal.map(|terminal| Some(Target::Block(terminal.block_id))).ok_or(InjectError::NotAllowed)
     }
 
     /// Forgets a registration whose agent has ended: one that ended in the moment it was registered

@@ -18,6 +18,7 @@ pub mod directory;
 mod elsewhere;
 mod envelope;
 pub mod events;
+mod far;
 mod held;
 mod inject;
 pub mod mail;
@@ -201,3 +202,6 @@ impl Bus {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,9 @@ impl<'a> Outgoing<'a> {
             correlation_id: self.correlation_id,
             in_reply_to: self.in_reply_to,
             claim,
+            hold: self.hold == Some(true),
+            via: self.home,
+            redelivered: self.route.redelivered,
         }
     }
 

@@ -246,6 +246,7 @@ impl Bus {
             error: error.as_ref().map(|error| error.sentence(to.as_str(), block_id)),
             request_id: id.to_owned(),
             caller: caller.to_owned(),
+            home: None,
         };
         self.write_down(error.as_ref(), text, entry);
     }
@@ -292,6 +293,8 @@ mod tests {
             correlation_id: Some("q1".to_owned()),
             in_reply_to: None,
             reason: None,
+            hold: false,
+            via: None,
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Inject {
     pub request_id: String,
     /// who the caller was admitted as
     pub caller: String,
+    /// of the other instance that has the agent
+    pub home: Option<String>,
 }
 
 /// What happened to a message.
@@ -59,6 +61,12 @@ pub enum Happened {
     Asked,
     /// the owner took it back from the dead letters
     Redelivered,
+    /// another instance has it
+    Forwarded,
+    /// another instance does not have it yet, so it waits; a stable code
+    Held(&'static str),
+    /// another instance does not take it, and it is a dead letter; a stable code
+    GivenUp(&'static str),
 }
 
 impl Happened {
@@ -69,6 +77,9 @@ impl Happened {
             Happened::Refused(_) => "refused",
             Happened::Asked => "asked",
             Happened::Redelivered => "redelivered",
+            Happened::Forwarded => "forwarded",
+            Happened::Held(_) => "held",
+            Happened::GivenUp(_) => "given_up",
         }
     }
 }
@@ -88,6 +99,8 @@ pub struct Message {
     pub id: String,
     /// send, inject, broadcast, ask or reply
     pub kind: &'static str,
+    /// of the instance that has it, or was to have it
+    pub home: Option<String>,
     /// bytes
     pub message_length: usize,
 }
@@ -257,6 +270,7 @@ impl Inject {
             ("error_message", optional(self.error.as_deref())),
             ("request_id", text(&self.request_id)),
             ("caller", text(&self.caller)),
+            ("home", optional(self.home.as_deref())),
         ])
     }
 }
@@ -264,8 +278,8 @@ impl Inject {
 impl Message {
     fn fields(&self, now: u64) -> Map<String, Value> {
         let code = match self.happened {
-            Happened::Refused(code) => json!(code),
-            Happened::Accepted | Happened::Asked | Happened::Redelivered => Value::Null,
+            Happened::Refused(code) | Happened::Held(code) | Happened::GivenUp(code) => json!(code),
+            Happened::Accepted | Happened::Asked | Happened::Redelivered | Happened::Forwarded => Value::Null,
         };
         of([
             ("timestamp", json!(now)),
@@ -276,6 +290,7 @@ impl Message {
             ("to", text(&self.to)),
             ("id", text(&self.id)),
             ("type", json!(self.kind)),
+            ("home", optional(self.home.as_deref())),
             ("message_length", json!(self.message_length)),
         ])
     }

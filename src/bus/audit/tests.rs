@@ -21,6 +21,7 @@ pub(super) fn inject(request_id: &str) -> Inject {
         error: None,
         request_id: request_id.to_owned(),
         caller: "owner".to_owned(),
+        home: None,
     }
 }
 
@@ -102,6 +103,7 @@ fn no_agent_token_is_kept_in_the_audit() {
         to: token.clone(),
         id: token.clone(),
         kind: "send",
+        home: None,
         message_length: 1,
     };
     let message = Entry::Message(message).to_json(1, None);

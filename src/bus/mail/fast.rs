@@ -9,7 +9,7 @@ use super::{
     table::Phase,
     types::{Kind, Priority, State},
 };
-use crate::wire::id::AgentId;
+use crate::wire::{address::HomeId, id::AgentId};
 
 /// Reads a line in its usual form; `None`: it may still be a record.
 pub(super) fn record(json: &[u8]) -> Option<Record<'_>> {
@@ -47,6 +47,11 @@ pub(super) fn record(json: &[u8]) -> Option<Record<'_>> {
             let of = line.list()?;
             (line.rest == "}").then_some(Record::Got { at, of })
         }
+        "back" => {
+            line.skip("\"of\":")?;
+            let of = line.list()?;
+            (line.rest == "}").then_some(Record::Back { of })
+        }
         "end" => {
             let at = line.field("at", Line::number)?;
             let of = line.field("of", Line::list)?;
@@ -78,6 +83,17 @@ impl<'a> Line<'a> {
         let value = read(self)?;
         self.skip(",")?;
         Some(value)
+    }
+
+    /// A field that another one follows, and that may be missing.
+    fn maybe<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        let there = self.rest.strip_prefix('"').and_then(|rest| rest.strip_prefix(name)?.strip_prefix("\":"));
+        if there.is_some() { self.field(name, read).map(Some) } else { Some(None) }
+    }
+
+    fn home(&mut self) -> Option<Cow<'a, str>> {
+        let home = self.text()?;
+        HomeId::parse(&home).ok().map(|_| home)
     }
 
     fn number(&mut self) -> Option<u64> {
@@ -166,6 +182,9 @@ impl<'a> Line<'a> {
             digest: self.field("sum", Self::number)?,
             size: self.field("size", Self::small)?,
             claim: self.field("claim", Self::flag)?,
+            hold: self.maybe("hold", Self::flag)?.unwrap_or(false),
+            via: self.maybe("via", Self::home)?,
+            again: self.maybe("again", Self::flag)?.unwrap_or(false),
         })
     }
 
@@ -260,6 +279,7 @@ mod tests {
             let (id, caller, from, text) = (dice.text(1), dice.text(0), dice.text(0), dice.text(0));
             let (cor, re) = (dice.text(1), dice.text(1));
             let to = AgentId::parse(["a", "B-_9"][dice.next(2)]).expect("a valid id");
+            let home = HomeId::of([1, 2, 3, 4, 5, 250]);
             let new = NewMessage {
                 id: &id,
                 caller: &caller,
@@ -272,6 +292,9 @@ mod tests {
                 correlation_id: (dice.next(2) == 0).then_some(&cor),
                 in_reply_to: (dice.next(2) == 0).then_some(&re),
                 claim: dice.next(2) == 0,
+                hold: dice.next(2) == 0,
+                via: (dice.next(2) == 0).then_some(&home),
+                redelivered: dice.next(2) == 0,
             };
             table.reserve(round, &new, write::digest(&text), 5, 0);
             let entry = table.entry(round).expect("reserved");
@@ -291,6 +314,7 @@ mod tests {
             for record in [
                 Record::Taken { at, of: of.clone(), positions },
                 Record::Got { at, of: of.clone() },
+                Record::Back { of: of.clone() },
                 Record::End { at, of, state: State::Expired, dead: dice.next(2) == 0, reason },
             ] {
                 lines.push(line(|out| write::change(out, &record)));

@@ -13,6 +13,7 @@ mod compact;
 mod error;
 mod fast;
 mod handed;
+mod held;
 mod kept;
 mod maintain;
 mod names;
@@ -32,6 +33,7 @@ use std::{
 
 pub use error::{Answer, Full, MailError};
 pub use handed::Handed;
+pub use held::Held;
 pub use open::Loaded;
 pub use types::{Ack, Info, Kind, Manner, Message, NewMessage, Page, Priority, State};
 

@@ -14,7 +14,7 @@ use super::{
     table::Phase,
     types::{Kind, Priority, State},
 };
-use crate::wire::{id::AgentId, json::Fields};
+use crate::wire::{address::HomeId, id::AgentId, json::Fields};
 
 /// Reads a line; `None`: it is not a record of ours.
 pub(super) fn record(json: &[u8]) -> Option<Record<'_>> {
@@ -45,6 +45,7 @@ pub(super) fn slow(json: &[u8]) -> Option<Record<'static>> {
             Record::Taken { at: whole(fields, "at")?, of, positions }
         }
         "got" => Record::Got { at: whole(fields, "at")?, of: list(&value, "of")? },
+        "back" => Record::Back { of: list(&value, "of")? },
         "end" => Record::End {
             at: whole(fields, "at")?,
             of: list(&value, "of")?,
@@ -89,6 +90,9 @@ fn facts(fields: Fields<'_>) -> Option<Facts<'static>> {
         digest: whole(fields, "sum")?,
         size: small(fields, "size")?,
         claim: flag(fields, "claim")?,
+        hold: fields.flag("hold", false).ok()?,
+        via: via(fields)?,
+        again: fields.flag("again", false).ok()?,
     })
 }
 
@@ -110,6 +114,14 @@ fn standing(fields: Fields<'_>) -> Option<Standing<'static>> {
 fn name(fields: Fields<'_>) -> Option<Cow<'static, str>> {
     let text = fields.text("to").ok()?;
     AgentId::parse(text).ok().map(|_| owned(text))
+}
+
+/// A home, where there is one.
+fn via(fields: Fields<'_>) -> Option<Option<Cow<'static, str>>> {
+    match fields.optional_text("via").ok()? {
+        None => Some(None),
+        Some(text) => HomeId::parse(text).ok().map(|_| Some(owned(text))),
+    }
 }
 
 fn owned(text: &str) -> Cow<'static, str> {

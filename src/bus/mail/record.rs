@@ -26,8 +26,14 @@ pub(super) struct Facts<'a> {
     pub digest: u64,
     /// of the text
     pub size: u32,
-    /// it was about to be typed
+    /// it was about to be typed, or handed to another instance
     pub claim: bool,
+    /// it may be handed to another instance
+    pub hold: bool,
+    /// at which home
+    pub via: Option<Cow<'a, str>>,
+    /// a reader may have had it before it came here
+    pub again: bool,
 }
 
 /// How far a message had come when it was written again.
@@ -55,6 +61,8 @@ pub(super) enum Record<'a> {
     Taken { at: u64, of: Vec<u64>, positions: Vec<u64> },
     /// a reader that acknowledges has these
     Got { at: u64, of: Vec<u64> },
+    /// these were handed out, and nobody got them
+    Back { of: Vec<u64> },
     /// these are over; `dead` ones are kept with their words
     End { at: u64, of: Vec<u64>, state: State, dead: bool, reason: Option<Cow<'a, str>> },
     /// these were never accepted
@@ -97,6 +105,9 @@ pub(super) fn put(out: &mut Vec<u8>, new: &NewMessage<'_>, at: u64, digest: u64)
         digest,
         size: u32::try_from(new.text.len()).unwrap_or(u32::MAX),
         claim: new.claim,
+        hold: new.hold,
+        via: new.via.map(|home| home.as_str().into()),
+        again: new.redelivered,
     };
     out.extend_from_slice(b"\"op\":\"put\",");
     facts.write(out);
@@ -116,6 +127,9 @@ pub(super) fn snap(out: &mut Vec<u8>, number: u64, entry: &Entry, table: &Table,
         digest: entry.digest,
         size: entry.size,
         claim: false,
+        hold: entry.hold,
+        via: entry.via.map(|via| table.text(via).into()),
+        again: false,
     };
     out.extend_from_slice(b"\"op\":\"snap\",");
     number_field(out, "of", number);
@@ -152,6 +166,10 @@ pub(super) fn change(out: &mut Vec<u8>, record: &Record<'_>) {
         Record::Got { at, of } => {
             out.extend_from_slice(b"\"op\":\"got\",");
             number_field(out, "at", *at);
+            list_field(out, "of", of);
+        }
+        Record::Back { of } => {
+            out.extend_from_slice(b"\"op\":\"back\",");
             list_field(out, "of", of);
         }
         Record::End { at, of, state, dead, reason } => {
@@ -196,6 +214,16 @@ impl Facts<'_> {
         number_field(out, "sum", self.digest);
         number_field(out, "size", self.size.into());
         flag_field(out, "claim", self.claim);
+        // Most have none of these, and no line of an earlier version has.
+        if self.hold {
+            flag_field(out, "hold", true);
+        }
+        if let Some(via) = &self.via {
+            text_field(out, "via", via);
+        }
+        if self.again {
+            flag_field(out, "again", true);
+        }
     }
 }
 

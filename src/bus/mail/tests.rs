@@ -65,6 +65,9 @@ impl Rig {
             correlation_id: None,
             in_reply_to: None,
             claim: false,
+            hold: false,
+            via: None,
+            redelivered: false,
         }
     }
 

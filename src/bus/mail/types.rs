@@ -3,7 +3,7 @@
 //! Plain data, shared by everything that sends, reads or shows messages. The words of states, kinds and
 //! priorities that callers and the journal see are spelled here and nowhere else.
 
-use crate::wire::id::AgentId;
+use crate::wire::{address::HomeId, id::AgentId};
 
 /// What kind of message it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,8 @@ pub enum State {
     Failed,
     /// nobody took it, or said that it was read, in time
     Expired,
+    /// another instance has it; the reason is that one's home
+    Forwarded,
 }
 
 impl State {
@@ -106,12 +108,15 @@ impl State {
             State::Read => "read",
             State::Failed => "failed",
             State::Expired => "expired",
+            State::Forwarded => "forwarded",
         }
     }
 
     pub(super) fn read(text: &str) -> Option<Self> {
-        use State::{Accepted, Delivered, Delivering, Expired, Failed, Read};
-        [Accepted, Delivering, Delivered, Read, Failed, Expired].into_iter().find(|s| s.as_str() == text)
+        use State::{Accepted, Delivered, Delivering, Expired, Failed, Forwarded, Read};
+        [Accepted, Delivering, Delivered, Read, Failed, Expired, Forwarded]
+            .into_iter()
+            .find(|s| s.as_str() == text)
     }
 }
 
@@ -138,8 +143,15 @@ pub struct NewMessage<'a> {
     pub correlation_id: Option<&'a str>,
     /// the id of the message that this one answers
     pub in_reply_to: Option<&'a str>,
-    /// it is about to be typed: `delivering` with the same sync; [`super::Accepted::handed`] holds it
+    /// it is about to be typed, or handed to another instance: `delivering` with the same sync;
+    /// [`super::Accepted::handed`] holds it
     pub claim: bool,
+    /// it may be handed to another instance
+    pub hold: bool,
+    /// the home of the one that it is for; `None`: of any
+    pub via: Option<&'a HomeId>,
+    /// a reader may have had it before it came here
+    pub redelivered: bool,
 }
 
 /// A message with its words.
@@ -175,8 +187,12 @@ pub struct Message {
     pub correlation_id: Option<String>,
     /// the id of the message that this one answers
     pub in_reply_to: Option<String>,
-    /// why it failed or expired
+    /// why it failed or expired, or the home of the instance that has it
     pub reason: Option<String>,
+    /// it may be handed to another instance
+    pub hold: bool,
+    /// the home of the one that it is for; `None`: of any
+    pub via: Option<HomeId>,
 }
 
 /// What is known of a message beside its words.
@@ -212,8 +228,12 @@ pub struct Info {
     pub in_reply_to: Option<String>,
     /// the states it went through, with their unix ms, oldest first
     pub history: Vec<(State, u64)>,
-    /// why it failed or expired
+    /// why it failed or expired, or the home of the instance that has it
     pub reason: Option<String>,
+    /// it may be handed to another instance
+    pub hold: bool,
+    /// the home of the one that it is for; `None`: of any
+    pub via: Option<HomeId>,
     /// of its words, in bytes
     pub size: usize,
 }

@@ -9,7 +9,11 @@ use super::{
     table::Entry,
     types::{Info, Message, NewMessage, Page, State},
 };
-use crate::{limits, store::journal::JournalError, wire::id::AgentId};
+use crate::{
+    limits,
+    store::journal::JournalError,
+    wire::{address::HomeId, id::AgentId},
+};
 
 /// Tries to read words that move from one segment to another meanwhile.
 const TRIES: usize = 3;
@@ -24,6 +28,7 @@ pub(super) struct Seen {
     to: AgentId,
     caller: String,
     reason: Option<String>,
+    via: Option<HomeId>,
 }
 
 /// A message that was accepted this moment, and is held for its typing.
@@ -40,11 +45,13 @@ pub(super) fn of_new(new: &NewMessage<'_>, number: u64, now: u64) -> Message {
         sent_at: now,
         expires_at: now.saturating_add(new.ttl_ms),
         state: State::Delivering,
-        redelivered: false,
+        redelivered: new.redelivered,
         position: None,
         correlation_id: new.correlation_id.map(str::to_owned),
         in_reply_to: new.in_reply_to.map(str::to_owned),
         reason: None,
+        hold: new.hold,
+        via: new.via.cloned(),
     }
 }
 
@@ -55,7 +62,8 @@ impl Inner {
         let to = AgentId::parse(self.table.text(entry.to)).ok()?;
         let caller = self.table.text(entry.caller).to_owned();
         let reason = entry.reason.map(|reason| self.table.text(reason).to_owned());
-        Some(Seen { number, entry, to, caller, reason })
+        let via = entry.via.and_then(|via| HomeId::parse(self.table.text(via)).ok());
+        Some(Seen { number, entry, to, caller, reason, via })
     }
 }
 
@@ -83,7 +91,7 @@ impl Shared {
 impl Seen {
     /// With its words.
     pub fn message(self, words: Words) -> Message {
-        let Seen { number, entry, to, caller, reason } = self;
+        let Seen { number, entry, to, caller, reason, via } = self;
         Message {
             number,
             caller,
@@ -100,12 +108,14 @@ impl Seen {
             correlation_id: words.correlation_id,
             in_reply_to: words.in_reply_to,
             reason,
+            hold: entry.hold,
+            via,
             id: entry.id.into(),
         }
     }
 
     fn info(self, words: Words) -> Info {
-        let Seen { number, entry, to, caller, reason } = self;
+        let Seen { number, entry, to, caller, reason, via } = self;
         Info {
             number,
             caller,
@@ -122,6 +132,8 @@ impl Seen {
             in_reply_to: words.in_reply_to,
             history: entry.history(),
             reason,
+            hold: entry.hold,
+            via,
             size: entry.size as usize,
             id: entry.id.into(),
         }
@@ -129,14 +141,23 @@ impl Seen {
 }
 
 impl Mail {
-    /// Whether a message was accepted before under this id, or is just being.
-    pub fn knows(&self, caller: &str, to: &AgentId, id: &str) -> bool {
-        self.shared.lock().table.known(caller, to.as_str(), id).is_some()
+    /// Whether a message was accepted before under this id, or is just being. `via`: for the instance of
+    /// this home.
+    pub fn knows(&self, caller: &str, to: &AgentId, via: Option<&HomeId>, id: &str) -> bool {
+        self.shared.lock().table.known(caller, to.as_str(), via.map(HomeId::as_str), id).is_some()
     }
 
     /// Where a message is on its way; `None`: it is not known any more.
     pub fn state_of(&self, number: u64) -> Option<State> {
         self.shared.lock().table.entry(number).map(|entry| entry.state)
+    }
+
+    /// Whether a message waits for another instance, and the home of the one that it is for or that has it.
+    pub fn kept_for(&self, number: u64) -> (bool, Option<HomeId>) {
+        let inner = self.shared.lock();
+        let Some(entry) = inner.table.entry(number) else { return (false, None) };
+        let home = if entry.state == State::Forwarded { entry.reason } else { entry.via };
+        (entry.is_held(), home.and_then(|home| HomeId::parse(inner.table.text(home)).ok()))
     }
 
     /// What waits for one agent, above a number: a look that changes nothing. At most `limit` messages

@@ -126,6 +126,9 @@ impl Table {
             let reason = entry.reason.take();
             if let Some(held) = self.boxes.get_mut(&to) {
                 held.fresh.insert(order);
+                if entry.hold {
+                    held.held.insert(order);
+                }
             }
             self.deadlines.insert((expires_at, number));
             if let Some(reason) = reason {

@@ -38,6 +38,8 @@ pub(in super::super) struct Entry {
     pub to: Name,
     pub caller: Name,
     pub reason: Option<Name>,
+    /// the home of the instance that it is for; `None`: of any
+    pub via: Option<Name>,
     /// `None`: on its way to disk
     pub place: Option<Place>,
     pub sent_at: u64,
@@ -66,16 +68,26 @@ pub(in super::super) struct Entry {
     pub leaving: bool,
     /// its line holds no words any more
     pub slim: bool,
+    /// it may be handed to another instance
+    pub hold: bool,
 }
 
 impl Entry {
     /// Of a new message.
-    pub fn new(new: &NewMessage<'_>, to: Name, caller: Name, digest: u64, sent_at: u64, holder: u32) -> Self {
+    pub fn new(
+        new: &NewMessage<'_>,
+        [to, caller]: [Name; 2],
+        via: Option<Name>,
+        digest: u64,
+        sent_at: u64,
+        holder: u32,
+    ) -> Self {
         Self {
             id: new.id.into(),
             to,
             caller,
             reason: None,
+            via,
             place: None,
             sent_at,
             position: 0,
@@ -91,9 +103,10 @@ impl Entry {
             priority: new.priority,
             state: if holder == 0 { State::Accepted } else { State::Delivering },
             phase: Phase::Reserved,
-            handed: holder != 0,
+            handed: holder != 0 || new.redelivered,
             leaving: false,
             slim: false,
+            hold: new.hold,
         }
     }
 
@@ -145,6 +158,11 @@ impl Entry {
     /// Whether something may be done with it: it waits, and nobody else does something with it.
     pub fn is_free(&self) -> bool {
         self.phase == Phase::Waiting && self.holder == 0 && !self.leaving
+    }
+
+    /// Whether it is kept for another instance: nobody here has it, and no cursor had it.
+    pub fn is_held(&self) -> bool {
+        self.hold && self.phase == Phase::Waiting && self.position == 0
     }
 
     /// The states it went through, oldest first.

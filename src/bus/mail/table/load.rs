@@ -18,6 +18,7 @@ impl Table {
         match record {
             Record::Put(facts) => {
                 let mut standing = NEW;
+                standing.handed = facts.again;
                 if facts.claim {
                     (standing.state, standing.handed, standing.taken) = (State::Delivering, true, 0);
                 }
@@ -38,6 +39,7 @@ impl Table {
                     }
                 }
             }
+            Record::Back { of } => self.unmark(of),
             Record::End { at, of, state, dead, reason } => {
                 for number in of {
                     self.end(*number, *state, reason.as_deref(), *dead, *at);
@@ -67,16 +69,18 @@ impl Table {
     fn insert(&mut self, number: u64, place: Place, facts: &Facts<'_>, standing: &Standing<'_>) {
         self.forget(number, facts.at);
         // Of two with one key the older was never accepted: its sender sent it again.
-        if let Some((old, _)) = self.known(&facts.caller, &facts.to, &facts.id) {
+        if let Some((old, _)) = self.known(&facts.caller, &facts.to, facts.via.as_deref(), &facts.id) {
             self.forget(old, facts.at);
         }
         let (to, caller) = (self.names.take(&facts.to), self.names.take(&facts.caller));
         let reason = standing.reason.as_deref().map(|reason| self.names.take(reason));
+        let via = facts.via.as_deref().map(|via| self.names.take(via));
         let entry = Entry {
             id: (*facts.id).into(),
             to,
             caller,
             reason,
+            via,
             place: Some(place),
             sent_at: facts.at,
             position: standing.position,
@@ -95,13 +99,19 @@ impl Table {
             handed: standing.handed,
             leaving: false,
             slim: standing.phase == Phase::Ended,
+            hold: facts.hold,
         };
         match entry.phase {
             Phase::Reserved | Phase::Waiting => {
                 self.count_in(&entry, facts.at);
                 if let Some(held) = self.boxes.get_mut(&to) {
                     match entry.position() {
-                        None => drop(held.fresh.insert(entry.order(number))),
+                        None => {
+                            held.fresh.insert(entry.order(number));
+                            if entry.hold {
+                                held.held.insert(entry.order(number));
+                            }
+                        }
                         Some(position) => {
                             held.last = held.last.max(position);
                             held.placed.insert(position, number);
@@ -114,7 +124,7 @@ impl Table {
             Phase::Ended => self.ended.insert(caller, self.bounds.ended_until(&entry), number, 0),
         }
         self.live += entry.weight();
-        self.keys.insert(self.key(&facts.caller, &facts.to, &facts.id), number);
+        self.keys.insert(self.key_of(&entry), number);
         self.entries.insert(number, Box::new(entry));
     }
 
@@ -135,6 +145,7 @@ impl Table {
         let order = entry.order(number);
         if let Some(held) = self.boxes.get_mut(&entry.to) {
             held.fresh.remove(&order);
+            held.held.remove(&order);
             held.placed.remove(&old);
             held.placed.insert(position, number);
             held.last = held.last.max(position);

@@ -8,6 +8,7 @@
 mod bounds;
 mod end;
 mod entry;
+mod held;
 mod load;
 mod take;
 
@@ -19,6 +20,7 @@ use std::{
 pub(super) use bounds::Bounds;
 use entry::NEVER;
 pub(super) use entry::{Entry, Phase};
+pub(super) use held::Held;
 pub(super) use take::{Acked, Chosen};
 
 use super::{
@@ -27,13 +29,15 @@ use super::{
     names::{Name, Names},
     types::{NewMessage, State},
 };
-use crate::store::journal::Place;
+use crate::{store::journal::Place, wire::address::HomeId};
 
 /// One agent's mailbox.
 #[derive(Debug, Default)]
 struct Mailbox {
     /// nobody had them yet: rank and number, in the order in which they are handed out
     fresh: BTreeSet<u64>,
+    /// of those, the ones that may be handed to another instance and are not just on their way there
+    held: BTreeSet<u64>,
     /// by position: a cursor had them, and did not acknowledge them
     placed: BTreeMap<u64, u64>,
     /// those two, and what is on its way to disk
@@ -114,7 +118,8 @@ impl Table {
 
     /// Whether a message may be accepted, before anything of it is written.
     pub fn check(&self, new: &NewMessage<'_>, digest: u64) -> Check {
-        if let Some((number, entry)) = self.known(new.caller, new.to.as_str(), new.id) {
+        let via = new.via.map(HomeId::as_str);
+        if let Some((number, entry)) = self.known(new.caller, new.to.as_str(), via, new.id) {
             return match entry.phase {
                 _ if entry.digest != digest => Check::Refused(MailError::IdReused),
                 Phase::Reserved => Check::Underway,
@@ -162,10 +167,11 @@ impl Table {
 
     /// Keeps a place for a message on its way to disk. `holder` is not 0 where it is claimed.
     pub fn reserve(&mut self, number: u64, new: &NewMessage<'_>, digest: u64, sent_at: u64, holder: u32) {
-        let (to, caller) = (self.names.take(new.to.as_str()), self.names.take(new.caller));
-        let entry = Entry::new(new, to, caller, digest, sent_at, holder);
+        let names = [self.names.take(new.to.as_str()), self.names.take(new.caller)];
+        let via = new.via.map(|home| self.names.take(home.as_str()));
+        let entry = Entry::new(new, names, via, digest, sent_at, holder);
         self.count_in(&entry, sent_at);
-        self.keys.insert(self.key(new.caller, new.to.as_str(), new.id), number);
+        self.keys.insert(self.key_of(&entry), number);
         self.reserved.insert(number);
         self.entries.insert(number, Box::new(entry));
     }
@@ -179,6 +185,9 @@ impl Table {
         self.live += entry.weight();
         if let Some(held) = self.boxes.get_mut(&entry.to) {
             held.fresh.insert(entry.order(number));
+            if entry.hold && entry.holder == 0 {
+                held.held.insert(entry.order(number));
+            }
         }
         self.deadlines.insert((entry.expires_at(), number));
     }
@@ -263,20 +272,24 @@ impl Table {
         self.boxes.get(&self.names.find(to)?)
     }
 
-    fn key(&self, caller: &str, to: &str, id: &str) -> u64 {
-        self.hash.hash_one((caller, to, id))
+    fn key(&self, caller: &str, to: &str, via: Option<&str>, id: &str) -> u64 {
+        self.hash.hash_one((caller, to, via, id))
     }
 
     fn key_of(&self, entry: &Entry) -> u64 {
-        self.key(self.names.text(entry.caller), self.names.text(entry.to), &entry.id)
+        let via = entry.via.map(|via| self.names.text(via));
+        self.key(self.names.text(entry.caller), self.names.text(entry.to), via, &entry.id)
     }
 
     /// The message that was accepted under this id, or is just being.
-    pub fn known(&self, caller: &str, to: &str, id: &str) -> Option<(u64, &Entry)> {
-        let number = *self.keys.get(&self.key(caller, to, id))?;
+    pub fn known(&self, caller: &str, to: &str, via: Option<&str>, id: &str) -> Option<(u64, &Entry)> {
+        let number = *self.keys.get(&self.key(caller, to, via, id))?;
         let entry = self.entries.get(&number)?;
-        let same =
-            *entry.id == *id && self.names.text(entry.caller) == caller && self.names.text(entry.to) == to;
+        let text = |name| self.names.text(name);
+        let same = *entry.id == *id
+            && text(entry.caller) == caller
+            && text(entry.to) == to
+            && entry.via.map(text) == via;
         same.then_some((number, entry))
     }
 
@@ -313,6 +326,7 @@ impl Table {
         take_away(&mut self.bytes_by_agent, entry.caller, entry.cost());
         let Some(held) = self.boxes.get_mut(&entry.to) else { return };
         held.fresh.remove(&entry.order(number));
+        held.held.remove(&entry.order(number));
         if let Some(position) = entry.position() {
             held.placed.remove(&position);
         }
@@ -354,7 +368,7 @@ impl Table {
         if self.keys.get(&key) == Some(&number) {
             self.keys.remove(&key);
         }
-        for name in [Some(entry.to), Some(entry.caller), entry.reason].into_iter().flatten() {
+        for name in [Some(entry.to), Some(entry.caller), entry.reason, entry.via].into_iter().flatten() {
             self.names.release(name);
         }
     }

@@ -81,6 +81,7 @@ impl Table {
                 held.last += 1;
                 entry.position = held.last;
                 held.fresh.remove(&entry.order(number));
+                held.held.remove(&entry.order(number));
                 held.placed.insert(entry.position, number);
             }
             chosen.push(Chosen { number, again: entry.handed, placed });
@@ -123,6 +124,12 @@ impl Table {
             if entry.state == State::Delivering {
                 entry.state = State::Accepted;
             }
+            if entry.is_held() {
+                let (to, order) = (entry.to, entry.order(*number));
+                if let Some(held) = self.boxes.get_mut(&to) {
+                    held.held.insert(order);
+                }
+            }
         }
     }
 
@@ -135,11 +142,14 @@ impl Table {
                 entry.taken = NEVER;
             }
             if *placed && entry.phase == Phase::Waiting {
-                let (to, order) = (entry.to, entry.order(*number));
+                let (to, order, hold) = (entry.to, entry.order(*number), entry.hold);
                 let position = std::mem::take(&mut entry.position);
                 if let Some(held) = self.boxes.get_mut(&to) {
                     held.placed.remove(&position);
                     held.fresh.insert(order);
+                    if hold {
+                        held.held.insert(order);
+                    }
                 }
             }
         }

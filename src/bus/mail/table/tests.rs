@@ -57,6 +57,9 @@ impl Rig {
             correlation_id: None,
             in_reply_to: None,
             claim: false,
+            hold: false,
+            via: None,
+            redelivered: false,
         };
         let digest = record::digest(text);
         match self.table.check(&new, digest) {

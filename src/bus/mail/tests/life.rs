@@ -32,6 +32,8 @@ fn a_message_waits_and_is_handed_out_once() {
         correlation_id: Some("c".to_owned()),
         in_reply_to: Some("r".to_owned()),
         reason: None,
+        hold: false,
+        via: None,
     };
     assert_eq!((page.messages, page.more), (vec![expected], false));
     rig.clock.advance(5);

@@ -1,0 +1,137 @@
+//! Letters that arrive: who their senders are here, and what becomes of those for names that are not here.
+
+use super::*;
+
+const FAR_AGENT: Sender<'static> = Sender::FarAgent("writer@00000000000b");
+const FAR_OWNER: Sender<'static> = Sender::FarOwner("owner@00000000000b");
+
+impl Rig {
+    fn receive(&self, sender: Sender<'_>, to: &str, id: &str, route: Route<'_>) -> Result<Sent, SendError> {
+        let to = name(to);
+        let message = Outgoing { route, ..Outgoing::new(&to, "text", id) };
+        self.bus.receive(sender, message, &self.rooms)
+    }
+}
+
+#[test]
+fn a_letter_shows_the_address_to_answer_to_and_is_known_when_it_comes_again() {
+    let rig = Rig::new().with_agent("near", &[], &[]).with_agent("writer", &[], &[]);
+    let first = rig.receive(FAR_AGENT, "near", "1", Route::default()).expect("room");
+    assert_eq!((first.outcome, first.duplicate), (SendOutcome::Waiting, false));
+    let marked = Route { redelivered: true, ..Route::default() };
+    let again = rig.receive(FAR_AGENT, "near", "1", marked).expect("known");
+    assert_eq!((again.number, again.duplicate), (first.number, true));
+    // Neither an agent here of that name nor another home gets in the way.
+    assert!(!rig.send(Sender::Agent("writer"), "near", "1").expect("another's").duplicate);
+    let other = Sender::FarAgent("writer@00000000000c");
+    assert!(!rig.receive(other, "near", "1", marked).expect("another's").duplicate);
+    let from = |at: &str| format!("writer@{at}");
+    assert_eq!(
+        rig.read("near"),
+        [
+            ("1".to_owned(), from(FAR), false),
+            ("1".to_owned(), "writer".to_owned(), false),
+            ("1".to_owned(), from(THIRD), true)
+        ]
+    );
+    let rig = rig.again();
+    assert!(rig.receive(other, "near", "1", marked).expect("known").duplicate, "also after a start");
+}
+
+#[test]
+fn a_letter_is_typed_only_where_its_very_sender_may_type() {
+    let rig = Rig::new().with_agent("open", &["writer@00000000000b", "owner@00000000000b"], &[]).with_agent(
+        "wrong",
+        &["writer", "owner", "writer@00000000000c"],
+        &[],
+    );
+    for sender in [FAR_AGENT, FAR_OWNER] {
+        let id = format!("{sender:?}");
+        let sent = rig.receive(sender, "open", &id, Route::default()).expect("typed");
+        assert_eq!(sent.outcome, SendOutcome::Delivered);
+        let sent = rig.receive(sender, "wrong", &id, Route::default()).expect("room");
+        assert_eq!(sent.outcome, SendOutcome::Waiting, "{id}");
+    }
+    assert_eq!(
+        rig.typed(),
+        ["block of open: @writer@00000000000b: text", "block of open: @owner@00000000000b: text"]
+    );
+    let injected = rig.inject(FAR_AGENT, "wrong", None);
+    assert_eq!(injected.result, Err(InjectError::NotAllowed));
+    assert_eq!(rig.inject(FAR_AGENT, "open", None).result, Ok(false));
+    assert_eq!(rig.inject(FAR_OWNER, "wrong", None).result, Ok(false), "the owner may, wherever he is");
+    assert_eq!(rig.typed()[2..], ["block of open: @writer@00000000000b: text", "block of wrong: text"]);
+}
+
+#[test]
+fn what_may_have_been_typed_before_is_typed_marked() {
+    let rig = Rig::new().with_agent("open", &["writer@00000000000b"], &[]);
+    let route = Route { redelivered: true, ..Route::default() };
+    rig.receive(FAR_AGENT, "open", "1", route).expect("typed");
+    let ask = Inject {
+        target: "open",
+        message: "text",
+        source: None,
+        request_id: "r",
+        submit: None,
+        hold: None,
+        route,
+    };
+    assert_eq!(rig.bus.inject(FAR_OWNER, ask, &rig.rooms).result, Ok(false));
+    assert_eq!(
+        rig.typed(),
+        ["block of open: [redelivered] @writer@00000000000b: text", "block of open: [redelivered] text"]
+    );
+}
+
+#[test]
+fn a_letter_for_a_name_that_is_not_here_is_handed_on_at_once_or_not_at_all() {
+    let rig = Rig::new().with("moved", THIRD);
+    let path = ["first".to_owned(), "second".to_owned()];
+    let route = Route { path: &path, hops: 2, redelivered: true };
+    let sent = rig.receive(FAR_AGENT, "moved", "1", route).expect("taken");
+    assert_eq!((sent.outcome, sent.home), (SendOutcome::Queued, Some(home(THIRD))), "the last one's word");
+    let came = rig.letter(0);
+    assert_eq!(came.caller, format!("agent writer of {FAR}"), "its sender stays who he is");
+    assert_eq!((came.hops, came.redelivered), (2, true));
+    for mood in [Mood::Away(NotReached::Gone), Mood::Silent, Mood::Refuses("mailbox_full", false)] {
+        rig.is(THIRD, mood);
+        assert!(matches!(rig.receive(FAR_AGENT, "moved", "2", route), Err(SendError::NotForwarded(_))));
+    }
+    let nobody = rig.receive(FAR_OWNER, "nobody", "3", route).expect_err("nobody has it");
+    assert_eq!(nobody.answer().1, "agent_not_found");
+    assert_eq!(rig.bus.mail.waiting_in_all().0, 0, "nothing is kept in between");
+}
+
+#[test]
+fn agents_of_other_instances_have_shares_and_rates_as_agents_here() {
+    let rig = Rig::new().with_agent("near", &[], &[]);
+    let mut refused = 0;
+    for n in 0..limits::SENDS_PER_AGENT + 5 {
+        let result = rig.receive(FAR_AGENT, "near", &n.to_string(), Route::default());
+        refused += usize::from(matches!(result, Err(SendError::RateLimited(_))));
+    }
+    assert_eq!(refused, 5);
+    assert!(rig.receive(Sender::FarAgent("writer@00000000000c"), "near", "x", Route::default()).is_ok());
+    for n in 0..2 * limits::MAILBOX_AGENT {
+        rig.clock.advance(1_000);
+        if let Err(SendError::Mail(error)) =
+            rig.receive(FAR_AGENT, "near", &format!("m{n}"), Route::default())
+        {
+            assert_eq!(error.answer().1, "sender_share_full");
+            return;
+        }
+    }
+    panic!("it fills the mailbox alone");
+}
+
+#[test]
+fn the_owner_elsewhere_is_answered_where_he_is() {
+    let rig = Rig::new().with("any", FAR).with_agent("near", &[], &[]);
+    let sent = rig.send(Sender::Agent("near"), &format!("owner@{FAR}"), "1").expect("taken");
+    assert_eq!(sent.outcome, SendOutcome::Forwarded);
+    assert_eq!(rig.letter(0).to, format!("owner@{FAR}"));
+    assert!(rig.send(Sender::Agent("near"), &format!("owner@{THIRD}"), "2").is_err());
+    assert!(rig.receive(FAR_AGENT, "owner", "3", Route::default()).is_ok(), "and he of here is here");
+    assert_eq!(rig.read("owner").len(), 1);
+}
