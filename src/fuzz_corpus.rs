@@ -23,6 +23,7 @@ replay! {
     every_journal_line_seed_keeps_its_promise: "journal_line" => crate::store::journal::fuzz_line;
     every_journal_segment_seed_keeps_its_promise: "journal_segment" => crate::store::journal::fuzz_segment;
     every_keyfile_seed_keeps_its_promise: "keyfile" => crate::store::keyfile::fuzz;
+    every_registry_entry_seed_keeps_its_promise: "registry_entry" => crate::registry::fuzz_entry;
     every_ws_envelope_seed_keeps_its_promise: "ws_envelope" => crate::ws::agentmux::fuzz;
     every_ws_frames_seed_keeps_its_promise: "ws_frames" => crate::ws::fuzz;
     every_bus_json_seed_keeps_its_promise: "bus_json" => crate::api::fuzz;

@@ -182,6 +182,5 @@ pub(super) fn peer(entry: Entry, place: &Place, inode: u64) -> Peer {
         block_id: entry.block_id,
         key: entry.key.map(Arc::new),
         file: place.path(),
-        nonce: entry.nonce,
     }
 }

@@ -33,10 +33,10 @@ impl Registry {
             Err(error) => return Found::Nobody(Some(trouble::directory_code(&error))),
         };
         let mut kernel = Kernel::new(&self.us);
-        let mut wrong = None;
         // By home the freshest one: a home whose instance was just replaced is one home.
         let mut found: BTreeMap<HomeId, (u64, Peer)> = BTreeMap::new();
-        for place in places(&directory, &to.name) {
+        let (places, mut wrong) = places(&directory, &to.name);
+        for place in places {
             let mut below = None;
             let read = match check::folder(&directory, &place, &mut below) {
                 Ok(Some(folder)) => check::read(folder, &place),
@@ -177,17 +177,23 @@ impl Registry {
     }
 }
 
-/// Where an agent's entries can stand.
-fn places(directory: &CommonDirectory, agent: &AgentId) -> Vec<Place> {
+/// Where an agent's entries can stand, and the code of what is wrong with its folder.
+fn places(directory: &CommonDirectory, agent: &AgentId) -> (Vec<Place>, Option<&'static str>) {
     let folder = place::folder(agent);
     let mut places = vec![Place::flat(agent.as_str())];
     if folder != agent.as_str() {
         places.push(Place::flat(&folder));
     }
-    if let Ok(below) = directory.below(OsStr::new(&folder)) {
-        places.extend(files_in(&below, Some(&folder), limits::REGISTRY_CHANNELS).0);
-    }
-    places
+    let refused = match directory.below(OsStr::new(&folder)) {
+        Ok(below) => {
+            places.extend(files_in(&below, Some(&folder), limits::REGISTRY_CHANNELS).0);
+            None
+        }
+        // A file of that name is nobody's business.
+        Err(HomeError::Missing(_) | HomeError::NotDirectory(_)) => None,
+        Err(error) => Some(trouble::directory_code(&error)),
+    };
+    (places, refused)
 }
 
 /// The entries in one directory, and whether there are more.

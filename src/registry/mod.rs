@@ -268,3 +268,7 @@ impl Elsewhere for Nowhere {
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_attacks;
+#[cfg(test)]
+mod tests_own;

@@ -349,13 +349,16 @@ fn replace(
     Ok(folder.replace(&place.name, bytes.expose(), limits::REGISTRY_ENTRY, is)?)
 }
 
-/// Whether two entries of ours differ in nothing but when they were written.
+/// Whether two entries of this instance differ in nothing but when they were written.
 fn says_the_same(one: &Entry, other: &Entry) -> bool {
-    let key = |entry: &Entry| entry.key.as_ref().map(|key| key.expose().to_vec()).map(Secret::new);
-    let same_key = match (key(one), key(other)) {
+    let same_key = match (&one.key, &other.key) {
         (Some(one), Some(other)) => one.matches(other.expose()),
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     };
-    same_key && one.agent == other.agent && one.block_id == other.block_id && one.at == other.at
+    let rest = |entry: &Entry| {
+        let own = entry.own.as_ref().map(|own| (own.home.clone(), own.listener_inode));
+        (entry.agent.clone(), entry.at, entry.block_id.clone(), entry.channel.clone(), own)
+    };
+    same_key && rest(one) == rest(other)
 }

@@ -38,9 +38,6 @@ pub struct Peer {
     pub(super) key: Option<Arc<Secret>>,
     /// the entry's file below the registry's directory
     pub(super) file: PathBuf,
-    /// what tells this writing of the entry from a later one
-    #[expect(dead_code, reason = "the next commits compare it")]
-    pub(super) nonce: u64,
 }
 
 #[cfg(test)]
@@ -58,7 +55,6 @@ impl Peer {
             block_id: "block".to_owned(),
             key: None,
             file: PathBuf::new(),
-            nonce: 0,
         }
     }
 }

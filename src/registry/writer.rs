@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{
@@ -20,7 +20,8 @@ use crate::{
 
 /// Stack of the thread.
 const STACK: usize = 256 * 1024;
-const RECONCILE: Duration = Duration::from_millis(limits::REGISTRY_RECONCILE_MS);
+/// Time until what was held up is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
 /// Longest wait for its end: the lock, and the removal of every file.
 const END: Duration = Duration::from_secs(5);
 
@@ -96,14 +97,16 @@ impl Registry {
         let mut files = Files::new(Arc::clone(&self));
         let mut swept = self.sweep();
         let mut all = true;
-        let mut begun = Instant::now();
+        let mut begun = self.clock.monotonic_ms();
         loop {
             if all {
-                begun = Instant::now();
+                begun = self.clock.monotonic_ms();
                 swept = swept || self.sweep();
             }
             let (work, asked) = self.work(all);
             let outcome = files.round(snapshot(), &work);
+            // What was held up is tried again soon.
+            let held_up = outcome.status.values().any(|status| *status == Published::Pending);
             let mut state = self.state();
             state.done = asked;
             state.outcome = outcome;
@@ -111,10 +114,10 @@ impl Registry {
             let idle = |state: &mut State| {
                 state.phase == Phase::Runs && state.asked == state.done && state.gone.is_empty()
             };
-            let within = RECONCILE.saturating_sub(begun.elapsed());
+            let within = if held_up { AGAIN } else { self.until_reconciled(begun) };
             let waited = self.turn.wait_timeout_while(state, within, idle);
-            let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-            all = waited.timed_out() || begun.elapsed() >= RECONCILE;
+            let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            all = self.until_reconciled(begun).is_zero();
             if state.phase != Phase::Runs {
                 break;
             }
@@ -124,6 +127,12 @@ impl Registry {
         state.phase = Phase::Ended;
         state.outcome.names.clear();
         self.turn.notify_all();
+    }
+
+    /// Time until every file is compared again, the last time having been at `begun`.
+    fn until_reconciled(&self, begun: u64) -> Duration {
+        let since = self.clock.monotonic_ms().saturating_sub(begun);
+        Duration::from_millis(limits::REGISTRY_RECONCILE_MS.saturating_sub(since))
     }
 
     /// What there is to do, and the number that is done with it.

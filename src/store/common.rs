@@ -343,3 +343,7 @@ fn beside(name: &str) -> Option<(&str, &'static str)> {
     let ours = random.len() == 16 && random.bytes().all(|b| b.is_ascii_hexdigit()) && !of.is_empty();
     ours.then_some((of, end))
 }
+
+#[cfg(test)]
+#[path = "common/tests.rs"]
+mod tests;

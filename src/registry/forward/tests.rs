@@ -49,7 +49,6 @@ fn peer(stand_in: &StandIn, speaks: Speaks, key: &str) -> Peer {
         block_id: "b".into(),
         key: Some(Arc::new(Secret::new(key.as_bytes().to_vec()))),
         file: PathBuf::from("a.json"),
-        nonce: 1,
     }
 }
 
