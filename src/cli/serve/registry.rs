@@ -4,7 +4,7 @@
 //! A directory that cannot be trusted ends the start: an instance that others do not find, or that would
 //! believe anybody's files, is not what was asked for.
 
-use std::{cell::Cell, io, sync::Arc};
+use std::{cell::Cell, fmt::Display, io, sync::Arc};
 
 use super::settings::RegistryAt;
 use crate::{
@@ -52,11 +52,14 @@ pub(super) fn start(registry: &Arc<Registry>, home: &Arc<Home>, app: &Arc<App>) 
 
 /// The registry in the directory that `settings` name.
 pub(super) fn open(settings: Settings, at: &RegistryAt) -> Result<Arc<Registry>, Failure> {
+    // only the last part of the path is made
+    let above = |path: &dyn Display| format!("make the directory that {path} is to be in, or name another");
     Registry::open(settings).map_err(|error| {
         let path = at.directory.display();
         let (exit, next) = match &error {
-            HomeError::Unknown | HomeError::Missing(_) => {
-                (Exit::CannotCreate, format!("make the directory that {path} is to be in, or name another"))
+            HomeError::Unknown | HomeError::Missing(_) => (Exit::CannotCreate, above(&path)),
+            HomeError::Io(_, error) if error.kind() == io::ErrorKind::NotFound => {
+                (Exit::CannotCreate, above(&path))
             }
             HomeError::Mode(..) => {
                 (Exit::NotPermitted, format!("chmod 700 {path}, if nobody else could have written there"))

@@ -40,6 +40,10 @@ pub fn why(code: &str) -> Option<(Exit, &'static str)> {
             Exit::NotPermitted,
             "that instance takes typed text only: start the agent with --may-type-into naming the target",
         ),
+        _ if code.starts_with("entry_") || code.starts_with("directory_") => (
+            Exit::Negative,
+            "the agent's entry in the registry does not count: `loopgate peers` says why and what to do",
+        ),
         _ => return None,
     })
 }
@@ -95,6 +99,9 @@ pub fn held(answer: &Value) -> Option<String> {
     }
     let code = text(answer, "code");
     Some(match (text(answer, "error"), code) {
+        (_, "agent_not_found") => {
+            "held here until an agent of that name appears, here or elsewhere".to_owned()
+        }
         ("", "") => "held here until an instance takes it".to_owned(),
         ("", code) => format!("held here until an instance takes it: {code}"),
         (why, "") => format!("held here until an instance takes it: {why}"),
@@ -124,7 +131,7 @@ mod tests {
         for code in not_reached.map(NotReached::code).into_iter().chain(unsure.map(Unsure::code)) {
             assert!(why(code).is_some_and(|(_, next)| !next.is_empty()), "{code}");
         }
-        assert!(why("agent_not_found").is_none());
+        assert!(why("agent_not_found").is_none() && why("entry_mode").is_some());
     }
 
     #[test]
