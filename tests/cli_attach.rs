@@ -9,7 +9,7 @@ mod terminal;
 
 use std::{
     io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream},
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -22,13 +22,10 @@ use loopgate::{
     wire::{base64, sha1},
 };
 use serde_json::{Value, json};
-use stand_in::{inode, new_home, write_key_file, write_key_file_with};
+use stand_in::{inode, new_home, write_key_file};
 use support::{Instance, PATIENCE, TempDir, until};
 use terminal::OnTerminal;
-use tungstenite::{
-    Message, WebSocket,
-    protocol::{CloseFrame, Role},
-};
+use tungstenite::{Message, WebSocket, protocol::Role};
 
 const SIZE: Size = Size { rows: 24, cols: 80 };
 
@@ -37,10 +34,6 @@ struct Stage {
     _temp: TempDir,
     home: PathBuf,
     sockets: Receiver<Socket>,
-    at: SocketAddr,
-    inode: u64,
-    /// the key that opens
-    key: Arc<Mutex<String>>,
     /// instead of a 101
     refusal: Arc<Mutex<Option<String>>>,
 }
@@ -50,26 +43,17 @@ impl Stage {
         let (temp, home) = new_home();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let at = listener.local_addr().expect("an address");
-        let inode = inode(&listener);
-        write_key_file(&home, at, std::process::id(), Some(inode));
-        let key = Arc::new(Mutex::new(stand_in::KEY.to_owned()));
-        let right = Arc::clone(&key);
+        write_key_file(&home, at, std::process::id(), Some(inode(&listener)));
         let (send, sockets) = channel();
         let refusal = Arc::new(Mutex::new(None));
         let refusing = Arc::clone(&refusal);
         // Ends with the process: nobody connects any more.
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                serve(stream, &send, &right, &refusing);
+                serve(stream, &send, &refusing);
             }
         });
-        Self { _temp: temp, home, sockets, at, inode, key, refusal }
-    }
-
-    /// Another key opens from now on, and stands in the key file.
-    fn rotate(&self, key: &str) {
-        *self.key.lock().expect("no panic") = key.to_owned();
-        write_key_file_with(key, &self.home, self.at, std::process::id(), Some(self.inode));
+        Self { _temp: temp, home, sockets, refusal }
     }
 
     fn attach(&self) -> OnTerminal {
@@ -89,12 +73,7 @@ impl Stage {
     }
 }
 
-fn serve(
-    mut stream: TcpStream,
-    sockets: &Sender<Socket>,
-    key: &Mutex<String>,
-    refusal: &Mutex<Option<String>>,
-) {
+fn serve(mut stream: TcpStream, sockets: &Sender<Socket>, refusal: &Mutex<Option<String>>) {
     stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count == 1) {
@@ -114,12 +93,7 @@ fn serve(
         let _ = stream.write_all(answer.as_bytes());
         return;
     }
-    let shown = field("x-authkey: ").expect("the key is in its header");
-    if shown != *key.lock().expect("no panic") {
-        let answer = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        let _ = stream.write_all(answer.as_bytes());
-        return;
-    }
+    assert_eq!(field("x-authkey: ").as_deref(), Some(stand_in::KEY), "the key is in its header");
     if let Some(refusal) = &*refusal.lock().expect("no panic") {
         let _ = stream.write_all(refusal.as_bytes());
         return;
@@ -152,12 +126,6 @@ impl Socket {
     fn tell(&mut self, data: &Value) {
         let text = json!({ "eventtype": "rpc", "data": data }).to_string();
         self.0.send(Message::text(text)).expect("sent");
-    }
-
-    /// Closes it as an instance does whose key was changed.
-    fn close_for_the_key(&mut self) {
-        self.0.close(Some(CloseFrame { code: 4001.into(), reason: "key rotated".into() })).expect("sent");
-        let _ = self.0.flush();
     }
 
     fn answer(&mut self, to: &Value, error: Option<&str>) {
@@ -221,52 +189,6 @@ fn attach_goes_on_where_it_was_when_its_connection_breaks() {
     user.type_keys(b"\x1d");
     assert_eq!(user.end(), Some(0));
     assert!(user.text().contains("left a; it goes on") && user.echoes());
-}
-
-#[test]
-fn attach_goes_on_with_the_next_key_and_types_what_nobody_looked_at() {
-    let stage = Stage::new();
-    let mut user = stage.attach();
-    let mut first = stage.socket();
-    first.is_asked_from(0);
-    first.output(0, b"one\n");
-    user.until("one");
-    user.type_keys(b"k");
-    assert_eq!(first.keys().0, b"k");
-    // Twice, and nothing is shown in between: a rotation counts as no connection that broke off.
-    let mut socket = first;
-    for key in ["the-second-key", "the-third-key"].into_iter().cycle().take(8) {
-        stage.rotate(key);
-        socket.close_for_the_key();
-        socket = stage.socket();
-        let (keys, _) = socket.keys();
-        assert_eq!(keys, b"k", "an instance that closes in order has not looked at it");
-        socket.is_asked_from(4);
-    }
-    socket.output(2, b"e\ntwo\n");
-    let text = user.until("two");
-    assert!(text.ends_with("\r\none\ntwo\n"), "no bell, and no word: {text:?}");
-    user.type_keys(b"\x1d");
-    drop(socket);
-}
-
-#[test]
-fn attach_gives_up_where_its_key_is_said_to_be_changed_and_is_not() {
-    let stage = Stage::new();
-    let mut user = stage.attach();
-    for _ in 0..6 {
-        stage.sockets.recv_timeout(PATIENCE).expect("it connects").close_for_the_key();
-    }
-    user.until("breaks off again and again");
-    assert_eq!(user.end(), Some(75));
-    // A key that is gone from the file is told as one.
-    let stage = Stage::new();
-    let mut user = stage.attach();
-    let mut socket = stage.socket();
-    *stage.key.lock().expect("no panic") = "a-key-that-nobody-wrote-down".to_owned();
-    socket.close_for_the_key();
-    user.until("its keys were changed");
-    assert_eq!(user.end(), Some(77));
 }
 
 #[test]

@@ -325,33 +325,6 @@ fn file_size_limit(pid: u32, to: u64) -> Option<u64> {
 }
 
 #[test]
-fn other_instances_reach_agents_here_right_after_a_rotation() {
-    let shared = TempDir::new();
-    let env = [("LOOPGATE_REGISTRY", shared.path().to_str().expect("a path"))];
-    let (mut here, there) = (Instance::start_with(&env, &[]), Instance::start_with(&env, &[]));
-    let (code, _, err) =
-        ran(&mut here.loopgate(&["run", "--name", "worker", "--submit", "once", "--", "cat"]));
-    assert_eq!(code, Some(0), "{err}");
-    let inject = |text: &str| {
-        let body = json!({"target_agent": "worker", "message": text});
-        let asked = || there.call("POST", "/agentmux/reactive/inject", &body).json();
-        let answer =
-            until("the rate's leave", || Some(asked()).filter(|answer| answer["code"] != "rate_limited"));
-        assert_eq!((&answer["success"], &answer["forwarded"]), (&json!(true), &json!(true)), "{answer}");
-    };
-    inject("before");
-    for round in 0..20 {
-        assert_eq!(rotate(&mut here, false)["registry"], "done");
-        let text = format!("after-{round}");
-        inject(&text);
-        until("it is typed", || {
-            let output = here.call("GET", "/api/v1/agents/worker/output", &Value::Null).body;
-            String::from_utf8_lossy(&output).contains(&text).then_some(())
-        });
-    }
-}
-
-#[test]
 fn a_thousand_rotations_leave_nothing_behind() {
     let mut instance = Instance::start();
     let (code, _, err) = ran(&mut instance.loopgate(&["run", "--name", "worker", "--", "cat"]));

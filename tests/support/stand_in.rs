@@ -60,13 +60,8 @@ pub fn inode(listener: &TcpListener) -> u64 {
 }
 
 pub fn write_key_file(home: &Path, at: SocketAddr, pid: u32, listener_inode: Option<u64>) {
-    write_key_file_with(KEY, home, at, pid, listener_inode);
-}
-
-/// The same with another key.
-pub fn write_key_file_with(key: &str, home: &Path, at: SocketAddr, pid: u32, listener_inode: Option<u64>) {
     let file = KeyFile {
-        auth_key: Secret::new(key.as_bytes().to_vec()),
+        auth_key: Secret::new(KEY.as_bytes().to_vec()),
         web_endpoint: at,
         ws_endpoint: at,
         ipc_endpoint: None,
