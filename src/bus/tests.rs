@@ -34,6 +34,7 @@ mod asks;
 mod audited;
 mod held;
 mod letters;
+mod model;
 mod sends;
 
 const OWN: &str = "00000000000a";

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::wire::address::HomeId;
 
 /// A message as the model has it.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ struct Known {
     expires: u64,
     had: bool,
     position: Option<u64>,
+    /// it may be handed to another instance
+    hold: bool,
     phase: Phase,
 }
 
@@ -88,6 +91,7 @@ impl Compared {
         let (text, ttl) = (self.random.one_of(&TEXTS), self.random.one_of(&TTLS));
         let priority = self.random.one_of(&PRIORITIES);
         let id = self.random.below(200).to_string();
+        let hold = self.random.below(3) == 0;
         let target = name(to);
         let new = NewMessage {
             caller,
@@ -95,6 +99,7 @@ impl Compared {
             to: &target,
             priority,
             ttl_ms: ttl,
+            hold,
             ..self.rig.new_message(&id, text)
         };
         let result = self.rig.mail.accept(new).map(|accepted| (accepted.number, accepted.duplicate));
@@ -130,6 +135,7 @@ impl Compared {
                     expires,
                     had,
                     position,
+                    hold,
                     phase,
                 });
             }
@@ -187,6 +193,46 @@ impl Compared {
             m.had = true;
             if sent && !cursor {
                 m.phase = Phase::Over;
+            }
+        }
+    }
+
+    /// What is to be handed to another instance next, of each sender.
+    fn first_held(&self, to: &str) -> Vec<usize> {
+        let mut held = self.waiting(to);
+        held.retain(|at| self.known[*at].hold && self.known[*at].position.is_none());
+        held.sort_by_key(|at| (self.known[*at].rank, self.known[*at].number));
+        let mut first: Vec<usize> = Vec::new();
+        for at in held {
+            if first.iter().all(|other| self.known[*other].caller != self.known[at].caller) {
+                first.push(at);
+            }
+        }
+        first
+    }
+
+    fn hand_over(&mut self) {
+        let to = self.random.one_of(&NAMES);
+        let should = self.first_held(to);
+        let first = self.rig.mail.first_held(&name(to), 100);
+        let numbers: Vec<u64> = first.iter().map(|held| held.number).collect();
+        assert_eq!(numbers, should.iter().map(|at| self.known[*at].number).collect::<Vec<_>>(), "{to}");
+        let Some(at) = should.first().copied() else { return };
+        let handed = self.rig.mail.claim(first[0].number).expect("a disk in memory").expect("it is free");
+        assert_eq!(handed.messages[0].redelivered, self.known[at].had);
+        match self.random.below(4) {
+            0 => handed.unsent(),
+            1 => {
+                drop(handed);
+                self.known[at].had = true;
+            }
+            2 => {
+                handed.forwarded(&HomeId::of([1; 6]));
+                (self.known[at].had, self.known[at].phase) = (true, Phase::Over);
+            }
+            _ => {
+                handed.failed("no", true);
+                (self.known[at].had, self.known[at].phase) = (true, Phase::Dead);
             }
         }
     }
@@ -260,6 +306,8 @@ impl Compared {
             assert_eq!(seen, should, "{to}");
             assert_eq!(self.rig.mail.waiting(&name(to)), should.len());
         }
+        let held = |m: &&Known| m.phase == Phase::Waiting && m.hold && m.position.is_none();
+        assert_eq!(self.rig.mail.held_in_all(), self.known.iter().filter(held).count());
         let mut should: Vec<u64> =
             self.known.iter().filter(|m| m.phase == Phase::Dead).map(|m| m.number).collect();
         should.sort_unstable();
@@ -273,7 +321,7 @@ fn whatever_happens_the_mailbox_is_as_a_list_of_messages_would_be() {
     for seed in 1..=40 {
         let mut compared = Compared::new(seed);
         for _ in 0..150 {
-            match compared.random.below(20) {
+            match compared.random.below(24) {
                 0..=7 => compared.send(),
                 8..=10 => compared.take(true),
                 11 | 12 => compared.take(false),
@@ -281,6 +329,7 @@ fn whatever_happens_the_mailbox_is_as_a_list_of_messages_would_be() {
                 15 => compared.delete(),
                 16 | 17 => compared.pass_time(),
                 18 => compared.redeliver(),
+                20..=23 => compared.hand_over(),
                 _ => compared = compared.restart(),
             }
             compared.compare();

@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::store::disk::testing::{Chooser, Fault};
+use crate::{
+    store::disk::testing::{Chooser, Fault},
+    wire::address::HomeId,
+};
 
 /// What senders and readers were told.
 #[derive(Default, Clone)]
@@ -22,6 +25,14 @@ struct Witness {
 }
 
 const BULK: usize = 1_200;
+
+/// What became of a message that another instance was to have.
+#[derive(Debug, Clone, Copy)]
+enum Left {
+    Not,
+    Perhaps,
+    Taken,
+}
 
 impl Witness {
     fn send(&mut self, rig: &Rig, id: &str, ttl_ms: u64) {
@@ -55,6 +66,44 @@ impl Witness {
         }
     }
 
+    /// Accepts a message to hand it to another instance, and says what became of it.
+    fn hand_over(&mut self, rig: &Rig, id: &str, left: Left) {
+        let text = format!("{id}{}", "x".repeat(BULK));
+        let new = NewMessage { claim: true, hold: true, ..rig.new_message(id, &text) };
+        let Ok(accepted) = rig.mail.accept(new) else { return };
+        self.accepted.insert(id.to_owned());
+        self.leave(accepted.handed, left);
+    }
+
+    /// Tries again what is held.
+    fn try_again(&mut self, rig: &Rig, left: Left) {
+        for held in rig.mail.first_held(&rig.to, 10) {
+            if let Ok(handed) = rig.mail.claim(held.number) {
+                self.leave(handed, left);
+            }
+        }
+    }
+
+    fn leave(&mut self, handed: Option<Handed>, left: Left) {
+        let Some(handed) = handed else { return };
+        let message = &handed.messages[0];
+        let had = self.had.contains(&message.id);
+        assert!(message.redelivered || !had, "{} left again unmarked", message.id);
+        match left {
+            Left::Not => handed.unsent(),
+            Left::Perhaps => {
+                self.had.insert(message.id.clone());
+                drop(handed);
+            }
+            Left::Taken => {
+                self.had.insert(message.id.clone());
+                // It is noted lazily: it may leave again, marked.
+                self.unknown.insert(message.id.clone());
+                handed.forwarded(&HomeId::of([1; 6]));
+            }
+        }
+    }
+
     fn remove(&mut self, ids: &[&str], remove: impl FnOnce() -> Result<usize, MailError>) {
         let ids = ids.iter().map(|id| (*id).to_owned());
         match remove() {
@@ -73,6 +122,12 @@ impl Witness {
         }
         self.send(rig, "1", 2 * day);
         self.send(rig, "short", 5_000);
+        for (id, left) in [("h1", Left::Not), ("h2", Left::Perhaps), ("h3", Left::Taken), ("h4", Left::Not)] {
+            self.hand_over(rig, id, left);
+        }
+        for left in [Left::Not, Left::Perhaps, Left::Not] {
+            self.try_again(rig, left);
+        }
         self.take(rig, Manner::Final, 1, true);
         self.take(rig, Manner::Final, 1, false);
         self.take(rig, Manner::UntilAcked { after: None }, 3, true);
@@ -90,6 +145,8 @@ impl Witness {
                 let id = format!("r{round}-{id}");
                 self.send(rig, &id, 2 * day);
             }
+            self.hand_over(rig, &format!("h{round}-"), Left::Not);
+            self.try_again(rig, if round % 2 == 0 { Left::Not } else { Left::Taken });
             self.take(rig, Manner::Final, 6, true);
             for _ in 0..8 {
                 rig.mail.maintain();
