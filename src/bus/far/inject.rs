@@ -5,7 +5,7 @@
 
 use super::super::{
     Bus, Inject, InjectAnswer, InjectError, Terminals, audit,
-    elsewhere::Place,
+    elsewhere::{NotForwarded, Place},
     inject::ForwardedInject,
     mail::Kind,
     outgoing::{Outgoing, SendError, Sent},
@@ -14,7 +14,7 @@ use super::super::{
 use super::{nobody, text_for};
 use crate::{
     agent::Submit,
-    registry::{Carry, Letter, Origin, Peer},
+    registry::{Carry, Letter, NotReached, Origin, Peer, Speaks},
     wire::{
         address::{Address, HomeId},
         id::AgentId,
@@ -62,6 +62,9 @@ impl Bus {
         peer: &Peer,
         answer: &mut InjectAnswer,
     ) -> Result<bool, InjectError> {
+        if sender == Sender::Peer && ask.route.hops == 0 && peer.speaks == Speaks::AgentMux {
+            return Err(InjectError::NotForwarded(circle(peer)));
+        }
         let (caller, home) = self.origin(sender);
         let text = text_for(peer.speaks, &caller, Kind::Inject, ask.message, None);
         let letter = Letter {
@@ -183,5 +186,18 @@ impl Bus {
         };
         self.write_down(answer.result.as_ref().err(), ask.message, entry);
         Some(answer)
+    }
+}
+
+/// AgentMux 0.33.790 hands on neither hops nor a path: what came from it without them is not sent to its
+/// kind, where it may come round again.
+fn circle(peer: &Peer) -> NotForwarded {
+    NotForwarded {
+        status: 502,
+        code: NotReached::Loop.code(),
+        sentence: format!("{}: it came from an instance of AgentMux, and may come round again", peer.agent),
+        home: Some(peer.home.clone()),
+        unsure: false,
+        lasting: false,
     }
 }
