@@ -118,7 +118,7 @@ impl Bus {
                 } else {
                     handed.unsent();
                 }
-                self.forwarding.failed(&peer.home, self.clock.monotonic_ms());
+                self.forwarding.failed(&peer, self.clock.monotonic_ms());
                 self.write_far(audit::Happened::Held(why.code), &caller, message, Some(&peer.home));
                 self.forwarding.wake();
                 Ok(Sent {

@@ -137,7 +137,7 @@ impl Bus {
         round.looks = round.looks.checked_sub(1)?;
         let Place::At(peer) = self.locate(Sender::Api, to, via, None, terminals) else { return None };
         let now = self.clock.monotonic_ms();
-        let may_try = self.forwarding.lock().pauses.may_try(&peer.home, now);
+        let may_try = self.forwarding.lock().pauses.may_try(&peer, now);
         match may_try {
             Some(failed) if failed == round.failing => Some(peer),
             Some(_) | None => None,
@@ -198,7 +198,7 @@ impl Bus {
                 } else {
                     handed.unsent();
                 }
-                self.forwarding.failed(&peer.home, self.clock.monotonic_ms());
+                self.forwarding.failed(peer, self.clock.monotonic_ms());
                 if round.failing {
                     // One that fails again costs the others no more than this; they come first now.
                     round.letters = 0;
@@ -262,8 +262,8 @@ impl Forwarding {
     }
 
     /// It has not.
-    pub fn failed(&self, home: &HomeId, now: u64) {
-        self.lock().pauses.count(home, now);
+    pub fn failed(&self, peer: &Peer, now: u64) {
+        self.lock().pauses.count(peer, now);
     }
 
     fn pause(&self, most: Duration) -> bool {
@@ -288,38 +288,51 @@ impl Forwarding {
     }
 }
 
-/// Instances that did not take what was for them: until when each is left alone, and for how long that
-/// was. Pure; monotonic ms. Bounded.
+/// Instances that did not take what was for them, by home. Pure; monotonic ms. Bounded.
 #[derive(Debug, Default)]
-struct Pauses(HashMap<HomeId, (u64, u64)>);
+struct Pauses(HashMap<HomeId, Pause>);
+
+#[derive(Debug, Default)]
+struct Pause {
+    /// it is left alone until then
+    until: u64,
+    /// for so long, the last time
+    length: u64,
+    /// the process and the socket that it had then: one that was started anew is tried at once
+    of: (u32, u64),
+}
 
 impl Pauses {
-    fn count(&mut self, home: &HomeId, now: u64) {
+    fn count(&mut self, peer: &Peer, now: u64) {
         if self.0.len() >= limits::HELD_HOMES {
-            self.0.retain(|_, (until, _)| *until > now);
+            self.0.retain(|_, pause| pause.until > now);
         }
-        if self.0.len() >= limits::HELD_HOMES && !self.0.contains_key(home) {
+        if self.0.len() >= limits::HELD_HOMES && !self.0.contains_key(&peer.home) {
             return;
         }
-        let (until, pause) = self.0.entry(home.clone()).or_default();
+        let pause = self.0.entry(peer.home.clone()).or_default();
+        let of = (peer.pid, peer.inode);
+        if pause.of != of {
+            *pause = Pause { of, ..Pause::default() };
+        }
         // Several letters that were on their way at once fail at once.
-        if *until <= now {
-            *pause = (*pause * 2).clamp(FIRST_PAUSE_MS, limits::HELD_PAUSE_MS);
-            *until = now.saturating_add(*pause);
+        if pause.until <= now {
+            pause.length = (pause.length * 2).clamp(FIRST_PAUSE_MS, limits::HELD_PAUSE_MS);
+            pause.until = now.saturating_add(pause.length);
         }
     }
 
     /// Whether it may be tried, and whether it failed last.
-    fn may_try(&self, home: &HomeId, now: u64) -> Option<bool> {
-        match self.0.get(home) {
-            None => Some(false),
-            Some((until, _)) => (*until <= now).then_some(true),
+    fn may_try(&self, peer: &Peer, now: u64) -> Option<bool> {
+        match self.0.get(&peer.home) {
+            Some(pause) if pause.of == (peer.pid, peer.inode) => (pause.until <= now).then_some(true),
+            Some(_) | None => Some(false),
         }
     }
 
     /// How long until the next one may be tried again.
     fn next(&self, now: u64) -> Option<u64> {
-        self.0.values().map(|(until, _)| until.saturating_sub(now)).filter(|left| *left > 0).min()
+        self.0.values().map(|pause| pause.until.saturating_sub(now)).filter(|left| *left > 0).min()
     }
 }
 

@@ -123,7 +123,10 @@ impl Bus {
                 }
                 self.keep(sender, &message, nobody(&message, None)).map(Some)
             }
-            InjectError::NotForwarded(why) if !why.lasting && (ours || why.home.is_some()) => {
+            // What is wrong with an entry keeps no agent's text here.
+            InjectError::NotForwarded(why)
+                if !why.lasting && (ours || (matches!(sender, Sender::Agent(_)) && why.home.is_some())) =>
+            {
                 let route = super::super::Route { redelivered: why.unsure, ..message.route };
                 self.keep(sender, &Outgoing { route, ..message }, why.clone()).map(Some)
             }

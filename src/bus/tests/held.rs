@@ -242,3 +242,18 @@ fn an_instance_that_takes_nothing_is_left_alone_longer_and_longer() {
     rig.forwards(1);
     assert_eq!(rig.tries("2"), 2, "it begins anew");
 }
+
+#[test]
+fn an_instance_that_was_started_anew_is_tried_at_once() {
+    let rig = Rig::new().with("far", FAR);
+    rig.is(FAR, Mood::Away(NotReached::NoConnection));
+    rig.send(OWNER, "far", "1").expect("held");
+    rig.clock.advance(60_000);
+    rig.bus.forward_held(&rig.rooms);
+    rig.is(FAR, Mood::Takes);
+    rig.bus.forward_held(&rig.rooms);
+    assert_eq!(rig.came(), [], "it is left alone");
+    rig.others.told().peers[0].pid = 2;
+    rig.bus.forward_held(&rig.rooms);
+    assert_eq!(rig.ids(), ["1"]);
+}
