@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 use super::{
     App,
     inject::{SUBMITS, answer_json},
-    own::OWNER,
     request::{Result, ok},
 };
 use crate::{
@@ -62,14 +61,12 @@ pub(super) fn receive(app: &App, letter: &Received) -> Result {
         let sentence = format!("invalid agent ID: {}", letter.target);
         return ok(&failed(app, letter, ("bad_agent_id", &sentence, None)));
     };
-    let here = to.home.as_ref().is_none_or(|home| home == app.bus.elsewhere.home());
-    if !here || (to.name.as_str() != OWNER && !app.bus.is_known(&to.name, &*app.fleet)) {
+    if to.home.as_ref().is_some_and(|home| home != app.bus.elsewhere.home()) {
         let sentence = format!("agent not found: {to}");
         return ok(&failed(app, letter, ("agent_not_found", &sentence, None)));
     }
     let label = label(letter);
     let message = Outgoing {
-        home: to.home.as_ref(),
         from: label.as_deref(),
         kind,
         priority: Priority::parse(letter.priority),
@@ -77,7 +74,6 @@ pub(super) fn receive(app: &App, letter: &Received) -> Result {
         ttl_ms: letter.ttl_ms.max(1),
         correlation_id: letter.correlation_id.as_deref(),
         in_reply_to: letter.in_reply_to.as_deref(),
-        hold: Some(false),
         route,
         ..Outgoing::new(&to.name, &letter.text, &letter.id)
     };
@@ -112,7 +108,14 @@ fn taken(app: &App, letter: &Received, sent: &Sent) -> Value {
 
 fn refusal(app: &App, letter: &Received, refused: &SendError) -> Value {
     let (_, code, sentence, limit) = refused.answer();
-    failed(app, letter, (code, &sentence, limit))
+    let mut out = failed(app, letter, (code, &sentence, limit));
+    // It was handed on, and what became of it is not known.
+    if let (SendError::NotForwarded(why), Some(out)) = (refused, out.as_object_mut())
+        && why.unsure
+    {
+        out.insert("unsure".to_owned(), json!(true));
+    }
+    out
 }
 
 fn failed(app: &App, letter: &Received, (code, sentence, limit): (&'static str, &str, Option<u64>)) -> Value {

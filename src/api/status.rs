@@ -47,7 +47,8 @@ pub(super) fn status(app: &App, _: &Caller, _: &Request<'_>) -> Result {
 /// What became of letters to other instances.
 fn forwards(app: &App) -> Value {
     let Counts { taken, refused, not_reached, unsure } = app.bus.elsewhere.counts();
-    json!({ "taken": taken, "refused": refused, "not_reached": not_reached, "unsure": unsure })
+    let held = app.bus.mail.held_in_all();
+    json!({ "taken": taken, "refused": refused, "not_reached": not_reached, "unsure": unsure, "held": held })
 }
 
 /// What the audit holds, what it lost, and why it is not written where it is not.

@@ -7,6 +7,7 @@ mod bus;
 mod delivery;
 mod elsewhere;
 mod file;
+mod forwarding;
 mod inbox;
 mod letters;
 mod own;

@@ -7,7 +7,7 @@ use std::{process::ExitCode, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Side, elsewhere, expect_success, own::shown, side, text_or_stdin};
+use super::{Side, elsewhere, messages::accepted, own::shown, side, text_or_stdin};
 use crate::cli::{
     display,
     outcome::{Exit, Failure},
@@ -32,7 +32,7 @@ pub fn ask(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
         fields.insert("correlation_id".to_owned(), id.into());
     }
     let answer = client.call("POST", "/api/v1/self/ask", Some(body.to_string().into_bytes()), wait);
-    let envelope = expect_success(answer)?.json();
+    let envelope = accepted("ask", to, answer)?.json();
     if arguments.has("--json") {
         output.json(&envelope)?;
     }

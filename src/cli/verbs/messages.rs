@@ -74,7 +74,11 @@ fn say_if_held(answer: &Value, output: &mut Output) {
 }
 
 /// An answer that says that it worked; a name that several instances have comes back as a choice.
-fn accepted(verb: &str, target: &str, answer: Result<Answer, ClientError>) -> Result<Answer, Failure> {
+pub(super) fn accepted(
+    verb: &str,
+    target: &str,
+    answer: Result<Answer, ClientError>,
+) -> Result<Answer, Failure> {
     let answer = answer.map_err(|error| client_failure(&error))?;
     if answer.is_success() {
         return Ok(answer);
