@@ -71,7 +71,9 @@ fn agents_of_two_instances_ask_and_answer_both_ways() {
 fn agents_of_two_instances_send_and_read_both_ways() {
     let (registry, a, b) = two();
     for (here, there, name) in [(&a, &b, "reader-b"), (&b, &a, "reader-a")] {
-        let reads = "echo ready; until loopgate inbox | grep -q greetings; do :; done; loopgate inbox; echo over; read -r x";
+        // One look has it or has not: what a look was just handed may be on its way for a moment longer.
+        let reads = "echo ready; until seen=$(loopgate inbox) && echo \"$seen\" | grep -q greetings; do :; done; \
+                     echo \"$seen\"; echo over; read -r x";
         ready(there, registry.path(), name, reads, Value::Null);
         let sender = format!("sender-of-{name}");
         let script = format!("loopgate send {name} 'greetings from afar'; echo \"code $?\"; read -r x");
