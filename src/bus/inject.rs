@@ -364,6 +364,7 @@ impl Bus {
     fn forget_ended(&self, target: &AgentId, block_id: &str, terminals: &dyn Terminals) {
         if terminals.terminal(target).is_none_or(|terminal| terminal.block_id != block_id) {
             self.state().directory.unregister_block(block_id);
+            self.elsewhere.changed();
         }
     }
 

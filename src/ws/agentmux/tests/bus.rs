@@ -71,6 +71,11 @@ fn case_d4_what_is_refused_is_a_bus_error_with_a_code() {
             "bad_agent_id",
         ),
         (
+            json!({ "type": "bus:send", "from": "a", "to": "x@0123456789ab", "payload": "" }),
+            "agent not found: x@0123456789ab",
+            "agent_not_found",
+        ),
+        (
             json!({ "type": "bus:inject", "target": "", "bus_message": "" }),
             "invalid agent ID: ",
             "bad_agent_id",
