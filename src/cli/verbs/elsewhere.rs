@@ -35,6 +35,7 @@ pub fn why(code: &str) -> Option<(Exit, &'static str)> {
             "it may have arrived; what listens there does not answer as an instance does: `loopgate peers`",
         ),
         "forward_loop" => (Exit::Negative, LOOK),
+        "peer_refused" => (Exit::Negative, "look there: `loopgate peers` says which instance it is"),
         "too_large_to_forward" => (Exit::BadData, "put the text in a file and send its name"),
         "typing_not_allowed" => (
             Exit::NotPermitted,
@@ -131,7 +132,9 @@ mod tests {
         for code in not_reached.map(NotReached::code).into_iter().chain(unsure.map(Unsure::code)) {
             assert!(why(code).is_some_and(|(_, next)| !next.is_empty()), "{code}");
         }
-        assert!(why("agent_not_found").is_none() && why("entry_mode").is_some());
+        assert!(
+            why("agent_not_found").is_none() && why("entry_mode").is_some() && why("peer_refused").is_some()
+        );
     }
 
     #[test]

@@ -200,7 +200,7 @@ pub fn refusal(answer: &Answer) -> Failure {
         500 if code == "key_file" => Exit::CannotCreate,
         400 | 413 | 415 | 422 => Exit::BadData,
         401 | 403 => Exit::NotPermitted,
-        408 | 429 | 503 | 507 => Exit::TryLater,
+        408 | 429 | 502 | 503 | 504 | 507 => Exit::TryLater,
         500..=599 => Exit::Bug,
         _ => Exit::Negative,
     };
