@@ -105,6 +105,24 @@ fn what_is_for_a_name_that_nobody_has_goes_to_whoever_has_it_first() {
 }
 
 #[test]
+fn what_is_held_for_another_home_is_no_mail_of_the_same_name_here() {
+    let rig = Rig::new().with("both", FAR).with_agent("both", &["owner"], &[]);
+    rig.is(FAR, Mood::Away(NotReached::NoConnection));
+    assert!(rig.send(OWNER, &format!("both@{FAR}"), "1").is_ok_and(|sent| sent.held));
+    assert_eq!(rig.read("both"), [], "nor a destructive read");
+    let manner = Manner::UntilAcked { after: None };
+    let handed = rig.bus.mail.take(&name("both"), manner, 10, 1_000).expect("a disk in memory");
+    assert_eq!(handed.messages, [], "nor a cursor");
+    drop(handed);
+    rig.bus.drain(&rig.rooms);
+    assert_eq!(rig.typed(), Vec::<String>::new(), "nor is it typed");
+    rig.is(FAR, Mood::Takes);
+    rig.clock.advance(limits::HELD_PAUSE_MS);
+    rig.forwards(1);
+    assert_eq!(rig.came(), owned(&[(&format!("both@{FAR}"), "1", false)]));
+}
+
+#[test]
 fn what_a_reader_here_was_handed_by_a_cursor_is_handed_to_no_other_instance() {
     let rig = Rig::new();
     rig.send(OWNER, "later", "1").expect("held");

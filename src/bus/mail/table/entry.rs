@@ -160,6 +160,11 @@ impl Entry {
         self.phase == Phase::Waiting && self.holder == 0 && !self.leaving
     }
 
+    /// The same for a reader of its name here: what names another home is not his.
+    pub fn is_for_here(&self) -> bool {
+        self.is_free() && self.via.is_none()
+    }
+
     /// Whether it is kept for another instance: nobody here has it, and no cursor had it.
     pub fn is_held(&self) -> bool {
         self.hold && self.phase == Phase::Waiting && self.position == 0

@@ -269,7 +269,7 @@ impl Table {
         }
         let mut of_agent = None;
         for number in held.fresh.iter().map(|order| entry::number_of(*order)) {
-            let Some(entry) = self.entry(number).filter(|entry| entry.is_free()) else { continue };
+            let Some(entry) = self.entry(number).filter(|entry| entry.is_for_here()) else { continue };
             if agents.contains(&entry.caller) {
                 of_agent = of_agent.or(Some((number, true)));
                 if !of_others {
@@ -306,7 +306,7 @@ impl Mailbox {
         now: u64,
     ) -> Box<dyn Iterator<Item = u64> + 'a> {
         let free = move |number: u64| {
-            entries.get(&number).is_some_and(|entry| entry.is_free() && !entry.is_due(now))
+            entries.get(&number).is_some_and(|entry| entry.is_for_here() && !entry.is_due(now))
         };
         let held = move |number: u64| entries.get(&number).is_some_and(|entry| !entry.is_free());
         let order = |number: u64| entries.get(&number).map_or(u64::MAX, |entry| entry.order(number));
