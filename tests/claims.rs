@@ -17,9 +17,10 @@ const LATER: [&str; 7] = [
 ];
 
 /// Documents in which a promise ends in `(test: name)` or `(tests: name, name)`.
-const PROMISING: [&str; 7] = [
+const PROMISING: [&str; 8] = [
     "README.md",
     "SECURITY.md",
+    "docs/cves.md",
     "docs/exposure.md",
     "docs/messages.md",
     "docs/registry.md",

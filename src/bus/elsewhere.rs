@@ -222,6 +222,9 @@ pub(super) fn ambiguous(candidates: &[Address]) -> String {
 pub(super) fn not_found(to: &Address, trouble: Option<&'static str>) -> String {
     match trouble {
         None => format!("agent not found: {to}"),
+        Some(code) if code.starts_with("directory_") => {
+            format!("agent not found: {to} (the registry's directory does not count: {code})")
+        }
         Some(code) => format!("agent not found: {to} (its entry in the registry does not count: {code})"),
     }
 }

@@ -33,7 +33,11 @@ pub(super) fn rows(rows: &mut Rows, declared: &Declared, observed: &Observed) {
     let difference = match disk {
         None => Some(NOT_OBSERVED.to_owned()),
         Some(disk) if disk.mode & 0o077 != 0 && !disk.symlink && disk.uid == observed.uid => {
-            Some("not 0700: other users see the names in it".to_owned())
+            Some(if disk.mode & 0o022 == 0 {
+                "not 0700: other users see the names in it; chmod 700 it".to_owned()
+            } else {
+                "others may write to it, so nothing in it counts; chmod 700 it".to_owned()
+            })
         }
         Some(disk) => disk_difference(disk, observed.uid),
     };

@@ -301,7 +301,12 @@ fn the_registry_is_shown_with_its_mode_and_our_files_in_it() {
         ("/srv/agents/*.json".into(), "mode 0600".into(), 2, None)
     );
     let open = with(&declared, 0o755, good());
-    assert_eq!(row(&open, shared).3.as_deref(), Some("not 0700: other users see the names in it"));
+    assert_eq!(
+        row(&open, shared).3.as_deref(),
+        Some("not 0700: other users see the names in it; chmod 700 it")
+    );
+    let written = with(&declared, 0o777, good());
+    assert!(row(&written, shared).3.is_some_and(|text| text.starts_with("others may write to it")));
     let read = with(&declared, 0o700, [good(), vec![file("c.json", 0o644)]].concat());
     let marked: Vec<_> = read.rows.iter().filter(|row| row.difference.is_some()).collect();
     assert_eq!((marked.len(), marked[0].address.as_str()), (1, "/srv/agents/c.json"));

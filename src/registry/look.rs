@@ -114,6 +114,12 @@ impl Registry {
         if self.shared {
             self.list_others(&directory, &mut listing);
         }
+        // What stands in the place of a file of ours is told of that file.
+        for trouble in self.own_troubles() {
+            if listing.troubles.iter().all(|other| other.file != trouble.file) {
+                listing.troubles.push(trouble);
+            }
+        }
         listing
     }
 

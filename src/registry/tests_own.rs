@@ -119,6 +119,36 @@ fn a_live_entry_of_another_instance_is_left_alone_and_a_dead_one_makes_way() {
     assert_eq!(names(&around.agents()), [""; 0]);
 }
 
+/// Whoever is told that others do not find an agent is sent to the list: there it says why, and what to do.
+#[test]
+fn an_agent_of_ours_that_others_cannot_find_is_listed_with_the_reason() {
+    let around = Around::new();
+    let (us, b) = (Instance::new(&around.agents()), Instance::new(&around.agents()));
+    std::fs::create_dir(around.agents().join("v.json")).expect("a directory");
+    let theirs = b.with_agents(&["w"]);
+    let ours = us.with_agents(&["u", "v", "w"]);
+    let told = |us: &Instance| -> Vec<(String, &'static str, bool)> {
+        let troubles = us.registry.listing().troubles;
+        troubles.into_iter().map(|it| (it.agent.unwrap_or_default(), it.code, !it.next.is_empty())).collect()
+    };
+    let expected = [("v".to_owned(), "entry_not_regular", true), ("w".to_owned(), "name_taken", true)];
+    assert_eq!(told(&us), expected, "what stands in the place of a file is told once");
+    assert_eq!(told(&b), expected[..1]);
+    theirs.end();
+    us.registry.publish(&id("w"), SOON);
+    assert_eq!(told(&us), expected[..1], "nobody has it any more");
+    ours.end();
+
+    let file = || PathBuf::from("w.json");
+    let tell = |published| super::trouble::own(&published, Path::new("/r"), file(), &id("w"));
+    for code in ["registry_write", "registry_lock", "registry_name_case", "registry_not_loopback"] {
+        assert!(tell(Published::Failed(code)).is_some_and(|it| it.code == code && !it.next.is_empty()));
+    }
+    assert_eq!(tell(Published::Pending).map(|it| it.code), Some("registry_pending"));
+    assert_eq!(tell(Published::Failed("directory_writable")), None, "that is told of the directory");
+    assert_eq!((tell(Published::Done), tell(Published::Off)), (None, None));
+}
+
 /// Two instances under one name, at once: one has it, and it is whole.
 #[test]
 fn of_two_that_write_one_name_at_once_one_has_it() {

@@ -1,11 +1,15 @@
 //! What can be wrong with an entry or with the directory, each with a stable code and what to do.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
-use super::types::Trouble;
+use super::types::{Published, Trouble};
 use crate::{
     limits,
     store::{FileError, HomeError, KeyFileError},
+    wire::id::AgentId,
 };
 
 /// Why an entry does not count.
@@ -174,7 +178,8 @@ pub(super) fn directory_code(error: &HomeError) -> &'static str {
 
 /// A directory, or one in it, that cannot be used.
 pub(super) fn directory(error: &HomeError, directory: &Path, file: &Path) -> Trouble {
-    let path = directory.join(file);
+    // an empty path would leave a slash at the end
+    let path = if file.as_os_str().is_empty() { directory.to_owned() } else { directory.join(file) };
     let next = match error {
         HomeError::Mode(..) => {
             format!("chmod 700 {}, if nobody else could have written there", path.display())
@@ -191,6 +196,48 @@ pub(super) fn directory(error: &HomeError, directory: &Path, file: &Path) -> Tro
         sentence: error.to_string(),
         next,
     }
+}
+
+/// What keeps others from finding an agent of ours by its file; `None` where nothing does, or where that is told
+/// of the directory.
+pub(super) fn own(
+    published: &Published,
+    directory: &Path,
+    file: PathBuf,
+    agent: &AgentId,
+) -> Option<Trouble> {
+    let place = || directory.join(&file).display().to_string();
+    let (code, sentence, next) = match published {
+        Published::Off | Published::Done => return None,
+        Published::Failed(code) if code.starts_with("directory_") => return None,
+        Published::Taken => (
+            "name_taken",
+            "another instance has an agent of this name: others reach that one and not yours",
+            "start yours by another name; where the directory is called `reactive`, both have a file"
+                .to_owned(),
+        ),
+        Published::Pending => (
+            "registry_pending",
+            "the file of your agent is not written yet: somebody else writes there",
+            "nothing: it is tried again".to_owned(),
+        ),
+        Published::Failed("registry_name_case") => (
+            "registry_name_case",
+            "an agent of yours whose name differs in the case of letters only has this file",
+            "start one of the two by another name, if others are to find it".to_owned(),
+        ),
+        Published::Failed("registry_not_loopback") => (
+            "registry_not_loopback",
+            "this instance does not listen on loopback, where others would reach your agent",
+            "set GENSWARMS_HTTP_IP to an address that takes in loopback".to_owned(),
+        ),
+        Published::Failed(code) => (
+            *code,
+            "the file of your agent could not be written",
+            format!("see that {} can be written, and that there is room", place()),
+        ),
+    };
+    Some(Trouble { file, agent: Some(agent.as_str().to_owned()), code, sentence: sentence.to_owned(), next })
 }
 
 /// Others may see which agents there are: it works, and is told.

@@ -11,7 +11,8 @@ use std::{
 use super::{
     Registry,
     own::{Files, Outcome, Work},
-    types::Published,
+    trouble,
+    types::{Published, Trouble},
 };
 use crate::{
     limits,
@@ -145,6 +146,16 @@ impl Registry {
     /// The names that have a file of ours.
     pub(super) fn own_names(&self) -> Vec<AgentId> {
         self.state().outcome.names.clone()
+    }
+
+    /// What keeps others from finding agents of ours.
+    pub(super) fn own_troubles(&self) -> Vec<Trouble> {
+        let state = self.state();
+        let troubles = state.outcome.status.iter().filter_map(|(agent, published)| {
+            let file = self.layout.own(agent, &self.us.home).path();
+            trouble::own(published, &self.directory, file, agent)
+        });
+        troubles.take(limits::REGISTRY_TROUBLES).collect()
     }
 
     /// An entry whose instance seems to have ended: the thread looks again, and removes it.

@@ -41,10 +41,13 @@ pub fn why(code: &str) -> Option<(Exit, &'static str)> {
             Exit::NotPermitted,
             "that instance takes typed text only: start the agent with --may-type-into naming the target",
         ),
-        _ if code.starts_with("entry_") || code.starts_with("directory_") => (
+        _ if code.starts_with("entry_") => (
             Exit::Negative,
             "the agent's entry in the registry does not count: `loopgate peers` says why and what to do",
         ),
+        _ if code.starts_with("directory_") => {
+            (Exit::Negative, "the registry's directory does not count: `loopgate peers` says what to do")
+        }
         _ => return None,
     })
 }
@@ -86,20 +89,27 @@ pub fn receiver(answer: &Value, asked: &str) -> String {
         to => to,
     };
     match text(answer, "home") {
-        home if !home.is_empty() && !to.contains('@') && text(answer, "outcome") == "forwarded" => {
-            format!("{to}@{home}")
-        }
+        home if !home.is_empty() && !to.contains('@') && is_forwarded(answer) => format!("{to}@{home}"),
         _ => to.to_owned(),
     }
 }
 
-/// Why a message is held here, in a sentence; `None` where it is not.
-pub fn held(answer: &Value) -> Option<String> {
+/// Whether another instance has a text: an inject's outcome is that instance's own word.
+fn is_forwarded(answer: &Value) -> bool {
+    is(answer, "forwarded") || text(answer, "outcome") == "forwarded"
+}
+
+/// Why a message for `to` is held here, in a sentence; `None` where it is not.
+pub fn held(answer: &Value, to: &str) -> Option<String> {
     if !is(answer, "held") {
         return None;
     }
     let code = text(answer, "code");
     Some(match (text(answer, "error"), code) {
+        // an address waits for that home alone
+        (_, "agent_not_found") if to.contains('@') => {
+            "held here until an agent of that name appears at that home".to_owned()
+        }
         (_, "agent_not_found") => {
             "held here until an agent of that name appears, here or elsewhere".to_owned()
         }
@@ -152,8 +162,13 @@ mod tests {
         let forwarded = json!({"to": "a", "home": "0123456789ab", "outcome": "forwarded"});
         assert_eq!(receiver(&forwarded, "a"), "a@0123456789ab");
         assert_eq!(receiver(&json!({"outcome": "waiting", "home": "0123456789ab"}), "b"), "b");
-        assert_eq!(held(&forwarded), None);
+        let typed = json!({"home": "0123456789ab", "outcome": "queued", "forwarded": true});
+        assert_eq!(receiver(&typed, "a"), "a@0123456789ab");
+        assert_eq!(held(&forwarded, "a"), None);
         let why = json!({"held": true, "code": "peer_gone", "error": "it has ended"});
-        assert!(held(&why).is_some_and(|text| text.ends_with("it has ended [peer_gone]")));
+        assert!(held(&why, "a").is_some_and(|text| text.ends_with("it has ended [peer_gone]")));
+        let nobody = json!({"held": true, "code": "agent_not_found", "error": "agent not found: a"});
+        assert!(held(&nobody, "a").is_some_and(|text| text.ends_with("appears, here or elsewhere")));
+        assert!(held(&nobody, "a@0123456789ab").is_some_and(|text| text.ends_with("appears at that home")));
     }
 }

@@ -33,7 +33,9 @@ pub fn message(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, F
             output.data(&format!("  {}  {}", time(step.get("at")), shown(step.get("state"))))?;
         }
         if let Some(reason) = message.get("reason").filter(|reason| !reason.is_null()) {
-            output.data(&format!("  because: {}", shown(Some(reason))))?;
+            // of one that was handed on it is the home that has it
+            let word = if shown(message.get("state")) == "forwarded" { "at home" } else { "because" };
+            output.data(&format!("  {word}: {}", shown(Some(reason))))?;
         }
     }
     Ok(Exit::Ok.into())

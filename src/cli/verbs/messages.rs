@@ -52,10 +52,9 @@ pub fn inject(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
         let receiver = display::line(&elsewhere::receiver(&answer, target));
         // what waits has not gone anywhere
         let word = if outcome == "waiting" { "for" } else { "to" };
-        let by = if elsewhere::is(&answer, "forwarded") { ", by its instance" } else { "" };
-        output.data(&format!("{} {word} {receiver}{by}", display::line(outcome)))?;
+        output.data(&format!("{} {word} {receiver}", display::line(outcome)))?;
     }
-    say_if_held(&answer, output);
+    say_if_held(&answer, target, output);
     Ok(Exit::Ok.into())
 }
 
@@ -67,8 +66,8 @@ fn say_if_cut(answer: &Value, output: &mut Output) {
 }
 
 /// Whoever sent a text that is held is told why, and what becomes of it.
-fn say_if_held(answer: &Value, output: &mut Output) {
-    if let Some(why) = elsewhere::held(answer) {
+fn say_if_held(answer: &Value, target: &str, output: &mut Output) {
+    if let Some(why) = elsewhere::held(answer, target) {
         output.say(&display::line(&why));
     }
 }
@@ -183,7 +182,7 @@ pub fn send(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
         let note = if nobody && !forwarded { " (no agent of that name yet)" } else { "" };
         let word = if forwarded { "to" } else { "for" };
         output.data(&format!("{} {word} {to}{note}, id {}", shown(outcome), shown(id)))?;
-        say_if_held(&answer, output);
+        say_if_held(&answer, target, output);
         if answer.get("duplicate").and_then(Value::as_bool) == Some(true) {
             output.say("it was sent before with this id, and counts once");
         }

@@ -132,8 +132,10 @@ pub fn home_failure(error: &HomeError) -> Failure {
             Exit::NotPermitted
         }
     };
-    Failure::new(exit, error.to_string())
-        .next("set LOOPGATE_HOME to a directory of your own that nobody else can enter")
+    Failure::new(exit, error.to_string()).next(
+        "set LOOPGATE_HOME (AGENTMUX_DATA_HOME, where it is set, goes first) to a directory of your own \
+         that nobody else can enter",
+    )
 }
 
 fn keyfile_failure(path: &Path, error: &KeyFileError) -> Failure {
