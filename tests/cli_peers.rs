@@ -114,14 +114,14 @@ fn inject_says_that_another_instance_typed_it_or_why_not() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "waiting for a\n"));
     assert!(ran.err.contains("held here"), "{}", ran.err);
     assert_eq!(asked(&instance).1["hold"], json!(true));
-    for (code, exit) in [("peer_silent", 75), ("peer_gone", 69), ("agent_not_found", 1)] {
+    for (code, exit, what) in [
+        ("peer_silent", 75, "not injected: a: its instance did not answer in time [peer_silent]"),
+        ("peer_gone", 69, "not injected: a: its instance has ended [peer_gone]"),
+        ("agent_not_found", 1, "not injected: agent not found: a"),
+    ] {
         let ran = run(&instance.home, &["inject", "a", "text"]);
         assert_eq!((ran.code, ran.out.as_str()), (Some(exit), ""), "{code}");
-        assert!(
-            ran.err.contains("not injected: agent not found: a") && ran.err.contains("next: "),
-            "{}",
-            ran.err
-        );
+        assert!(ran.err.contains(what) && ran.err.contains("next: "), "{}", ran.err);
     }
 }
 
@@ -146,17 +146,23 @@ fn a_name_that_several_instances_have_comes_back_as_commands_to_choose_from() {
 
 #[test]
 fn a_question_that_was_not_asked_says_why_and_an_answer_cannot_pretend_to_be_that() {
-    let envelope = |ms: u64| {
+    let envelope = |code: &str, ms: u64| {
         json!({ "ok": false, "timeout": false, "duration_ms": ms, "result": null,
-                "error": { "code": "peer_busy", "message": "too many", "type": "transient" } })
+                "error": { "code": code, "message": "too many", "type": "transient" } })
     };
-    let instance = stand_in(vec![(200, envelope(0)), (200, envelope(5))]);
+    let instance = stand_in(vec![
+        (200, envelope("peer_busy", 0)),
+        (200, envelope("peer_busy", 5)),
+        (200, envelope("agent_not_found", 0)),
+    ]);
     let ran = inside(&instance, &["ask", "a", "text"]);
     assert_eq!(ran.code, Some(75), "{}", ran.err);
     assert!(ran.err.contains("not asked: too many"), "{}", ran.err);
     let ran = inside(&instance, &["ask", "a", "text"]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(ran.err.contains("the answer is an error"), "{}", ran.err);
+    let ran = inside(&instance, &["ask", "a", "text"]);
+    assert!(ran.code == Some(1) && ran.err.contains("not asked: "), "{}", ran.err);
 }
 
 #[test]

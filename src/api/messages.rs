@@ -15,12 +15,12 @@ use crate::{
     admit::{Caller, Who},
     bus::{
         Outgoing, SendError, Sent, audit, is_correlation_id,
-        mail::{Info, Kind, MailError, Message, Page, Priority},
+        mail::{Info, Kind, MailError, Message, Page, Priority, State},
         rate::Sender,
     },
     limits,
     wire::{
-        address::Address,
+        address::{Address, HomeId},
         id::AgentId,
         json::{Error, Fields},
         query,
@@ -254,6 +254,8 @@ pub(super) fn message_json(message: &Message) -> Value {
     put("correlation_id", json!(message.correlation_id));
     put("in_reply_to", json!(message.in_reply_to));
     put("reason", json!(message.reason));
+    put("home", json!(message.via.as_ref().map(HomeId::as_str)));
+    put("held", held(message.hold, message.state));
     Value::Object(fields)
 }
 
@@ -280,10 +282,17 @@ fn info_json(info: &Info) -> Value {
     put("correlation_id", json!(info.correlation_id));
     put("in_reply_to", json!(info.in_reply_to));
     put("reason", json!(info.reason));
+    put("home", json!(info.via.as_ref().map(HomeId::as_str)));
+    put("held", held(info.hold, info.state));
     put("size", json!(info.size));
     let history = info.history.iter().map(|(state, at)| json!({ "state": state.as_str(), "at": at }));
     put("history", history.collect());
     Value::Object(fields)
+}
+
+/// Whether it waits to be handed to another instance; null where it does not.
+fn held(hold: bool, state: State) -> Value {
+    if hold && state == State::Accepted { json!(true) } else { Value::Null }
 }
 
 /// Why a message was not accepted, as an answer.

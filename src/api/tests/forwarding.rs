@@ -256,6 +256,18 @@ fn a_message_that_cannot_be_handed_over_is_held_or_refused_as_asked() {
     }
     let known = instance.get("/api/v1/messages/m1", OWNER).body;
     assert_eq!(known["messages"][0]["state"], "accepted");
+    assert_eq!((&known["messages"][0]["held"], &known["messages"][0]["home"]), (&json!(true), &json!(null)));
+    let addressed = json!({"text": "x", "id": "m8"});
+    instance.post("/api/v1/agents/far@00000000000f/send", OWNER, &addressed);
+    let known = instance.get("/api/v1/messages/m8", OWNER).body;
+    assert_eq!(
+        (&known["messages"][0]["held"], &known["messages"][0]["home"]),
+        (&json!(true), &json!("00000000000f")),
+        "what is held for an address says so"
+    );
+    let waits = instance.get("/api/v1/agents/far/inbox", OWNER).body;
+    let homes: Vec<_> = waits["messages"].as_array().unwrap().iter().map(|it| it["home"].clone()).collect();
+    assert!(homes.contains(&json!("00000000000f")), "{waits}");
     let nobody = instance.post("/api/v1/agents/nobody/send", OWNER, &json!({"text": "x"})).body;
     assert_eq!(
         (&nobody["held"], &nobody["code"], &nobody["known"]),

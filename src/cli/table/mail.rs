@@ -33,7 +33,7 @@ pub static COMMANDS: &[Command] = &[
             with_value("--correlation", "ID", "what question and answers of one matter have in common"),
             flag(
                 "--hold",
-                "keep it here until an instance takes it, where no agent of that name is found (the owner's default)",
+                "keep it here until an instance takes it (the default); an agent's message to a name that is nowhere is refused all the same",
             ),
             flag("--no-hold", "refuse it where the other instance cannot take it now"),
             JSON,

@@ -93,7 +93,10 @@ pub static COMMANDS: &[Command] = &[
         ],
         flags: &[
             with_value("--submit", "HOW", SUBMIT),
-            flag("--hold", "keep it as a message where nobody can take it now, and type it later"),
+            flag(
+                "--hold",
+                "keep it as a message where nobody can take it now; it is typed where its reader was started to accept that, else it is in the inbox",
+            ),
             JSON,
         ],
         about: "Control characters are taken out of the text, and it is cut at 10,000 bytes. The outcome is \

@@ -59,6 +59,10 @@ fn failed(to: &str, envelope: &Value) -> Failure {
     if unasked && !candidates.is_empty() {
         return elsewhere::ambiguous("ask", to, &candidates);
     }
+    if unasked && told("code") == "agent_not_found" {
+        return Failure::new(Exit::Negative, format!("not asked: {}", why(envelope)))
+            .next("`loopgate agents` lists the agents, those of other instances too");
+    }
     match elsewhere::why(told("code")).filter(|_| unasked) {
         Some((exit, next)) => Failure::new(exit, format!("not asked: {}", why(envelope))).next(next),
         None => Failure::new(Exit::Negative, format!("the answer is an error: {}", why(envelope))),

@@ -26,9 +26,10 @@ pub fn why(code: &str) -> Option<(Exit, &'static str)> {
             (Exit::NotRunning, "start that instance again; a message that is sent with --hold waits for it")
         }
         "peer_unreachable" | "peer_busy" | "peer_unknown" => (Exit::TryLater, KEEP),
-        "peer_silent" | "peer_broke_off" => {
-            (Exit::TryLater, "it may have arrived: send it again with the same --id, which counts once")
-        }
+        "peer_silent" | "peer_broke_off" => (
+            Exit::TryLater,
+            "it may have arrived: look there before you try again (a send with the same --id counts once)",
+        ),
         "peer_impostor" => (Exit::Negative, LOOK),
         "peer_answer" => (
             Exit::Negative,
@@ -48,6 +49,22 @@ pub fn why(code: &str) -> Option<(Exit, &'static str)> {
         _ if code.starts_with("directory_") => {
             (Exit::Negative, "the registry's directory does not count: `loopgate peers` says what to do")
         }
+        _ => return None,
+    })
+}
+
+/// What happened to a text that AgentMux's sentence calls "agent not found" whatever happened.
+pub fn what(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "peer_gone" => "its instance has ended",
+        "peer_unreachable" => "its instance lets nobody connect",
+        "peer_impostor" => "what listens at its address is not its instance",
+        "peer_busy" => "as many letters as may be are on their way to it",
+        "peer_unknown" => "its instance cannot be checked",
+        "peer_silent" => "its instance did not answer in time",
+        "peer_broke_off" => "its instance broke the connection off",
+        "peer_answer" => "its instance answered with something else",
+        "forward_loop" => "it came through too many instances, or through one twice",
         _ => return None,
     })
 }

@@ -126,8 +126,11 @@ pub fn show(message: &Value, output: &mut Output) -> Result<(), Failure> {
 
 fn heading(message: &Value) -> String {
     let number = message.get("position").or_else(|| message.get("number"));
+    // it waits for that home alone
+    let home = message.get("home").filter(|home| !home.is_null());
+    let home = home.map_or_else(String::new, |home| format!("@{}", shown(Some(home))));
     let mut line = format!(
-        "{}  {}  from {} to {}  id {}  {}",
+        "{}  {}  from {} to {}{home}  id {}  {}",
         shown(number),
         time(message.get("sent_at")),
         shown(message.get("from").or_else(|| message.get("caller"))),
@@ -138,8 +141,10 @@ fn heading(message: &Value) -> String {
     if message.get("priority").and_then(Value::as_str).is_some_and(|priority| priority != "normal") {
         line.push_str(&format!("  {}", shown(message.get("priority"))));
     }
-    if message.get("redelivered").and_then(Value::as_bool) == Some(true) {
-        line.push_str("  redelivered");
+    for mark in ["redelivered", "held"] {
+        if message.get(mark).and_then(Value::as_bool) == Some(true) {
+            line.push_str(&format!("  {mark}"));
+        }
     }
     for (name, said) in [("in_reply_to", "answers"), ("correlation_id", "matter")] {
         if let Some(id) = message.get(name).filter(|id| !id.is_null()) {

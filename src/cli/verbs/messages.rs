@@ -100,7 +100,11 @@ fn inject_failure(target: &str, answer: &Value) -> Failure {
         return elsewhere::ambiguous("inject", target, &candidates);
     }
     if let Some((exit, next)) = elsewhere::why(code) {
-        return Failure::new(exit, format!("not injected: {error} [{}]", display::line(code))).next(next);
+        let what = match elsewhere::what(code) {
+            Some(what) => format!("{}: {what}", display::line(target)),
+            None => error,
+        };
+        return Failure::new(exit, format!("not injected: {what} [{}]", display::line(code))).next(next);
     }
     let (exit, next) = match error.as_str() {
         text if text.starts_with("agent not found") => (

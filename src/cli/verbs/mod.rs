@@ -211,7 +211,7 @@ pub fn refusal(answer: &Answer) -> Failure {
     }
     let next = match (code, answer.status) {
         ("agent_not_found", _) => {
-            "`loopgate agents` lists the agents, `loopgate peers` those of other instances"
+            "`loopgate agents` lists the agents, the owner's `loopgate peers` those of other instances"
         }
         ("agent_exists", _) => "choose another --name, or end that agent with `loopgate stop-agent`",
         ("agent_done", _) => "the agent has ended; start it again with `loopgate run`",
@@ -238,7 +238,9 @@ pub fn refusal(answer: &Answer) -> Failure {
         ("rotation_underway", _) => "try again when it is done: it takes a second at most",
         ("key_file", _) => "look at the home's mode and at its disk; the instance's log says more",
         ("not_dead", _) => "`loopgate message ID` says what became of it",
-        ("bad_agent_id", _) => "a name has letters, digits, `_` and `-`, at most 64",
+        ("bad_agent_id", _) => {
+            "a name has letters, digits, `_` and `-`, at most 64; an address has `@` and a home's 12 hex digits behind it"
+        }
         (_, 413) => "put the text in a file and send its name",
         (_, 400 | 415 | 422) => "correct it; `loopgate help COMMAND` says what a command takes",
         (_, 403..=405) => "`loopgate exposure --routes` lists the routes and who may call them",
