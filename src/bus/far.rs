@@ -104,7 +104,7 @@ impl Bus {
         match self.forward_message(&peer, letter) {
             Ok(there) => {
                 handed.forwarded(&peer.home);
-                self.forwarding.answered(&peer.home);
+                self.forwarding.answered(&peer);
                 self.write_far(audit::Happened::Forwarded, &caller, message, Some(&peer.home));
                 Ok(Sent { truncated: there.truncated, ..told })
             }
@@ -118,7 +118,7 @@ impl Bus {
                 } else {
                     handed.unsent();
                 }
-                self.forwarding.failed(&peer, self.clock.monotonic_ms());
+                self.forwarding.failed(&peer, &caller, why.code, self.clock.monotonic_ms());
                 self.write_far(audit::Happened::Held(why.code), &caller, message, Some(&peer.home));
                 self.forwarding.wake();
                 Ok(Sent {

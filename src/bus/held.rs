@@ -4,8 +4,9 @@
 //! sent it. An instance that does not take what is for it is left alone for longer and longer, and those
 //! that do come first: a silent one holds the others up once in a while, for seconds.
 
+mod pauses;
+
 use std::{
-    collections::HashMap,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -21,8 +22,9 @@ use super::{
 use crate::{
     limits,
     registry::{Peer, Speaks},
-    wire::{address::HomeId, id::AgentId},
+    wire::id::AgentId,
 };
+use pauses::{Class, Pauses};
 
 /// Where nothing is held.
 const IDLE: Duration = Duration::from_secs(60);
@@ -46,8 +48,8 @@ struct Round {
     looks: usize,
     /// monotonic ms
     until: u64,
-    /// instances that did not take the last one are tried too
-    failing: bool,
+    /// whose turn it is
+    class: Class,
     /// there is more to do
     more: bool,
 }
@@ -70,19 +72,24 @@ enum Tried {
 impl Bus {
     /// Hands over what is held, as far as that goes now; returns when to be called again at the latest.
     pub fn forward_held(&self, terminals: &dyn Terminals) -> Duration {
-        let mut names = self.mail.names_held();
+        let names = self.mail.names_held();
         if names.is_empty() || !self.elsewhere.is_on() {
             return IDLE;
         }
-        let last = self.forwarding.lock().last.clone();
-        let after = names.partition_point(|name| last.as_ref().is_some_and(|last| name <= last));
-        names.rotate_left(after);
         let until = self.clock.monotonic_ms().saturating_add(ROUND_MS);
         let most = limits::HELD_ROUND;
-        let mut round = Round { letters: most, looks: most, until, failing: false, more: false };
-        for failing in [false, true] {
-            (round.failing, round.looks) = (failing, most);
-            for name in &names {
+        let mut round = Round { letters: most, looks: most, until, class: Class::Good, more: false };
+        for class in Class::ALL {
+            (round.class, round.looks) = (class, most);
+            let mut waits = self.forwarding.lock();
+            if !waits.pauses.has(class) {
+                continue;
+            }
+            let last = waits.last(class).clone();
+            drop(waits);
+            let after = names.partition_point(|name| last.as_ref().is_some_and(|last| name <= last));
+            let (first, then) = names.split_at(after);
+            for name in then.iter().chain(first) {
                 if self.forwarding.has_ended() {
                     return IDLE;
                 }
@@ -94,9 +101,7 @@ impl Bus {
                     break;
                 }
                 self.forward_name(name, &mut round, terminals);
-                if !failing {
-                    self.forwarding.lock().last = Some(name.clone());
-                }
+                *self.forwarding.lock().last(class) = Some(name.clone());
             }
         }
         if round.more {
@@ -110,7 +115,7 @@ impl Bus {
     /// Hands over what is held for one name, of each sender as far as it goes.
     fn forward_name(&self, to: &AgentId, round: &mut Round, terminals: &dyn Terminals) {
         for first in self.mail.first_held(to, SENDERS) {
-            let Some(peer) = self.peer_for(to, first.via.as_ref(), round, terminals) else { continue };
+            let Some(peer) = self.peer_for(to, &first, round, terminals) else { continue };
             let mut next = Some(first);
             while let Some(held) = next {
                 if round.is_over(self.clock.monotonic_ms()) {
@@ -130,18 +135,17 @@ impl Bus {
     fn peer_for(
         &self,
         to: &AgentId,
-        via: Option<&HomeId>,
+        first: &mail::Held,
         round: &mut Round,
         terminals: &dyn Terminals,
     ) -> Option<Box<Peer>> {
         round.looks = round.looks.checked_sub(1)?;
-        let Place::At(peer) = self.locate(Sender::Api, to, via, None, terminals) else { return None };
+        let Place::At(peer) = self.locate(Sender::Api, to, first.via.as_ref(), None, terminals) else {
+            return None;
+        };
         let now = self.clock.monotonic_ms();
-        let may_try = self.forwarding.lock().pauses.may_try(&peer, now);
-        match may_try {
-            Some(failed) if failed == round.failing => Some(peer),
-            Some(_) | None => None,
-        }
+        let may_try = self.forwarding.lock().pauses.may_try(&peer, &first.caller, now);
+        (may_try == Some(round.class)).then_some(peer)
     }
 
     fn forward_one(
@@ -184,7 +188,7 @@ impl Bus {
                 self.asks.went_to(&message.caller, &message.id, &peer.home, peer.speaks);
                 self.write_held(audit::Happened::Forwarded, message, peer);
                 handed.forwarded(&peer.home);
-                self.forwarding.answered(&peer.home);
+                self.forwarding.answered(peer);
                 Tried::Gone
             }
             Err(why) if why.lasting => {
@@ -198,8 +202,8 @@ impl Bus {
                 } else {
                     handed.unsent();
                 }
-                self.forwarding.failed(peer, self.clock.monotonic_ms());
-                if round.failing {
+                let now = self.clock.monotonic_ms();
+                if self.forwarding.failed(peer, &held.caller, why.code, now) && round.class != Class::Good {
                     // One that fails again costs the others no more than this; they come first now.
                     round.letters = 0;
                 }
@@ -240,9 +244,20 @@ pub(super) struct Forwarding {
 struct Waits {
     due: bool,
     ending: bool,
-    /// the name whose turn was last
-    last: Option<AgentId>,
+    /// the name whose turn was last, of each class
+    last: [Option<AgentId>; 3],
     pauses: Pauses,
+}
+
+impl Waits {
+    fn last(&mut self, class: Class) -> &mut Option<AgentId> {
+        let [good, failing, bad] = &mut self.last;
+        match class {
+            Class::Good => good,
+            Class::Failing => failing,
+            Class::Bad => bad,
+        }
+    }
 }
 
 impl Forwarding {
@@ -256,14 +271,14 @@ impl Forwarding {
         self.changed.notify_all();
     }
 
-    /// The instance of this home has taken something.
-    pub fn answered(&self, home: &HomeId) {
-        self.lock().pauses.0.remove(home);
+    /// An instance has taken something for this name.
+    pub fn answered(&self, peer: &Peer) {
+        self.lock().pauses.end(peer);
     }
 
-    /// It has not.
-    pub fn failed(&self, peer: &Peer, now: u64) {
-        self.lock().pauses.count(peer, now);
+    /// It has not, from this caller and for this reason; whether that is so of all that is for it.
+    pub fn failed(&self, peer: &Peer, caller: &str, code: &str, now: u64) -> bool {
+        self.lock().pauses.count(peer, caller, code, now)
     }
 
     fn pause(&self, most: Duration) -> bool {
@@ -287,53 +302,3 @@ impl Forwarding {
         self.lock().ending
     }
 }
-
-/// Instances that did not take what was for them, by home. Pure; monotonic ms. Bounded.
-#[derive(Debug, Default)]
-struct Pauses(HashMap<HomeId, Pause>);
-
-#[derive(Debug, Default)]
-struct Pause {
-    /// it is left alone until then
-    until: u64,
-    /// for so long, the last time
-    length: u64,
-    /// the process and the socket that it had then: one that was started anew is tried at once
-    of: (u32, u64),
-}
-
-impl Pauses {
-    fn count(&mut self, peer: &Peer, now: u64) {
-        if self.0.len() >= limits::HELD_HOMES {
-            self.0.retain(|_, pause| pause.until > now);
-        }
-        if self.0.len() >= limits::HELD_HOMES && !self.0.contains_key(&peer.home) {
-            return;
-        }
-        let pause = self.0.entry(peer.home.clone()).or_default();
-        let of = (peer.pid, peer.inode);
-        if pause.of != of {
-            *pause = Pause { of, ..Pause::default() };
-        }
-        // Several letters that were on their way at once fail at once.
-        if pause.until <= now {
-            pause.length = (pause.length * 2).clamp(FIRST_PAUSE_MS, limits::HELD_PAUSE_MS);
-            pause.until = now.saturating_add(pause.length);
-        }
-    }
-
-    /// Whether it may be tried, and whether it failed last.
-    fn may_try(&self, peer: &Peer, now: u64) -> Option<bool> {
-        match self.0.get(&peer.home) {
-            Some(pause) if pause.of == (peer.pid, peer.inode) => (pause.until <= now).then_some(true),
-            Some(_) | None => Some(false),
-        }
-    }
-
-    /// How long until the next one may be tried again.
-    fn next(&self, now: u64) -> Option<u64> {
-        self.0.values().map(|pause| pause.until.saturating_sub(now)).filter(|left| *left > 0).min()
-    }
-}
-
-const FIRST_PAUSE_MS: u64 = 1_000;

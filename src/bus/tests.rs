@@ -89,6 +89,8 @@ struct Others {
 struct Told {
     peers: Vec<Peer>,
     moods: HashMap<HomeId, Mood>,
+    /// of what is for one name, or from one caller, whatever the home's is
+    exceptions: HashMap<String, Mood>,
     /// what is wrong with the entries of all others
     trouble: Option<&'static str>,
     tries: BTreeMap<String, usize>,
@@ -125,7 +127,11 @@ impl Elsewhere for Others {
     fn forward(&self, peer: &Peer, letter: &Letter<'_>) -> Forwarded {
         let mut told = self.told();
         *told.tries.entry(letter.id.to_owned()).or_default() += 1;
-        let mood = told.moods.get(&peer.home).copied().unwrap_or(Mood::Takes);
+        let exception = |of: &str| told.exceptions.get(of).copied();
+        let mood = exception(peer.agent.as_str())
+            .or_else(|| exception(letter.origin.caller))
+            .or_else(|| told.moods.get(&peer.home).copied())
+            .unwrap_or(Mood::Takes);
         if let Mood::Takes | Mood::TakesUnheard = mood {
             told.came.push(Came {
                 to: format!("{}@{}", peer.agent, peer.home),
@@ -301,6 +307,11 @@ impl Rig {
 
     fn is(&self, home_: &str, mood: Mood) {
         self.others.told().moods.insert(home(home_), mood);
+    }
+
+    /// Of what is for this name, or from this caller.
+    fn is_for(&self, of: &str, mood: Mood) {
+        self.others.told().exceptions.insert(of.to_owned(), mood);
     }
 
     fn send(&self, sender: Sender<'_>, to: &str, id: &str) -> Result<Sent, SendError> {

@@ -275,3 +275,60 @@ fn an_instance_that_was_started_anew_is_tried_at_once() {
     rig.bus.forward_held(&rig.rooms);
     assert_eq!(rig.ids(), ["1"]);
 }
+
+impl Rig {
+    /// As the thread does it, for so many seconds.
+    fn forwards_for(&self, seconds: u64) {
+        let end = self.clock.monotonic_ms() + seconds * 1_000;
+        while self.clock.monotonic_ms() < end {
+            let pause = self.bus.forward_held(&self.rooms);
+            self.clock.advance(u64::try_from(pause.as_millis()).expect("a pause"));
+        }
+    }
+}
+
+#[test]
+fn a_full_mailbox_elsewhere_keeps_back_only_what_is_for_it() {
+    let rig = Rig::new().with("a", FAR).with("b", FAR).with("c", FAR);
+    rig.is(FAR, Mood::Away(NotReached::NoConnection));
+    for to in ["a", "b", "c"] {
+        rig.send(OWNER, to, &format!("for {to}")).expect("held");
+    }
+    rig.is(FAR, Mood::Takes);
+    rig.is_for("a", Mood::Refuses("mailbox_full", false));
+    rig.forwards_for(40);
+    assert_eq!(rig.ids(), ["for b", "for c"], "its instance takes what is for others");
+    assert_eq!(rig.state("for a").0, State::Accepted);
+    let tries = rig.tries("for a");
+    rig.forwards_for(300);
+    assert!(rig.tries("for a") - tries <= 11, "and is not asked all the time");
+    rig.is_for("a", Mood::Takes);
+    rig.forwards_for(40);
+    assert_eq!(rig.ids(), ["for b", "for c", "for a"]);
+}
+
+#[test]
+fn a_sender_whose_share_elsewhere_is_full_keeps_back_no_other() {
+    let rig = Rig::new().with("far", FAR).with_agent("near", &[], &[]);
+    rig.is(FAR, Mood::Away(NotReached::NoConnection));
+    rig.send(Sender::Agent("near"), "far", "an agent's").expect("held");
+    rig.send(OWNER, "far", "the owner's").expect("held");
+    rig.is(FAR, Mood::Takes);
+    rig.is_for("agent near", Mood::Refuses("sender_share_full", false));
+    rig.forwards_for(40);
+    assert_eq!(rig.ids(), ["the owner's"]);
+}
+
+#[test]
+fn a_name_that_its_instance_does_not_answer_for_keeps_back_no_other() {
+    let rig = Rig::new().with("a", FAR).with("b", FAR).with("c", FAR);
+    rig.is(FAR, Mood::Away(NotReached::NoConnection));
+    for to in ["a", "b", "c"] {
+        rig.send(OWNER, to, &format!("for {to}")).expect("held");
+    }
+    rig.is(FAR, Mood::Takes);
+    rig.is_for("a", Mood::Silent);
+    rig.is_for("b", Mood::Silent);
+    rig.forwards_for(150);
+    assert_eq!(rig.ids(), ["for c"]);
+}
