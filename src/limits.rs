@@ -313,6 +313,10 @@ limits! {
     FORWARDS_PER_PEER: usize = 4, "count", "one_peer_has_four_letters_at_once";
     #[doc = "letters on their way to other instances at once, in all"]
     FORWARDS: usize = 32, "count", "letters_on_their_way_are_bounded_in_all";
+    #[doc = "of those in all, what is kept from letters of agents"]
+    FORWARDS_KEPT: usize = 8, "count", "letters_of_agents_leave_places_to_the_owner";
+    #[doc = "of those to one, what is kept from letters of agents"]
+    FORWARDS_PER_PEER_KEPT: usize = 1, "count", "letters_of_agents_leave_places_to_the_owner";
     #[doc = "time that a letter waits for its turn"]
     FORWARD_TURN_MS: u64 = 1_000, "ms", "a_letter_without_a_turn_is_told_so_in_time";
 }

@@ -40,7 +40,7 @@ const NAMES: usize = 2;
 const KILLS: u64 = 6;
 /// How long after the last message was accepted all of them must have been read: what is held is tried
 /// again every two seconds.
-const SETTLED: Duration = Duration::from_secs(30);
+const SETTLED: Duration = Duration::from_secs(90);
 
 #[test]
 fn two_instances_killed_in_turn_lose_nothing_that_they_accepted_for_each_other() {

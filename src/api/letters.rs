@@ -14,7 +14,7 @@ use super::{
     request::{Result, ok},
 };
 use crate::{
-    bus::{Inject, Outgoing, Route, SendError, Sent, mail::Kind, mail::Priority, rate::Sender},
+    bus::{Inject, Outgoing, Route, SendError, SendOutcome, Sent, mail::Kind, mail::Priority, rate::Sender},
     registry::{Carry, Far, Received},
     wire::{address::Address, id::AgentId},
 };
@@ -67,6 +67,7 @@ pub(super) fn receive(app: &App, letter: &Received) -> Result {
     }
     let label = label(letter);
     let message = Outgoing {
+        home: to.home.as_ref(),
         from: label.as_deref(),
         kind,
         priority: Priority::parse(letter.priority),
@@ -96,7 +97,10 @@ fn label(letter: &Received) -> Option<String> {
 
 fn taken(app: &App, letter: &Received, sent: &Sent) -> Value {
     let mut out = head(app, letter, true);
-    out.insert("outcome".to_owned(), json!(sent.outcome.as_str()));
+    // It came before, and was taken then: what became of it since is told by its state.
+    if sent.outcome != SendOutcome::Failed {
+        out.insert("outcome".to_owned(), json!(sent.outcome.as_str()));
+    }
     out.insert("state".to_owned(), json!(sent.state.as_str()));
     for (name, is) in [("duplicate", sent.duplicate), ("truncated", sent.truncated)] {
         if is {

@@ -168,7 +168,7 @@ pub(super) fn redeliver(app: &App, caller: &Caller, request: &Request<'_>) -> Re
     let id = id_of(request)?;
     let body = request.json()?;
     let number = Fields::of(&body)?.optional_whole("number", 0..=u64::MAX)?;
-    let again = app.bus.mail.redeliver(&id, number).map_err(mail_fault)?;
+    let again = app.bus.redeliver(&id, number).map_err(mail_fault)?;
     write_redelivery(app, caller, &again);
     ok(&json!({ "id": again.id, "to": again.to.as_str(), "state": again.state.as_str() }))
 }

@@ -10,7 +10,7 @@ use super::{
     Bus, InjectError, Terminal, Terminals,
     ask::Waiting,
     audit,
-    elsewhere::Place,
+    elsewhere::{Place, Route, UNSURE},
     mail::{Accepted, Kind, NewMessage, State},
     outgoing::{Broadcast, Outgoing, SendError, SendOutcome, Sent, ToAll},
     rate::Sender,
@@ -82,7 +82,11 @@ impl Bus {
     ) -> Result<Sent, SendError> {
         self.count_send(sender)?;
         let home = self.far_home(message.home);
-        let here = Outgoing { home, hold: None, ..message };
+        // It was refused before under this id, and may have arrived all the same.
+        let before = self.mail.refused_before(&sender.caller(), message.to, home, message.id);
+        let unsure = before.is_some_and(|why| UNSURE.iter().any(|code| why.ends_with(code)));
+        let route = Route { redelivered: message.route.redelivered || unsure, ..message.route };
+        let here = Outgoing { home, hold: None, route, ..message };
         if self.mail.knows(&sender.caller(), message.to, home, message.id) {
             // It goes nowhere and pays nothing: its sender is told what he was told.
             let known = Outgoing { hold: home.map(|_| true), ..here };
@@ -101,14 +105,14 @@ impl Bus {
     }
 
     /// Takes a letter of another instance in: for whoever is here. One for a name that is not here is
-    /// handed on at once, and never kept.
+    /// handed on at once, and never kept; one that names this home goes nowhere else.
     pub fn receive(
         &self,
         sender: Sender<'_>,
         message: Outgoing<'_>,
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
-        self.send(sender, Outgoing { home: None, hold: None, ..message }, terminals)
+        self.send(sender, Outgoing { hold: None, ..message }, terminals)
     }
 
     /// Lets a message wait, whoever accepts typed text.
@@ -321,7 +325,8 @@ impl Bus {
             State::Delivered | State::Read => SendOutcome::Delivered,
             State::Forwarded => SendOutcome::Forwarded,
             State::Delivering if self.typing.holds(number) => SendOutcome::Queued,
-            State::Accepted | State::Delivering | State::Failed | State::Expired => SendOutcome::Waiting,
+            State::Failed | State::Expired => SendOutcome::Failed,
+            State::Accepted | State::Delivering => SendOutcome::Waiting,
         }
     }
 

@@ -155,7 +155,7 @@ impl Bus {
 const OWNER: &str = "owner";
 
 /// Codes that say that it may have arrived.
-const UNSURE: [&str; 3] = ["peer_silent", "peer_broke_off", "peer_answer"];
+pub(super) const UNSURE: [&str; 3] = ["peer_silent", "peer_broke_off", "peer_answer"];
 
 /// The codes with which other instances refuse, with the status that is answered here.
 const REFUSALS: [(&str, u16); 24] = [

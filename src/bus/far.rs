@@ -15,7 +15,7 @@ use super::{
     Bus, Terminals, audit,
     deliver::name_of,
     elsewhere::{NotForwarded, Place},
-    mail::{Accepted, Kind, Message, State},
+    mail::{Accepted, Kind, Message, NOT_FORWARDED, State},
     outgoing::{Outgoing, SendError, SendOutcome, Sent},
     rate::Sender,
     sanitise,
@@ -109,7 +109,7 @@ impl Bus {
                 Ok(Sent { truncated: there.truncated, ..told })
             }
             Err(why) if why.lasting || !hold => {
-                handed.failed(&reason(&why), false);
+                handed.refused(&reason(&why));
                 Err(SendError::NotForwarded(why))
             }
             Err(why) => {
@@ -172,6 +172,7 @@ impl Bus {
         let text = text_for(peer.speaks, &caller, message.kind, message.text, message.correlation_id);
         let letter = Letter {
             origin: Origin { caller: &caller, home: &home },
+            at: message.home,
             carry: carry(message.kind, peer.speaks),
             text: &text,
             id: message.id,
@@ -261,6 +262,7 @@ impl Bus {
         let text = text_for(peer.speaks, caller, message.kind, &message.text, correlation);
         let letter = Letter {
             origin: Origin { caller, home: self.elsewhere.home() },
+            at: message.via.as_ref(),
             carry: carry(message.kind, peer.speaks),
             text: &text,
             id: &message.id,
@@ -324,8 +326,8 @@ pub(super) fn agent_may(name: &AgentId, peer: &Peer, terminals: &dyn Terminals) 
 /// Why a message is given up, or waits, as its history says.
 pub(super) fn reason(why: &NotForwarded) -> String {
     match &why.home {
-        Some(home) => format!("not forwarded to {home}: {}", why.code),
-        None => format!("not forwarded: {}", why.code),
+        Some(home) => format!("{NOT_FORWARDED} to {home}: {}", why.code),
+        None => format!("{NOT_FORWARDED}: {}", why.code),
     }
 }
 

@@ -180,12 +180,13 @@ impl Bus {
         let Some(message) = handed.messages.first() else { return Tried::Waits };
         if !allowed {
             self.write_held(audit::Happened::GivenUp("typing_not_allowed"), message, peer);
-            handed.failed(&format!("not forwarded to {}: typing_not_allowed", peer.home), true);
+            handed.failed(&format!("{} to {}: typing_not_allowed", mail::NOT_FORWARDED, peer.home), true);
             return Tried::Gone;
         }
+        // Said before it goes: the answer may be here first, or all there is of its going.
+        self.asks.went_to(&message.caller, &message.id, &peer.home, peer.speaks);
         match self.forward_message(peer, message) {
             Ok(_) => {
-                self.asks.went_to(&message.caller, &message.id, &peer.home, peer.speaks);
                 self.write_held(audit::Happened::Forwarded, message, peer);
                 handed.forwarded(&peer.home);
                 self.forwarding.answered(peer);
@@ -220,6 +221,13 @@ impl Bus {
             ..Outgoing::new(&message.to, &message.text, &message.id)
         };
         self.write_far(happened, &message.caller, &shown, Some(&peer.home));
+    }
+
+    /// Lets a dead letter wait again; where it was held, it is handed over.
+    pub fn redeliver(&self, id: &str, number: Option<u64>) -> Result<mail::Info, mail::MailError> {
+        let again = self.mail.redeliver(id, number)?;
+        self.forwarding.wake();
+        Ok(again)
     }
 
     /// Waits for that long at most, less where something new is held. `false`: the instance ends.

@@ -112,6 +112,8 @@ pub enum SendOutcome {
     Waiting,
     /// another instance has it
     Forwarded,
+    /// of one that was sent before: it was given up, or nobody took it in time
+    Failed,
 }
 
 impl SendOutcome {
@@ -122,6 +124,7 @@ impl SendOutcome {
             SendOutcome::Queued => "queued",
             SendOutcome::Waiting => "waiting",
             SendOutcome::Forwarded => "forwarded",
+            SendOutcome::Failed => "failed",
         }
     }
 }

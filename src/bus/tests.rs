@@ -66,6 +66,7 @@ enum Mood {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Came {
     to: String,
+    at: Option<HomeId>,
     caller: String,
     carry: Carry,
     text: String,
@@ -135,6 +136,7 @@ impl Elsewhere for Others {
         if let Mood::Takes | Mood::TakesUnheard = mood {
             told.came.push(Came {
                 to: format!("{}@{}", peer.agent, peer.home),
+                at: letter.at.cloned(),
                 caller: format!("{} of {}", letter.origin.caller, letter.origin.home),
                 carry: letter.carry,
                 text: letter.text.to_owned(),

@@ -13,7 +13,7 @@ use std::{
 use super::{
     answer,
     letter::Letter,
-    places::Places,
+    places::{Class, Places},
     types::{Counts, Forwarded, NotReached, Peer, Unsure},
 };
 use crate::{
@@ -102,7 +102,7 @@ impl Forwarder {
         if body.len() > limits::BODY_SMALL {
             return Err(NotReached::TooLarge);
         }
-        let _place = self.places.enter(peer.at, self.turn).ok_or(NotReached::Busy)?;
+        let _place = self.places.enter(peer.at, class_of(letter), self.turn).ok_or(NotReached::Busy)?;
         let start = Instant::now();
         let first = self.post(peer, letter, &body, start, entries)?;
         if !matches!(first, Answered::Unauthorized(_)) {
@@ -181,6 +181,11 @@ impl From<Answered> for Forwarded {
             Answered::Whole(meaning) | Answered::Unauthorized(meaning) => meaning,
         }
     }
+}
+
+/// Agents do not take the last places from whom they work for.
+fn class_of(letter: &Letter<'_>) -> Class {
+    if letter.origin.caller.starts_with("agent ") { Class::Agent } else { Class::Owner }
 }
 
 fn same_key(one: &Peer, other: &Peer) -> bool {

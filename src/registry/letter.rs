@@ -17,7 +17,10 @@ pub use fuzz::fuzz;
 use super::types::Speaks;
 use crate::{
     limits,
-    wire::{address::HomeId, id::AgentId},
+    wire::{
+        address::{Address, HomeId},
+        id::AgentId,
+    },
 };
 
 /// The layout of the field `loopgate`, and of the mark of an answer.
@@ -69,6 +72,8 @@ pub struct Origin<'a> {
 pub struct Letter<'a> {
     /// who sent it
     pub origin: Origin<'a>,
+    /// the home that the sender named: nobody else is to get it
+    pub at: Option<&'a HomeId>,
     /// how it is to be treated
     pub carry: Carry,
     /// the words, not cleaned yet
@@ -101,7 +106,8 @@ impl Letter<'_> {
     pub fn body(&self, to: &AgentId, speaks: Speaks, instance: &str) -> Vec<u8> {
         let mut fields = Map::new();
         let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-        put("target_agent", json!(to.as_str()));
+        let at = self.at.filter(|_| speaks == Speaks::Loopgate).cloned();
+        put("target_agent", json!(Address { name: to.clone(), home: at }.to_string()));
         put("request_id", json!(self.id));
         put("wait_for_idle", json!(false));
         put("forward_hops", json!(self.hops.saturating_add(1)));

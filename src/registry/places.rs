@@ -1,6 +1,7 @@
 //! Places for letters on their way: so many to one peer, so many in all.
 //!
-//! A peer that is slow holds its own places and no others', and whoever waits for one is told in time.
+//! A peer that is slow holds its own places and no others', and whoever waits for one is told in time. Some
+//! are kept for the owner, whatever agents send.
 
 use std::{
     collections::HashMap,
@@ -33,14 +34,29 @@ pub(super) struct Place<'a> {
     to: SocketAddr,
 }
 
+/// Whose letter it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// the owner's, or the operator's
+    Owner,
+    /// an agent's
+    Agent,
+}
+
 impl Places {
     /// A place for a letter to `to`; waits for it. `None`: there was none in time.
-    pub(super) fn enter(&self, to: SocketAddr, within: Duration) -> Option<Place<'_>> {
+    pub(super) fn enter(&self, to: SocketAddr, of: Class, within: Duration) -> Option<Place<'_>> {
         let start = Instant::now();
+        let (kept, kept_there) = match of {
+            Class::Owner => (0, 0),
+            Class::Agent => (limits::FORWARDS_KEPT, limits::FORWARDS_PER_PEER_KEPT),
+        };
         let mut taken = self.lock();
         loop {
             let there = taken.peers.get(&to).copied().unwrap_or_default();
-            if taken.all < limits::FORWARDS && there < limits::FORWARDS_PER_PEER {
+            if taken.all.saturating_add(kept) < limits::FORWARDS
+                && there.saturating_add(kept_there) < limits::FORWARDS_PER_PEER
+            {
                 taken.all = taken.all.saturating_add(1);
                 taken.peers.insert(to, there.saturating_add(1));
                 return Some(Place { places: self, to });
@@ -93,12 +109,12 @@ mod tests {
     fn one_peer_has_four_letters_at_once() {
         let places = Places::default();
         let mut held: Vec<Place<'_>> = (0..limits::FORWARDS_PER_PEER)
-            .map(|_| places.enter(peer(0), NOT_AT_ALL).expect("a place"))
+            .map(|_| places.enter(peer(0), Class::Owner, NOT_AT_ALL).expect("a place"))
             .collect();
-        assert!(places.enter(peer(0), NOT_AT_ALL).is_none());
-        assert!(places.enter(peer(1), NOT_AT_ALL).is_some(), "another peer's are its own");
+        assert!(places.enter(peer(0), Class::Owner, NOT_AT_ALL).is_none());
+        assert!(places.enter(peer(1), Class::Owner, NOT_AT_ALL).is_some(), "another peer's are its own");
         held.pop();
-        assert!(places.enter(peer(0), NOT_AT_ALL).is_some());
+        assert!(places.enter(peer(0), Class::Owner, NOT_AT_ALL).is_some());
         drop(held);
         assert!(places.lock().peers.is_empty() && places.lock().all == 0);
     }
@@ -106,20 +122,23 @@ mod tests {
     #[test]
     fn letters_on_their_way_are_bounded_in_all() {
         let places = Places::default();
-        let held: Vec<Place<'_>> =
-            (0..limits::FORWARDS).map(|n| places.enter(peer(n), NOT_AT_ALL).expect("a place")).collect();
-        assert!(places.enter(peer(99), NOT_AT_ALL).is_none());
+        let held: Vec<Place<'_>> = (0..limits::FORWARDS)
+            .map(|n| places.enter(peer(n), Class::Owner, NOT_AT_ALL).expect("a place"))
+            .collect();
+        assert!(places.enter(peer(99), Class::Owner, NOT_AT_ALL).is_none());
         drop(held);
-        assert!(places.enter(peer(99), NOT_AT_ALL).is_some());
+        assert!(places.enter(peer(99), Class::Owner, NOT_AT_ALL).is_some());
     }
 
     #[test]
     fn a_letter_without_a_turn_is_told_so_in_time() {
         let places = Places::default();
         let _held: Vec<Option<Place<'_>>> =
-            (0..limits::FORWARDS_PER_PEER).map(|_| places.enter(peer(0), NOT_AT_ALL)).collect();
+            (0..limits::FORWARDS_PER_PEER).map(|_| places.enter(peer(0), Class::Owner, NOT_AT_ALL)).collect();
         let start = Instant::now();
-        assert!(places.enter(peer(0), Duration::from_millis(limits::FORWARD_TURN_MS)).is_none());
+        assert!(
+            places.enter(peer(0), Class::Owner, Duration::from_millis(limits::FORWARD_TURN_MS)).is_none()
+        );
         let waited = start.elapsed();
         assert!(waited >= Duration::from_millis(limits::FORWARD_TURN_MS) && waited < LONG, "{waited:?}");
     }
@@ -129,12 +148,12 @@ mod tests {
     fn whoever_waits_goes_as_soon_as_there_is_a_place() {
         let places = Places::default();
         let mut held: Vec<Option<Place<'_>>> =
-            (0..limits::FORWARDS_PER_PEER).map(|_| places.enter(peer(0), NOT_AT_ALL)).collect();
+            (0..limits::FORWARDS_PER_PEER).map(|_| places.enter(peer(0), Class::Owner, NOT_AT_ALL)).collect();
         let (send, receive) = channel();
         thread::scope(|scope| {
             for _ in 0..10 {
                 let (send, places) = (send.clone(), &places);
-                scope.spawn(move || send.send(places.enter(peer(0), LONG).is_some()));
+                scope.spawn(move || send.send(places.enter(peer(0), Class::Owner, LONG).is_some()));
             }
             held.clear();
             for _ in 0..10 {
@@ -142,5 +161,25 @@ mod tests {
             }
         });
         assert!(places.lock().peers.is_empty() && places.lock().all == 0);
+    }
+
+    #[test]
+    fn letters_of_agents_leave_places_to_the_owner() {
+        let places = Places::default();
+        let agents = |to: usize| places.enter(peer(to), Class::Agent, NOT_AT_ALL);
+        let most = limits::FORWARDS_PER_PEER - limits::FORWARDS_PER_PEER_KEPT;
+        let mut held: Vec<Place<'_>> = (0..most).map(|_| agents(0).expect("a place")).collect();
+        assert!(agents(0).is_none());
+        assert!(places.enter(peer(0), Class::Owner, NOT_AT_ALL).is_some(), "one is the owner's");
+        held.extend(
+            (held.len()..limits::FORWARDS - limits::FORWARDS_KEPT).map(|n| agents(n).expect("a place")),
+        );
+        assert!(agents(99).is_none());
+        let owners: Vec<_> = (0..=limits::FORWARDS_KEPT)
+            .map(|n| places.enter(peer(100 + n), Class::Owner, NOT_AT_ALL).is_some().then_some(n))
+            .collect();
+        assert!(owners.iter().all(Option::is_some), "they are his one after the other");
+        drop(held);
+        assert!(agents(0).is_some());
     }
 }

@@ -67,8 +67,10 @@ impl Bus {
         }
         let (caller, home) = self.origin(sender);
         let text = text_for(peer.speaks, &caller, Kind::Inject, ask.message, None);
+        let address = Address::parse(ask.target).ok();
         let letter = Letter {
             origin: Origin { caller: &caller, home: &home },
+            at: address.as_ref().and_then(|address| address.home.as_ref()),
             carry: Carry::Inject,
             text: &text,
             id: ask.request_id,

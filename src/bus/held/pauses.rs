@@ -54,11 +54,13 @@ impl Pause {
 }
 
 /// Words for why an instance did not take a message that say nothing of any other message.
-const OF_THE_MESSAGE: [&str; 7] = [
+const OF_THE_MESSAGE: [&str; 8] = [
     "agent_not_found",
     "ambiguous_agent",
     "mailbox_full",
     "not_typed",
+    // All places may be taken by one sender's.
+    "peer_busy",
     "peer_refused",
     "rate_limited",
     "sender_share_full",

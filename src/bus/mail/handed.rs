@@ -60,6 +60,16 @@ impl Handed {
         self.over(State::Failed, Some(reason), dead);
     }
 
+    /// They are given up, and their sender is told that they were not taken: that is on disk when this
+    /// returns, as far as the disk takes it, or the next start would hand them over all the same.
+    pub fn refused(mut self, reason: &str) {
+        let shared = self.shared.clone();
+        self.over(State::Failed, Some(reason), false);
+        if let Some(Err(error)) = shared.map(|shared| shared.journal.flush()) {
+            log::warn!("mail: that a message was refused is not on disk yet: {error}");
+        }
+    }
+
     /// Nothing of them has left: they go back as if they had not been taken. What was marked before
     /// stays so.
     pub fn unsent(mut self) {

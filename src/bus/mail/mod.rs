@@ -35,6 +35,7 @@ pub use error::{Answer, Full, MailError};
 pub use handed::Handed;
 pub use held::Held;
 pub use open::Loaded;
+pub(super) use table::NOT_FORWARDED;
 pub use types::{Ack, Info, Kind, Manner, Message, NewMessage, Page, Priority, State};
 
 use self::{

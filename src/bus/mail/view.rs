@@ -141,10 +141,25 @@ impl Seen {
 }
 
 impl Mail {
-    /// Whether a message was accepted before under this id, or is just being. `via`: for the instance of
+    /// Whether a message was accepted before under this id, and not refused then, or is just being. `via`: for the instance of
     /// this home.
     pub fn knows(&self, caller: &str, to: &AgentId, via: Option<&HomeId>, id: &str) -> bool {
-        self.shared.lock().table.known(caller, to.as_str(), via.map(HomeId::as_str), id).is_some()
+        let inner = self.shared.lock();
+        let known = inner.table.known(caller, to.as_str(), via.map(HomeId::as_str), id);
+        known.is_some_and(|(_, entry)| inner.table.refusal(entry).is_none())
+    }
+
+    /// Why the message that was sent under this id before was refused, where it was.
+    pub fn refused_before(
+        &self,
+        caller: &str,
+        to: &AgentId,
+        via: Option<&HomeId>,
+        id: &str,
+    ) -> Option<String> {
+        let inner = self.shared.lock();
+        let (_, entry) = inner.table.known(caller, to.as_str(), via.map(HomeId::as_str), id)?;
+        inner.table.refusal(entry).map(str::to_owned)
     }
 
     /// Where a message is on its way; `None`: it is not known any more.

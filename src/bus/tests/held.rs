@@ -332,3 +332,17 @@ fn a_name_that_its_instance_does_not_answer_for_keeps_back_no_other() {
     rig.forwards_for(150);
     assert_eq!(rig.ids(), ["for c"]);
 }
+
+#[test]
+fn a_dead_letter_that_was_held_goes_out_at_once_when_it_is_redelivered() {
+    let rig = Rig::new();
+    rig.send(OWNER, "later", "1").expect("held");
+    rig.clock.advance(24 * 3_600_000);
+    rig.bus.mail.maintain();
+    assert!(rig.bus.forward_held(&rig.rooms) > Duration::from_millis(limits::HELD_AGAIN_MS), "nothing waits");
+    assert!(rig.bus.pause_forwarding(Duration::ZERO));
+    rig.bus.redeliver("1", None).expect("there is room");
+    let begin = std::time::Instant::now();
+    assert!(rig.bus.pause_forwarding(Duration::from_secs(600)));
+    assert!(begin.elapsed() < Duration::from_secs(60), "the thread is woken");
+}

@@ -135,3 +135,36 @@ fn the_owner_elsewhere_is_answered_where_he_is() {
     assert!(rig.receive(FAR_AGENT, "owner", "3", Route::default()).is_ok(), "and he of here is here");
     assert_eq!(rig.read("owner").len(), 1);
 }
+
+#[test]
+fn a_letter_that_names_this_home_goes_to_no_other() {
+    let rig = Rig::new().with("moved", THIRD).with_agent("near", &[], &[]);
+    let receive = |to: &str, id| {
+        let to = Address::parse(to).expect("an address");
+        let message = Outgoing { home: to.home.as_ref(), ..Outgoing::new(&to.name, "text", id) };
+        rig.bus.receive(FAR_AGENT, message, &rig.rooms)
+    };
+    let refused = receive(&format!("moved@{OWN}"), "1").expect_err("it is not here");
+    assert_eq!(refused.answer().1, "agent_not_found");
+    let injected = rig.inject(FAR_OWNER, &format!("moved@{OWN}"), None);
+    assert_eq!(injected.result, Err(InjectError::NotFound));
+    assert_eq!(rig.came(), []);
+    assert!(receive("moved", "2").is_ok(), "without a home it is for whoever has the name");
+    assert!(receive(&format!("near@{OWN}"), "3").is_ok());
+    assert!(receive("near", "3").is_ok_and(|again| again.duplicate), "it is the same one");
+}
+
+#[test]
+fn a_letter_for_an_address_says_which_home_it_is_for() {
+    let rig = Rig::new().with("far", FAR);
+    rig.send(OWNER, &format!("far@{FAR}"), "1").expect("taken");
+    rig.send(OWNER, "far", "2").expect("taken");
+    rig.inject(OWNER, &format!("far@{FAR}"), None);
+    rig.is(FAR, Mood::Away(NotReached::NoConnection));
+    rig.send(OWNER, &format!("far@{FAR}"), "3").expect("held");
+    rig.is(FAR, Mood::Takes);
+    rig.clock.advance(limits::HELD_PAUSE_MS);
+    rig.forwards(1);
+    let at: Vec<Option<HomeId>> = rig.others.told().came.iter().map(|came| came.at.clone()).collect();
+    assert_eq!(at, [Some(home(FAR)), None, Some(home(FAR)), Some(home(FAR))]);
+}

@@ -247,3 +247,50 @@ fn a_forwarded_inject_costs_what_a_typed_one_does() {
     let refused = results.iter().filter(|result| matches!(result, Err(InjectError::RateLimited(_)))).count();
     assert_eq!((refused, rig.came().len()), (1, limits::INJECT_PER_SENDER as usize));
 }
+
+#[test]
+fn what_was_refused_is_tried_anew_under_its_id_and_marked_where_it_may_have_arrived() {
+    for (mood, marked) in [
+        (Mood::Away(NotReached::Gone), false),
+        (Mood::Refuses("mailbox_full", false), false),
+        (Mood::Silent, true),
+        (Mood::Refuses("peer_broke_off", false), true),
+    ] {
+        let rig = Rig::new().with("far", FAR);
+        rig.is(FAR, mood);
+        for _ in 0..2 {
+            let refused = rig.send_as(OWNER, "far", "1", Some(false));
+            assert!(matches!(refused, Err(SendError::NotForwarded(_))), "each time: {refused:?}");
+        }
+        let rig = rig.again();
+        rig.is(FAR, Mood::Takes);
+        let before = rig.came().len();
+        rig.forwards(2);
+        assert_eq!(rig.came().len(), before, "{mood:?}: it was told to be refused, also before the start");
+        let sent = rig.send_as(OWNER, "far", "1", Some(false)).expect("taken");
+        assert_eq!((sent.outcome, sent.duplicate), (SendOutcome::Forwarded, false), "{mood:?}");
+        assert_eq!(rig.came().len(), before + 1, "{mood:?}");
+        assert_eq!(rig.came()[before].2, marked, "{mood:?}");
+        assert_eq!(rig.bus.mail.find("1").len(), 1, "an id is one message");
+        assert!(rig.send_as(OWNER, "far", "1", Some(false)).is_ok_and(|again| again.duplicate));
+        let rig = rig.again();
+        assert_eq!(rig.bus.mail.find("1").len(), 1, "also after a start");
+    }
+}
+
+#[test]
+fn what_was_given_up_meanwhile_is_not_told_as_waiting() {
+    let rig = Rig::new().with("far", FAR);
+    rig.is(FAR, Mood::Away(NotReached::NoConnection));
+    rig.send(OWNER, "far", "1").expect("held");
+    rig.is(FAR, Mood::Refuses("typing_not_allowed", true));
+    rig.clock.advance(limits::HELD_PAUSE_MS);
+    rig.forwards(1);
+    let again = rig.send(OWNER, "far", "1").expect("known");
+    assert_eq!((again.outcome, again.state, again.held), (SendOutcome::Failed, State::Failed, false));
+    rig.send(OWNER, "later", "2").expect("held");
+    rig.clock.advance(24 * 3_600_000);
+    rig.bus.mail.maintain();
+    let again = rig.send(OWNER, "later", "2").expect("known");
+    assert_eq!((again.outcome, again.state), (SendOutcome::Failed, State::Expired));
+}

@@ -55,6 +55,7 @@ fn peer(stand_in: &StandIn, speaks: Speaks, key: &str) -> Peer {
 fn letter<'a>(home: &'a HomeId, path: &'a [String]) -> Letter<'a> {
     Letter {
         origin: Origin { caller: "owner", home },
+        at: None,
         carry: Carry::Send,
         text: "words",
         id: "id-1",

@@ -4,7 +4,7 @@ use super::{Carry, Far, Letter, Origin, Received};
 use crate::{
     limits,
     registry::Speaks,
-    wire::{id::AgentId, json},
+    wire::{address::Address, json},
 };
 
 /// What is accepted keeps its bounds, and means the same when it is handed on.
@@ -17,7 +17,7 @@ pub fn fuzz(data: &[u8]) {
     assert!(letter.ttl_ms <= limits::TTL_MOST_MS && letter.hops <= 255 && !letter.path.is_empty());
     let shown = letter.shown();
     assert!(shown.ends_with(letter.home.as_str()) && shown.is_ascii() && !shown.contains(' '));
-    let Ok(to) = AgentId::parse(&letter.target) else { return };
+    let Ok(to) = Address::parse(&letter.target) else { return };
     let (last, before) = letter.path.split_last().map_or(("", &[][..]), |(last, rest)| (last, rest));
     let caller = match &letter.far {
         Far::Owner => "owner".to_owned(),
@@ -26,6 +26,7 @@ pub fn fuzz(data: &[u8]) {
     };
     let again = Letter {
         origin: Origin { caller: &caller, home: &letter.home },
+        at: to.home.as_ref(),
         carry: letter.carry,
         text: &letter.text,
         id: &letter.id,
@@ -39,7 +40,7 @@ pub fn fuzz(data: &[u8]) {
         path: before,
         hops: letter.hops.saturating_sub(1),
     };
-    let body = again.body(&to, Speaks::Loopgate, last);
+    let body = again.body(&to.name, Speaks::Loopgate, last);
     let Ok(body) = json::parse(&body) else { panic!("what was written is not JSON") };
     let Ok(Some(read)) = Received::read(&body) else { panic!("what was written is not read") };
     assert_eq!(read, Received { hops: letter.hops.max(1), ..letter });

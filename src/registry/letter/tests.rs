@@ -12,6 +12,7 @@ fn agent(name: &str) -> AgentId {
 fn plain<'a>(home: &'a HomeId, carry: Carry) -> Letter<'a> {
     Letter {
         origin: Origin { caller: "agent b", home },
+        at: None,
         carry,
         text: "words \u{1b}[31m\n\u{0}\u{1f980}",
         id: "id-1",
@@ -191,4 +192,17 @@ fn what_is_written_is_within_the_bounds_of_what_is_read() {
     let read = read(&letter.body(&agent("a"), Speaks::Loopgate, "own")).expect("read").expect("a letter");
     assert_eq!((read.from, read.id), (Some("\u{e9}".repeat(128)), id.clone()));
     assert_eq!((read.priority, read.ttl_ms), ("normal", limits::TTL_MOST_MS));
+}
+
+#[test]
+fn a_letter_for_an_address_names_its_home_where_that_is_understood() {
+    let home = home();
+    let there = HomeId::parse("00000000000b").expect("a home");
+    let letter = Letter { at: Some(&there), ..plain(&home, Carry::Send) };
+    let target = |speaks| {
+        let body = json::parse(&letter.body(&agent("A"), speaks, "second")).expect("JSON");
+        body["target_agent"].clone()
+    };
+    assert_eq!(target(Speaks::Loopgate), "A@00000000000b");
+    assert_eq!(target(Speaks::AgentMux), "A");
 }

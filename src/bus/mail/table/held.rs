@@ -3,8 +3,11 @@
 //! A message is among these from the moment that it waits until somebody has it: a reader of its name here,
 //! or another instance. One that a cursor was handed stays here for good.
 
-use super::{NEVER, Name, Table, entry};
+use super::{Entry, NEVER, Name, Phase, Table, entry};
 use crate::bus::mail::types::State;
+
+/// How the reasons of those begin that were not handed over.
+pub(in crate::bus) const NOT_FORWARDED: &str = "not forwarded";
 
 /// A message that may be handed to another instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,14 @@ impl Table {
             let (caller, via) = (text(entry.caller), entry.via.map(text));
             Some(Held { number, caller, via, free: entry.is_free() })
         })
+    }
+
+    /// Why a message was not handed over and its sender was told so at once: it was not accepted, and he
+    /// may send it again under its id.
+    pub fn refusal(&self, entry: &Entry) -> Option<&str> {
+        let over = entry.hold && entry.phase == Phase::Ended && entry.state == State::Failed;
+        let reason = self.names.text(entry.reason.filter(|_| over)?);
+        reason.starts_with(NOT_FORWARDED).then_some(reason)
     }
 
     /// Nothing of these left: they come unmarked.

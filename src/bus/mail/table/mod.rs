@@ -21,6 +21,7 @@ pub(super) use bounds::Bounds;
 use entry::NEVER;
 pub(super) use entry::{Entry, Phase};
 pub(super) use held::Held;
+pub(in crate::bus) use held::NOT_FORWARDED;
 pub(super) use take::{Acked, Chosen};
 
 use super::{
@@ -119,7 +120,9 @@ impl Table {
     /// Whether a message may be accepted, before anything of it is written.
     pub fn check(&self, new: &NewMessage<'_>, digest: u64) -> Check {
         let via = new.via.map(HomeId::as_str);
-        if let Some((number, entry)) = self.known(new.caller, new.to.as_str(), via, new.id) {
+        if let Some((number, entry)) = self.known(new.caller, new.to.as_str(), via, new.id)
+            && self.refusal(entry).is_none()
+        {
             return match entry.phase {
                 _ if entry.digest != digest => Check::Refused(MailError::IdReused),
                 Phase::Reserved => Check::Underway,
@@ -167,6 +170,10 @@ impl Table {
 
     /// Keeps a place for a message on its way to disk. `holder` is not 0 where it is claimed.
     pub fn reserve(&mut self, number: u64, new: &NewMessage<'_>, digest: u64, sent_at: u64, holder: u32) {
+        // What its sender was told to be refused, and sends again.
+        if let Some((old, _)) = self.known(new.caller, new.to.as_str(), new.via.map(HomeId::as_str), new.id) {
+            self.forget(old, sent_at);
+        }
         let names = [self.names.take(new.to.as_str()), self.names.take(new.caller)];
         let via = new.via.map(|home| self.names.take(home.as_str()));
         let entry = Entry::new(new, names, via, digest, sent_at, holder);
