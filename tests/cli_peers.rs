@@ -153,7 +153,7 @@ fn a_question_that_was_not_asked_says_why_and_an_answer_cannot_pretend_to_be_tha
     let instance = stand_in(vec![
         (200, envelope("peer_busy", 0)),
         (200, envelope("peer_busy", 5)),
-        (200, envelope("agent_not_found", 0)),
+        (200, envelope("target_not_found", 0)),
     ]);
     let ran = inside(&instance, &["ask", "a", "text"]);
     assert_eq!(ran.code, Some(75), "{}", ran.err);

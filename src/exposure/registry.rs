@@ -58,6 +58,7 @@ pub(super) fn holds(declared: &Declared, path: &Path) -> bool {
 
 /// Our files in it, whatever their names.
 pub(super) fn inside(declared: &Declared) -> String {
-    let all = declared.registry.as_ref().map(|registry| registry.path.join("*.json"));
-    all.map_or_else(String::new, |all| clean(&all.to_string_lossy()))
+    let Some(registry) = &declared.registry else { return String::new() };
+    let flat = registry.entries.iter().all(|entry| entry.parent() == Some(&registry.path));
+    clean(&registry.path.join(if flat { "*.json" } else { "*/*.json" }).to_string_lossy())
 }

@@ -313,6 +313,9 @@ fn the_registry_is_shown_with_its_mode_and_our_files_in_it() {
     declared.registry.as_mut().unwrap().shared = false;
     assert_eq!(row(&with(&declared, 0o700, good()), "registry, read by no other instance").3, None);
     assert_eq!(report(&declared, &plain()).differences, 1, "it is gone");
+    declared.registry.as_mut().unwrap().entries = vec![directory.join("a/loopgate-0123456789ab.json")];
+    let folders = with(&declared, 0o700, vec![file("a/loopgate-0123456789ab.json", 0o600)]);
+    assert_eq!(row(&folders, "entries of our agents").0, "/srv/agents/*/*.json");
     let mut deep = plain();
     deep.descriptors.push(Descriptor { fd: 20, what: What::File("/srv/agents/a/b/c".into()) });
     deep.registry = Some(DiskFile { path: directory.clone(), mode: 0o700, uid: 1000, symlink: false });

@@ -19,9 +19,14 @@ pub static COMMANDS: &[Command] = &[
         ],
         about: "Binds 127.0.0.1 (port LOOPGATE_PORT, or one that the kernel chooses), writes the key file \
                 that the other commands find it by, and prints a ready line on stderr. The home is \
-                LOOPGATE_HOME or ~/.loopgate, mode 0700. `loopgate --wavedata DIR ...` and \
+                LOOPGATE_HOME or ~/.loopgate, mode 0700. With one directory in LOOPGATE_REGISTRY instances \
+                find each other's agents (`loopgate peers`). `loopgate --wavedata DIR ...` and \
                 `loopgate --instance ID ...` without a command mean serve, as AgentMux's launcher calls it.",
-        examples: &["loopgate serve", "LOOPGATE_HOME=/tmp/trial loopgate serve"],
+        examples: &[
+            "loopgate serve",
+            "LOOPGATE_HOME=/tmp/trial loopgate serve",
+            "LOOPGATE_REGISTRY=~/.loopgate-agents loopgate serve",
+        ],
         run: serve::serve,
     },
     Command {

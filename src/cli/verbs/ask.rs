@@ -59,7 +59,7 @@ fn failed(to: &str, envelope: &Value) -> Failure {
     if unasked && !candidates.is_empty() {
         return elsewhere::ambiguous("ask", to, &candidates);
     }
-    if unasked && told("code") == "agent_not_found" {
+    if unasked && told("code") == "target_not_found" {
         return Failure::new(Exit::Negative, format!("not asked: {}", why(envelope)))
             .next("`loopgate agents` lists the agents, those of other instances too");
     }

@@ -17,6 +17,10 @@ const AMBIGUOUS: &str = "ambiguous_agent";
 /// How its sentence begins.
 const AMBIGUOUS_SENTENCE: &str = "ambiguous agent name: ";
 
+/// What names an agent.
+pub const NAMES: &str = "a name has letters, digits, `_` and `-`, at most 64, and an address `@` and the 12 hex \
+                         digits of a home behind it";
+
 /// Exit code and next step of a text that did not get to another instance, by its code.
 pub fn why(code: &str) -> Option<(Exit, &'static str)> {
     const LOOK: &str = "`loopgate peers` shows the instances and what is wrong with them";

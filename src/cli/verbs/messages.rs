@@ -111,9 +111,7 @@ fn inject_failure(target: &str, answer: &Value) -> Failure {
             Exit::Negative,
             "`loopgate agents` lists the agents, and `loopgate peers` those of other instances; one that is done takes no more text",
         ),
-        text if text.starts_with("invalid agent ID") => {
-            (Exit::BadData, "a name has letters, digits, `_` and `-`, at most 64")
-        }
+        text if text.starts_with("invalid agent ID") => (Exit::BadData, elsewhere::NAMES),
         text if text.starts_with("rate limit") => (Exit::TryLater, "wait a second"),
         text if text.contains("queue full") => {
             (Exit::TryLater, "the agent's terminal takes no more; try later")

@@ -238,9 +238,7 @@ pub fn refusal(answer: &Answer) -> Failure {
         ("rotation_underway", _) => "try again when it is done: it takes a second at most",
         ("key_file", _) => "look at the home's mode and at its disk; the instance's log says more",
         ("not_dead", _) => "`loopgate message ID` says what became of it",
-        ("bad_agent_id", _) => {
-            "a name has letters, digits, `_` and `-`, at most 64; an address has `@` and a home's 12 hex digits behind it"
-        }
+        ("bad_agent_id", _) => elsewhere::NAMES,
         (_, 413) => "put the text in a file and send its name",
         (_, 400 | 415 | 422) => "correct it; `loopgate help COMMAND` says what a command takes",
         (_, 403..=405) => "`loopgate exposure --routes` lists the routes and who may call them",
