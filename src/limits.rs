@@ -111,6 +111,8 @@ limits! {
     INJECT_OWNER: u32 = 100, "per second", "the_owner_is_limited_over_all_source_names";
     #[doc = "injects a second by all but the owner"]
     INJECT_OTHERS: u32 = 100, "per second", "all_others_together_leave_the_owner_his_share";
+    #[doc = "of those, injects by all other instances"]
+    INJECT_FAR: u32 = 50, "per second", "other_instances_leave_the_agents_half_of_the_injects";
     #[doc = "injects a second to one target, by the owner and by all others each"]
     INJECT_PER_TARGET: u32 = 10, "per second", "the_eleventh_inject_to_a_target_within_a_second_is_refused";
     #[doc = "injects a second in all"]
@@ -121,6 +123,8 @@ limits! {
     MAILBOXES: usize = 4_096, "count", "mailboxes_are_bounded";
     #[doc = "of the messages waiting for one agent, those of one other agent"]
     MAILBOX_AGENT: usize = 250, "count", "an_agent_fills_no_more_of_a_mailbox_than_its_share";
+    #[doc = "of the messages waiting for one agent, those of all callers of other instances"]
+    MAILBOX_FAR: usize = 500, "count", "callers_of_other_instances_share_whatever_they_are_called";
     #[doc = "places of a mailbox that no agent's messages fill"]
     MAILBOX_OWNER: usize = 100, "count", "the_last_places_of_a_mailbox_are_the_owners";
     #[doc = "mailboxes that no agent's messages open"]
@@ -129,6 +133,8 @@ limits! {
     MAIL_BYTES: usize = 256 * 1024 * 1024, "bytes", "undelivered_bytes_are_bounded";
     #[doc = "undelivered messages of one agent"]
     MAIL_BYTES_AGENT: usize = 16 * 1024 * 1024, "bytes", "an_agent_fills_no_more_bytes_than_its_share";
+    #[doc = "undelivered messages of all callers of other instances"]
+    MAIL_BYTES_FAR: usize = 64 * 1024 * 1024, "bytes", "callers_of_other_instances_share_whatever_they_are_called";
     #[doc = "room for undelivered messages that no agent's messages fill"]
     MAIL_BYTES_OWNER: usize = 32 * 1024 * 1024, "bytes", "the_last_bytes_are_the_owners";
     #[doc = "a message's text"]
@@ -161,6 +167,8 @@ limits! {
     MESSAGE_ID: usize = 128, "bytes", "a_message_id_over_its_limit_is_refused";
     #[doc = "messages and asks a second by one agent"]
     SENDS_PER_AGENT: u32 = 50, "per second", "an_agents_sends_are_limited_and_the_owners_are_not";
+    #[doc = "messages a second by all callers of other instances"]
+    SENDS_FAR: u32 = 500, "per second", "messages_of_other_instances_are_limited_in_all_whatever_their_senders_are_called";
     #[doc = "held messages that are handed to other instances in one round"]
     HELD_ROUND: usize = 256, "count", "one_round_hands_over_a_bounded_number";
     #[doc = "pause between two rounds while messages are held"]
@@ -227,6 +235,8 @@ limits! {
     AUDIT_AGENT_A_DAY: usize = 2 * 1024 * 1024, "bytes", "an_agent_fills_no_more_of_the_audit_than_its_share";
     #[doc = "audit entries of all agents and peers in a day"]
     AUDIT_AGENTS_A_DAY: usize = 12 * 1024 * 1024, "bytes", "all_agents_together_fill_no_more_of_the_audit_than_theirs";
+    #[doc = "audit entries of all callers of other instances in a day"]
+    AUDIT_FAR_A_DAY: usize = 6 * 1024 * 1024, "bytes", "made_up_callers_of_other_instances_leave_the_agents_their_audit";
     #[doc = "audit entries of refused requests in a day"]
     AUDIT_REFUSALS_A_DAY: usize = 4 * 1024 * 1024, "bytes", "those_who_are_turned_away_fill_no_more_of_the_audit_than_their_share";
     #[doc = "callers whose share of the audit is remembered"]

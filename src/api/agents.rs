@@ -183,10 +183,10 @@ pub(super) fn stop(app: &App, caller: &Caller, request: &Request<'_>) -> Result 
 }
 
 /// `GET /api/v1/agents/:id/output?from=&wait=`: raw bytes, and headers that say which.
-pub(super) fn output(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+pub(super) fn output(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let from = request.whole_param("from")?;
     let wait = request.whole_param("wait")?.unwrap_or(0).min(limits::OUTPUT_WAIT_MS);
-    let gone = || request.peer.is_gone();
+    let gone = || request.peer.is_gone() || app.is_outdated(caller);
     let read = |wait| app.fleet.output(request.id, from, wait, limits::OUTPUT_CHUNK, &gone);
     let mut result = read(Duration::ZERO).ok_or_else(not_found)?;
     if let Ok(nothing) = &result
@@ -196,6 +196,7 @@ pub(super) fn output(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     {
         let _place = app.waiters.enter()?;
         result = read(Duration::from_millis(wait)).ok_or_else(not_found)?;
+        app.still_admitted(caller)?;
     }
     let piece = result.map_err(|beyond| {
         let sentence = format!("the output ends at offset {} so far", beyond.end);

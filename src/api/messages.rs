@@ -133,7 +133,7 @@ fn bounded<'a>(fields: Fields<'a>, name: &'static str) -> Result<Option<&'a str>
 
 /// `GET /api/v1/agents/:id/inbox?after=&limit=&wait=`: a look, which changes nothing. The agent need
 /// not exist.
-pub(super) fn inbox(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+pub(super) fn inbox(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let name = agent_of(request)?;
     let (after, limit, wait) = (request.after()?, request.limit()?, request.wait()?);
     let look = || app.bus.mail.look(&name, after.unwrap_or_default(), limit, limits::MESSAGES_PAGE_BYTES);
@@ -141,8 +141,9 @@ pub(super) fn inbox(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     if page.messages.is_empty() && !wait.is_zero() {
         let _place = app.waiters.enter()?;
         let until = Instant::now() + wait;
-        let gone = || request.peer.is_gone();
+        let gone = || request.peer.is_gone() || app.is_outdated(caller);
         app.bus.mail.wait_above(&name, after.unwrap_or_default(), until, &gone);
+        app.still_admitted(caller)?;
         page = look().map_err(mail_fault)?;
     }
     let mut answer = page_json(&page);

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     App, VERSION,
-    request::Request,
+    request::{Fault, Request},
     table::{Found, Route, Scope, find},
 };
 use crate::{
@@ -186,8 +186,16 @@ impl App {
     }
 
     /// Whether the key that admitted this caller opens nothing any more.
-    fn is_outdated(&self, caller: &Caller) -> bool {
+    pub(super) fn is_outdated(&self, caller: &Caller) -> bool {
         caller.generation().is_some_and(|generation| !self.policy.keys.counts(generation))
+    }
+
+    /// Refuses a caller whose key was changed while his request waited for something.
+    pub(super) fn still_admitted(&self, caller: &Caller) -> std::result::Result<(), Fault> {
+        match self.is_outdated(caller) {
+            true => Err(Fault::new(401, "credential_wrong", "the key was changed meanwhile")),
+            false => Ok(()),
+        }
     }
 
     /// Counts a refusal, and writes it down as often as that may be done.

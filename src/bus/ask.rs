@@ -282,6 +282,7 @@ impl Bus {
         };
         let only = |envelope| Ok(Asked { envelope, settle: None });
         let Ok(asker) = AgentId::parse(sender.name()) else { return Err(AskError::BadCorrelationId) };
+        self.count_send(sender).map_err(AskError::Send)?;
         let place = self.locate(sender, ask.to, ask.home, Some(ask.hold.unwrap_or(false)), terminals);
         let at = match &place {
             // The owner is nobody who answers.

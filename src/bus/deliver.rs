@@ -58,6 +58,8 @@ impl Bus {
         message: Outgoing<'_>,
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
+        // Before the registry is looked into: looking costs more than what is refused.
+        self.count_send(sender)?;
         let place = self.locate_new(sender, &message, terminals);
         self.send_to(sender, message, place, terminals)
     }
@@ -72,7 +74,7 @@ impl Bus {
         self.locate(sender, message.to, message.home, message.hold, terminals)
     }
 
-    /// Sends a message to where its target is.
+    /// Sends a message, which is counted, to where its target is.
     pub(super) fn send_to(
         &self,
         sender: Sender<'_>,
@@ -80,7 +82,6 @@ impl Bus {
         place: Place,
         terminals: &dyn Terminals,
     ) -> Result<Sent, SendError> {
-        self.count_send(sender)?;
         let home = self.far_home(message.home);
         // It was refused before under this id, and may have arrived all the same.
         let before = self.mail.refused_before(&sender.caller(), message.to, home, message.id);
@@ -193,7 +194,7 @@ impl Bus {
         self.presence.is_known(name) || terminals.knows(name) || self.state().directory.get(name).is_some()
     }
 
-    fn count_send(&self, sender: Sender<'_>) -> Result<(), SendError> {
+    pub(super) fn count_send(&self, sender: Sender<'_>) -> Result<(), SendError> {
         let now = self.clock.monotonic_ms();
         self.state().sends.take(sender, now).map_err(SendError::RateLimited)
     }

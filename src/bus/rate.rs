@@ -38,12 +38,16 @@ pub enum Reached {
     Owner,
     /// of all but the owner
     Others,
+    /// of all other instances
+    Far,
     /// of this target
     Target,
     /// of the instance
     Total,
     /// messages of this agent, typed or not
     Sends,
+    /// messages of all other instances, typed or not
+    FarSends,
 }
 
 impl Reached {
@@ -53,9 +57,11 @@ impl Reached {
             Reached::Sender => format!("{} a second from one sender", limits::INJECT_PER_SENDER),
             Reached::Owner => format!("{} a second from the owner", limits::INJECT_OWNER),
             Reached::Others => format!("{} a second from all but the owner", limits::INJECT_OTHERS),
+            Reached::Far => format!("{} a second from other instances", limits::INJECT_FAR),
             Reached::Target => format!("{} a second to one target", limits::INJECT_PER_TARGET),
             Reached::Total => format!("{} a second in all", limits::INJECT_TOTAL),
             Reached::Sends => format!("{} messages a second from one agent", limits::SENDS_PER_AGENT),
+            Reached::FarSends => format!("{} messages a second from other instances", limits::SENDS_FAR),
         }
     }
 }
@@ -67,6 +73,8 @@ pub struct Rates {
     owner: Window,
     /// all but the owner
     others: Window,
+    /// of those, other instances: whoever speaks for one can make names up
+    far: Window,
     /// Keyed by a hash with a random key: names of any length take the same room, and nobody can
     /// aim at another's window.
     senders: HashMap<u64, Window>,
@@ -100,6 +108,7 @@ impl Rates {
     pub fn take(&mut self, sender: Sender<'_>, target: &str, now: u64) -> Result<(), Reached> {
         let sender_key = self.hash.hash_one(sender);
         let owner = matches!(sender, Sender::Owner(_));
+        let far = matches!(sender, Sender::Peer | Sender::FarOwner(_) | Sender::FarAgent(_));
         // Apart, or an agent that may type somewhere could keep the owner from typing there.
         let target_key = self.hash.hash_one((owner, target));
         let used = |windows: &HashMap<u64, Window>, key| windows.get(key).map_or(0, |w| w.used(now));
@@ -110,6 +119,7 @@ impl Rates {
         for (used, limit, reached) in [
             (used(&self.senders, &sender_key), limits::INJECT_PER_SENDER, Reached::Sender),
             (class.used(now), most, reached),
+            (if far { self.far.used(now) } else { 0 }, limits::INJECT_FAR, Reached::Far),
             (used(&self.targets, &target_key), limits::INJECT_PER_TARGET, Reached::Target),
             (self.total.used(now), limits::INJECT_TOTAL, Reached::Total),
         ] {
@@ -119,6 +129,9 @@ impl Rates {
         }
         self.total.count(now);
         class.count(now);
+        if far {
+            self.far.count(now);
+        }
         count(&mut self.senders, sender_key, now);
         count(&mut self.targets, target_key, now);
         Ok(())
@@ -132,23 +145,40 @@ fn count(windows: &mut HashMap<u64, Window>, key: u64, now: u64) {
     windows.entry(key).or_default().count(now);
 }
 
-/// The messages of agents, typed or not. The owner's and the operator's are not counted.
+/// The messages of agents and of other instances, typed or not. The owner's and the operator's are not
+/// counted. Whoever speaks for another instance can make names and homes up: they have one limit in all.
 #[derive(Debug, Default)]
-pub struct Sends(HashMap<String, Window>);
+pub struct Sends {
+    each: HashMap<String, Window>,
+    far: Window,
+}
 
 impl Sends {
-    /// Counts one message, or says that this agent has sent as many as it may.
+    /// Counts one message, or says that this sender has sent as many as it may.
     pub fn take(&mut self, sender: Sender<'_>, now: u64) -> Result<(), Reached> {
-        let name = match sender {
-            Sender::Agent(name) | Sender::FarAgent(name) => name,
-            Sender::Owner(_) | Sender::Api | Sender::Peer | Sender::FarOwner(_) => return Ok(()),
+        let (name, far) = match sender {
+            Sender::Owner(_) | Sender::Api | Sender::Peer => return Ok(()),
+            Sender::Agent(name) => (Some(name), false),
+            Sender::FarAgent(name) => (Some(name), true),
+            Sender::FarOwner(_) => (None, true),
         };
-        // As many as there are agents at once, and those of the second before.
-        if self.0.len() >= 2 * limits::AGENTS && !self.0.contains_key(name) {
-            self.0.retain(|_, window| window.used(now) > 0);
+        if far && self.far.used(now) >= limits::SENDS_FAR {
+            return Err(Reached::FarSends);
         }
-        let window = self.0.entry(name.to_owned()).or_default();
-        if window.take(limits::SENDS_PER_AGENT, now) { Ok(()) } else { Err(Reached::Sends) }
+        if let Some(name) = name {
+            // As many as there are agents at once, and those of the second before.
+            if self.each.len() >= 2 * limits::AGENTS && !self.each.contains_key(name) {
+                self.each.retain(|_, window| window.used(now) > 0);
+            }
+            let window = self.each.entry(name.to_owned()).or_default();
+            if !window.take(limits::SENDS_PER_AGENT, now) {
+                return Err(Reached::Sends);
+            }
+        }
+        if far {
+            self.far.count(now);
+        }
+        Ok(())
     }
 }
 
@@ -304,8 +334,49 @@ mod tests {
         }
         for n in 0..10_000u64 {
             assert_eq!(sends.take(Sender::Agent(&format!("s{n}")), n * 1_000), Ok(()));
-            assert!(sends.0.len() <= 2 * limits::AGENTS);
+            assert!(sends.each.len() <= 2 * limits::AGENTS);
         }
+    }
+
+    #[test]
+    fn messages_of_other_instances_are_limited_in_all_whatever_their_senders_are_called() {
+        let mut sends = Sends::default();
+        for n in 0..limits::SENDS_FAR {
+            let name = format!("a{n}@{n:012x}");
+            let sender = if n % 2 == 0 { Sender::FarAgent(&name) } else { Sender::FarOwner(&name) };
+            assert_eq!(sends.take(sender, 0), Ok(()), "{name}");
+        }
+        for sender in [Sender::FarAgent("new@0123456789ab"), Sender::FarOwner("owner@0123456789ab")] {
+            assert_eq!(sends.take(sender, 999), Err(Reached::FarSends));
+        }
+        assert_eq!(sends.take(Sender::Agent("a"), 999), Ok(()), "agents here have theirs");
+        assert_eq!(sends.take(Sender::Owner(""), 999), Ok(()));
+        for n in 0..20_000u64 {
+            let _ = sends.take(Sender::FarAgent(&format!("b{n}@0123456789ab")), 1_000 + n / 1_000);
+            assert!(sends.each.len() <= 2 * limits::AGENTS + limits::SENDS_FAR as usize);
+        }
+        assert_eq!(sends.take(Sender::FarOwner("owner@0123456789ab"), 5_000), Ok(()));
+    }
+
+    #[test]
+    fn other_instances_leave_the_agents_half_of_the_injects() {
+        let mut rates = Rates::default();
+        for n in 0..limits::INJECT_FAR {
+            let name = format!("a{n}@{n:012x}");
+            let sender = match n {
+                0..10 => Sender::Peer,
+                10..30 => Sender::FarOwner(&name),
+                _ => Sender::FarAgent(&name),
+            };
+            assert_eq!(rates.take(sender, &format!("t{n}"), 0), Ok(()), "{n}");
+        }
+        for sender in [Sender::FarOwner("owner@0123456789ab"), Sender::FarAgent("b@0123456789ab")] {
+            assert_eq!(rates.take(sender, "t", 999), Err(Reached::Far));
+        }
+        for n in 0..limits::INJECT_OTHERS - limits::INJECT_FAR {
+            assert_eq!(rates.take(Sender::Agent(&format!("b{n}")), &format!("u{n}"), 999), Ok(()), "{n}");
+        }
+        assert_eq!(rates.take(Sender::FarAgent("b@0123456789ab"), "t", 1_000), Ok(()));
     }
 
     #[test]

@@ -95,6 +95,8 @@ struct Told {
     /// what is wrong with the entries of all others
     trouble: Option<&'static str>,
     tries: BTreeMap<String, usize>,
+    /// how often somebody was looked for
+    looks: usize,
     came: Vec<Came>,
 }
 
@@ -114,7 +116,8 @@ impl Elsewhere for Others {
     }
 
     fn find(&self, to: &Address) -> Found {
-        let told = self.told();
+        let mut told = self.told();
+        told.looks += 1;
         let fits =
             |peer: &&Peer| peer.agent == to.name && to.home.as_ref().is_none_or(|home| *home == peer.home);
         let mut found: Vec<Peer> = told.peers.iter().filter(fits).cloned().collect();
@@ -356,6 +359,10 @@ impl Rig {
 
     fn ids(&self) -> Vec<String> {
         self.came().into_iter().map(|(_, id, _)| id).collect()
+    }
+
+    fn looks(&self) -> usize {
+        self.others.told().looks
     }
 
     fn letter(&self, at: usize) -> Came {

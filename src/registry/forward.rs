@@ -102,7 +102,9 @@ impl Forwarder {
         if body.len() > limits::BODY_SMALL {
             return Err(NotReached::TooLarge);
         }
-        let _place = self.places.enter(peer.at, class_of(letter), self.turn).ok_or(NotReached::Busy)?;
+        // What another instance hands on does not wait here: it would hold that one up, and a connection.
+        let turn = if is_handed_on(letter) { Duration::ZERO } else { self.turn };
+        let _place = self.places.enter(peer.at, class_of(letter), turn).ok_or(NotReached::Busy)?;
         let start = Instant::now();
         let first = self.post(peer, letter, &body, start, entries)?;
         if !matches!(first, Answered::Unauthorized(_)) {
@@ -183,9 +185,15 @@ impl From<Answered> for Forwarded {
     }
 }
 
-/// Agents do not take the last places from whom they work for.
+/// Agents do not take the last places from whom they work for, nor does another instance for anybody.
 fn class_of(letter: &Letter<'_>) -> Class {
-    if letter.origin.caller.starts_with("agent ") { Class::Agent } else { Class::Owner }
+    let ours = matches!(letter.origin.caller, "owner" | "api");
+    if ours && !is_handed_on(letter) { Class::Owner } else { Class::Agent }
+}
+
+/// Whether another instance handed it to us.
+fn is_handed_on(letter: &Letter<'_>) -> bool {
+    letter.hops > 0 || !letter.path.is_empty()
 }
 
 fn same_key(one: &Peer, other: &Peer) -> bool {

@@ -399,8 +399,11 @@ impl Fleet for Table {
         from: Option<u64>,
         wait: Duration,
         most: usize,
-        _: &dyn Fn() -> bool,
+        gone: &dyn Fn() -> bool,
     ) -> Option<Result<Output, BeyondEnd>> {
+        if !wait.is_zero() {
+            gone();
+        }
         self.with(name, |row| {
             row.waits.push(wait);
             let start = row.record.output_start;

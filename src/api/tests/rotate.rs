@@ -1,8 +1,11 @@
 //! Rotation of the keys, with a key file and a registry that look at their moment which keys open.
 
-use std::sync::{
-    Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use super::*;
@@ -254,6 +257,29 @@ fn a_request_whose_key_was_changed_before_its_body_came_is_refused() {
     }
     let agents = instance.get("/api/v1/agents", &x_key(&last(&files.owner)));
     assert_eq!(agents.body["agents"], json!([]));
+}
+
+/// Whoever waits is asked again and again whether he is gone; in that moment the keys are changed here.
+#[test]
+fn whoever_waits_with_a_key_that_is_changed_meanwhile_is_told_nothing_more() {
+    for path in ["/api/v1/agents/coder/inbox?wait=25000", "/api/v1/agents/coder/output?wait=25000"] {
+        let (instance, _) = rig();
+        let instance = instance.with_agent("coder", &[]);
+        let begin = Instant::now();
+        let mut conn = instance.conn();
+        let text = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:4000\r\n{OWNER}\r\n");
+        let head = Head::parse(text.as_bytes()).expect("a head");
+        let Decision::Admit { ticket, .. } = instance.app.decide(&mut conn, &head) else { panic!("refused") };
+        let rotates = || {
+            instance.post(ROTATE, OWNER, &json!({}));
+            false
+        };
+        match instance.app.handle(&mut conn, &ticket, &head, b"", &Peer::new(&rotates)) {
+            Reply::Response(response) => assert_eq!(Answer::of(&response).code(), "credential_wrong"),
+            Reply::Told(..) | Reply::Upgrade(_) => panic!("another answer"),
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "{path}");
+    }
 }
 
 #[test]

@@ -23,8 +23,10 @@ const SWEEP_MS: u64 = 1_000;
 pub(super) enum Payer<'a> {
     /// nobody's: the owner, the operator, the instance itself
     Free,
-    /// this agent's, or another instance's, and that of all of them
+    /// this agent's, and that of all agents
     Agent(&'a str),
+    /// that of all callers of other instances, whose names can be made up, and that of all agents
+    Far,
     /// that of all who are turned away
     Refused,
 }
@@ -34,6 +36,7 @@ impl<'a> Payer<'a> {
     pub fn of(caller: &'a str) -> Self {
         match caller {
             "owner" | "api" => Payer::Free,
+            far if far == "peer" || far.contains('@') => Payer::Far,
             other => Payer::Agent(other),
         }
     }
@@ -43,6 +46,7 @@ impl<'a> Payer<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     agents: Bucket,
+    far: Bucket,
     refused: Bucket,
     /// keyed by a hash with a random key, as the rates are
     each: HashMap<u64, Bucket>,
@@ -60,6 +64,15 @@ impl Shares {
         match payer {
             Payer::Free => Some(0),
             Payer::Refused => self.refused.take(bytes, limits::AUDIT_REFUSALS_A_DAY, now),
+            Payer::Far => {
+                if !self.agents.has_room(bytes, limits::AUDIT_AGENTS_A_DAY, now) {
+                    self.far.left_out = self.far.left_out.saturating_add(1);
+                    return None;
+                }
+                let left_out = self.far.take(bytes, limits::AUDIT_FAR_A_DAY, now)?;
+                let _ = self.agents.take(bytes, limits::AUDIT_AGENTS_A_DAY, now);
+                Some(left_out)
+            }
             Payer::Agent(name) => {
                 let key = self.hash.hash_one(name);
                 let full = !self.each.contains_key(&key) && self.each.len() >= limits::AUDIT_SHARES;
@@ -156,6 +169,26 @@ mod tests {
             * 500;
         assert!(bytes <= limits::AUDIT_AGENTS_A_DAY && bytes > limits::AUDIT_AGENTS_A_DAY / 100 * 99);
         assert_eq!(shares.take(Payer::Free, 500, 1), Some(0), "the owner's entries are all written");
+    }
+
+    #[test]
+    fn made_up_callers_of_other_instances_leave_the_agents_their_audit() {
+        let mut shares = Shares::default();
+        let payers: Vec<String> = (0..100).map(|n| format!("agent a{n}@{n:012x}")).collect();
+        let owners = ["owner@0123456789ab", "api@0123456789ab", "peer"];
+        let bytes: usize = payers
+            .iter()
+            .map(String::as_str)
+            .chain(owners)
+            .flat_map(|name| std::iter::repeat_n(name, 1_000))
+            .filter(|name| shares.take(Payer::of(name), 500, 1).is_some())
+            .count()
+            * 500;
+        assert!(bytes <= limits::AUDIT_FAR_A_DAY && bytes > limits::AUDIT_FAR_A_DAY / 100 * 99, "{bytes}");
+        assert!(shares.each.is_empty(), "and take no agent's place among those remembered");
+        assert_eq!(shares.take(Payer::of("agent a"), 500, 1), Some(0), "an agent here writes on");
+        let told = shares.take(Payer::of("owner@0123456789ab"), 500, 1 + HOUR);
+        assert!(told.is_some_and(|left_out| left_out > 80_000), "what was left out is told: {told:?}");
     }
 
     #[test]

@@ -17,15 +17,16 @@ struct Share {
 /// One kind of them.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    shares: HashMap<Name, Share>,
+    /// `None`: of all callers of other instances, who can call themselves what they like
+    shares: HashMap<Option<Name>, Share>,
     count: usize,
     bytes: usize,
 }
 
 impl Kept {
     /// Keeps a message until `until`.
-    pub fn insert(&mut self, caller: Name, until: u64, number: u64, bytes: usize) {
-        let share = self.shares.entry(caller).or_default();
+    pub fn insert(&mut self, payer: Option<Name>, until: u64, number: u64, bytes: usize) {
+        let share = self.shares.entry(payer).or_default();
         if share.list.insert((until, number)) {
             share.bytes += bytes;
             self.bytes += bytes;
@@ -34,14 +35,14 @@ impl Kept {
     }
 
     /// Keeps it no more.
-    pub fn remove(&mut self, caller: Name, until: u64, number: u64, bytes: usize) {
-        let Some(share) = self.shares.get_mut(&caller) else { return };
+    pub fn remove(&mut self, payer: Option<Name>, until: u64, number: u64, bytes: usize) {
+        let Some(share) = self.shares.get_mut(&payer) else { return };
         if share.list.remove(&(until, number)) {
             share.bytes -= bytes;
             self.bytes -= bytes;
             self.count -= 1;
             if share.list.is_empty() {
-                self.shares.remove(&caller);
+                self.shares.remove(&payer);
             }
         }
     }

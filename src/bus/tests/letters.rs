@@ -126,6 +126,61 @@ fn agents_of_other_instances_have_shares_and_rates_as_agents_here() {
 }
 
 #[test]
+fn the_owner_of_another_instance_is_not_the_owner_here() {
+    let rig = Rig::new().with_agent("near", &[], &[]);
+    let mut codes = Vec::new();
+    for n in 0..limits::SENDS_FAR + 1 {
+        let shown = format!("owner@{n:012x}");
+        if let Err(error) = rig.receive(Sender::FarOwner(&shown), "near", "1", Route::default()) {
+            codes.push((n, error.answer().1));
+        }
+    }
+    assert_eq!(codes, [(limits::SENDS_FAR, "rate_limited")], "homes that are made up are no new senders");
+    rig.clock.advance(1_000);
+    let full = rig.receive(FAR_OWNER, "near", "2", Route::default()).expect_err("its share is used up");
+    assert_eq!(full.answer().1, "sender_share_full");
+    assert!(rig.send(Sender::Owner(""), "near", "3").is_ok());
+    // What he sent and waits is typed in the share of those who are not the owner.
+    let rig = Rig::new().with_agent("open", &["owner@00000000000b"], &[]);
+    for n in 0..limits::INJECT_PER_TARGET {
+        assert!(rig.receive(FAR_OWNER, "open", &n.to_string(), Route::default()).is_ok());
+    }
+    let to = name("open");
+    let found = rig.bus.mail.next_for_typing(&to, &|caller| caller == "owner@00000000000b");
+    assert_eq!(found, None, "all is typed");
+    let waits = Outgoing::new(&to, "text", "waits");
+    rig.bus.mail_only(FAR_OWNER, waits, &rig.rooms).expect("room");
+    let found = rig.bus.mail.next_for_typing(&to, &|caller| caller == "owner@00000000000b");
+    assert_eq!(found.map(|(_, of_agent)| of_agent), Some(true));
+}
+
+#[test]
+fn what_is_over_a_rate_is_not_looked_for_in_the_registry() {
+    let rig = Rig::new().with_agent("near", &[], &[]).with("moved", THIRD);
+    let agent = Sender::Agent("near");
+    for n in 0..limits::SENDS_PER_AGENT {
+        let _ = rig.send(agent, "nobody", &n.to_string());
+    }
+    let looks = rig.looks();
+    assert!(matches!(rig.send(agent, "moved", "x"), Err(SendError::RateLimited(_))));
+    let to = name("moved");
+    let ask = Ask {
+        to: &to,
+        home: None,
+        hold: None,
+        text: "?",
+        id: "q",
+        correlation_id: None,
+        timeout_ms: Some(1),
+        priority: mail::Priority::Normal,
+    };
+    let asked = rig.bus.ask(agent, ask, &rig.rooms, &|| false);
+    assert!(matches!(asked, Err(AskError::Send(SendError::RateLimited(_)))));
+    assert!(matches!(rig.inject(agent, "moved", None).result, Err(InjectError::RateLimited(_))));
+    assert_eq!(rig.looks(), looks);
+}
+
+#[test]
 fn the_owner_elsewhere_is_answered_where_he_is() {
     let rig = Rig::new().with("any", FAR).with_agent("near", &[], &[]);
     let sent = rig.send(Sender::Agent("near"), &format!("owner@{FAR}"), "1").expect("taken");

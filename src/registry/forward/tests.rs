@@ -95,6 +95,24 @@ fn a_letter_goes_to_a_peer_that_says_it_has_it() {
     assert!(heard.contains("\"forward_hops\":1"), "{heard}");
 }
 
+/// Agents, and those whom another instance speaks for, leave the owner's place free.
+#[test]
+fn what_is_handed_on_waits_for_no_place() {
+    let stand_in = StandIn::answering(http("200 OK", TAKEN));
+    let to = peer(&stand_in, Speaks::Loopgate, "key-1");
+    let forwarder = Forwarder { turn: GENEROUS, ..Forwarder::new(OWN) };
+    let others = limits::FORWARDS_PER_PEER - limits::FORWARDS_PER_PEER_KEPT;
+    let held: Vec<_> =
+        (0..others).filter_map(|_| forwarder.places.enter(to.at, Class::Agent, Duration::ZERO)).collect();
+    assert_eq!(held.len(), others);
+    let (home, path, files) = (home("aaaaaaaaaaaa"), ["first".to_owned()], Files::default());
+    let begin = Instant::now();
+    let handed_on = forwarder.forward(&to, &letter(&home, &path), &files);
+    assert!(matches!(handed_on, Forwarded::NotReached(NotReached::Busy)), "{handed_on:?}");
+    assert!(begin.elapsed() < GENEROUS / 2);
+    assert!(is_taken(&forwarder.forward(&to, &letter(&home, &[]), &files)), "the owner's goes");
+}
+
 /// What stands in for an instance and is none: nothing of it counts as taken.
 #[test]
 fn a_lying_peer_leaves_it_open_whether_the_letter_arrived() {

@@ -29,12 +29,12 @@ impl Table {
         entry.phase = if dead { Phase::Dead } else { Phase::Ended };
         self.live += entry.weight();
         let (caller, cost) = (entry.caller, entry.cost());
+        let until = if dead { self.bounds.dead_until(entry) } else { self.bounds.ended_until(entry) };
+        let payer = self.payer(caller);
         if dead {
-            let until = self.bounds.dead_until(entry);
-            self.dead.insert(caller, until, number, cost);
+            self.dead.insert(payer, until, number, cost);
         } else {
-            let until = self.bounds.ended_until(entry);
-            self.ended.insert(caller, until, number, 0);
+            self.ended.insert(payer, until, number, 0);
         }
         if let Some(old) = old {
             self.names.release(old);
@@ -80,10 +80,13 @@ impl Table {
         let dead = |entry: &&mut Box<super::Entry>| entry.phase == Phase::Dead && !entry.leaving;
         let Some(entry) = self.entries.get_mut(&number).filter(dead) else { return };
         self.live -= entry.weight();
-        self.dead.remove(entry.caller, self.bounds.dead_until(entry), number, entry.cost());
+        let (caller, cost) = (entry.caller, entry.cost());
+        let (dead_until, ended_until) = (self.bounds.dead_until(entry), self.bounds.ended_until(entry));
         entry.phase = Phase::Ended;
         self.live += entry.weight();
-        self.ended.insert(entry.caller, self.bounds.ended_until(entry), number, 0);
+        let payer = self.payer(caller);
+        self.dead.remove(payer, dead_until, number, cost);
+        self.ended.insert(payer, ended_until, number, 0);
     }
 
     /// The dead letter with this id, if there is room for it in its mailbox. It is marked as leaving,
@@ -104,7 +107,7 @@ impl Table {
         let Some(entry) = self.entry(number) else { return Err(MailError::NotFound) };
         self.room(self.names.text(entry.to), self.names.text(entry.caller), entry.cost())?;
         let entry = entry.clone();
-        self.dead.remove(entry.caller, self.bounds.dead_until(&entry), number, entry.cost());
+        self.dead.remove(self.payer(entry.caller), self.bounds.dead_until(&entry), number, entry.cost());
         self.count_in(&entry, entry.ended_at());
         self.leave(&[number], true);
         Ok(number)
@@ -137,7 +140,7 @@ impl Table {
         } else {
             let (caller, cost, until) = (entry.caller, entry.cost(), self.bounds.dead_until(entry));
             self.count_out(number, now);
-            self.dead.insert(caller, until, number, cost);
+            self.dead.insert(self.payer(caller), until, number, cost);
         }
     }
 

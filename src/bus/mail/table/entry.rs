@@ -195,7 +195,13 @@ pub(super) fn cost(id: &str, text: usize) -> usize {
     OVERHEAD + id.len() + text
 }
 
-/// Whether a caller is an agent, by the word that admission puts before its name.
-pub(super) fn is_agent(caller: &str) -> bool {
-    caller.starts_with("agent ")
+/// Whether a caller has a share only, as agents have: all but the owner and the operator of this instance.
+pub(super) fn has_share(caller: &str) -> bool {
+    !matches!(caller, "owner" | "api")
+}
+
+/// Whether a caller is of another instance. Names and homes can be made up there, so all of them have a
+/// share together.
+pub(super) fn is_far(caller: &str) -> bool {
+    caller == "peer" || caller.contains('@')
 }

@@ -101,6 +101,7 @@ impl Table {
             slim: standing.phase == Phase::Ended,
             hold: facts.hold,
         };
+        let payer = self.payer(caller);
         match entry.phase {
             Phase::Reserved | Phase::Waiting => {
                 self.count_in(&entry, facts.at);
@@ -120,8 +121,8 @@ impl Table {
                 }
                 self.deadlines.insert((entry.expires_at(), number));
             }
-            Phase::Dead => self.dead.insert(caller, self.bounds.dead_until(&entry), number, entry.cost()),
-            Phase::Ended => self.ended.insert(caller, self.bounds.ended_until(&entry), number, 0),
+            Phase::Dead => self.dead.insert(payer, self.bounds.dead_until(&entry), number, entry.cost()),
+            Phase::Ended => self.ended.insert(payer, self.bounds.ended_until(&entry), number, 0),
         }
         self.live += entry.weight();
         self.keys.insert(self.key_of(&entry), number);
@@ -158,7 +159,7 @@ impl Table {
             return;
         }
         let entry = entry.clone();
-        self.dead.remove(entry.caller, self.bounds.dead_until(&entry), number, entry.cost());
+        self.dead.remove(self.payer(entry.caller), self.bounds.dead_until(&entry), number, entry.cost());
         self.count_in(&entry, at);
         self.end_again(number, true, at);
     }

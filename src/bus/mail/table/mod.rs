@@ -43,8 +43,10 @@ struct Mailbox {
     placed: BTreeMap<u64, u64>,
     /// those two, and what is on its way to disk
     count: usize,
-    /// of agents: how many of each
+    /// of agents, and of callers of other instances: how many of each
     by_agent: HashMap<Name, usize>,
+    /// of callers of other instances
+    far: usize,
     /// the last position given out
     last: u64,
     /// unix ms
@@ -68,8 +70,10 @@ pub(super) struct Table {
     floor: u64,
     count: usize,
     bytes: usize,
-    /// of agents: what waits of each
+    /// of agents, and of callers of other instances: what waits of each
     bytes_by_agent: HashMap<Name, usize>,
+    /// of callers of other instances
+    bytes_far: usize,
     /// what may expire, and when
     deadlines: BTreeSet<(u64, u64)>,
     dead: Kept,
@@ -109,6 +113,7 @@ impl Table {
             count: 0,
             bytes: 0,
             bytes_by_agent: HashMap::new(),
+            bytes_far: 0,
             deadlines: BTreeSet::new(),
             dead: Kept::default(),
             ended: Kept::default(),
@@ -138,7 +143,7 @@ impl Table {
     /// Whether one more fits.
     fn room(&self, to: &str, caller: &str, cost: usize) -> Result<(), Full> {
         let bounds = &self.bounds;
-        let agent = entry::is_agent(caller);
+        let (agent, far) = (entry::has_share(caller), entry::is_far(caller));
         let (mailbox, mailboxes, bytes) = if agent {
             (bounds.mailbox_agents, bounds.mailboxes_agents, bounds.bytes_agents)
         } else {
@@ -152,6 +157,9 @@ impl Table {
         {
             return Err(Full::SenderMessages(bounds.mailbox_agent));
         }
+        if far && held.is_some_and(|held| held.far >= bounds.mailbox_far) {
+            return Err(Full::SenderMessages(bounds.mailbox_far));
+        }
         if count >= mailbox {
             return Err(Full::Mailbox(mailbox));
         }
@@ -161,6 +169,9 @@ impl Table {
         let of_sender = sender.and_then(|sender| self.bytes_by_agent.get(&sender)).copied().unwrap_or(0);
         if agent && of_sender + cost > bounds.bytes_agent {
             return Err(Full::SenderBytes(bounds.bytes_agent));
+        }
+        if far && self.bytes_far + cost > bounds.bytes_far {
+            return Err(Full::SenderBytes(bounds.bytes_far));
         }
         if self.bytes + cost > bytes {
             return Err(Full::Bytes(bytes));
@@ -302,7 +313,8 @@ impl Table {
 
     /// Counts a message that waits.
     fn count_in(&mut self, entry: &Entry, now: u64) {
-        let agent = entry::is_agent(self.names.text(entry.caller));
+        let caller = self.names.text(entry.caller);
+        let (agent, far) = (entry::has_share(caller), entry::is_far(caller));
         let held = match self.boxes.get_mut(&entry.to) {
             Some(held) => held,
             None => {
@@ -322,6 +334,10 @@ impl Table {
             *held.by_agent.entry(entry.caller).or_default() += 1;
             *self.bytes_by_agent.entry(entry.caller).or_default() += entry.cost();
         }
+        if far {
+            held.far += 1;
+            self.bytes_far += entry.cost();
+        }
     }
 
     /// The opposite, and out of its mailbox.
@@ -331,6 +347,10 @@ impl Table {
         self.count = self.count.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(entry.cost());
         take_away(&mut self.bytes_by_agent, entry.caller, entry.cost());
+        let far = entry::is_far(self.names.text(entry.caller));
+        if far {
+            self.bytes_far = self.bytes_far.saturating_sub(entry.cost());
+        }
         let Some(held) = self.boxes.get_mut(&entry.to) else { return };
         held.fresh.remove(&entry.order(number));
         held.held.remove(&entry.order(number));
@@ -338,6 +358,7 @@ impl Table {
             held.placed.remove(&position);
         }
         take_away(&mut held.by_agent, entry.caller, 1);
+        held.far = held.far.saturating_sub(usize::from(far));
         held.count = held.count.saturating_sub(1);
         if held.count == 0 {
             self.occupied = self.occupied.saturating_sub(1);
@@ -359,15 +380,19 @@ impl Table {
         }
     }
 
+    /// In whose share what is over is kept; `None`: all callers of other instances have one.
+    fn payer(&self, caller: Name) -> Option<Name> {
+        (!entry::is_far(self.names.text(caller))).then_some(caller)
+    }
+
     /// Nothing is left of it.
     fn forget(&mut self, number: u64, now: u64) {
         let Some(entry) = self.entries.get(&number) else { return };
+        let payer = self.payer(entry.caller);
         match entry.phase {
             Phase::Reserved | Phase::Waiting => self.count_out(number, now),
-            Phase::Dead => {
-                self.dead.remove(entry.caller, self.bounds.dead_until(entry), number, entry.cost())
-            }
-            Phase::Ended => self.ended.remove(entry.caller, self.bounds.ended_until(entry), number, 0),
+            Phase::Dead => self.dead.remove(payer, self.bounds.dead_until(entry), number, entry.cost()),
+            Phase::Ended => self.ended.remove(payer, self.bounds.ended_until(entry), number, 0),
         }
         let Some(entry) = self.entries.remove(&number) else { return };
         self.live -= entry.weight();

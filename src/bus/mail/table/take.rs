@@ -275,7 +275,7 @@ impl Table {
                 if !of_others {
                     break;
                 }
-            } else if of_others && !entry::is_agent(text(entry.caller)) && from(text(entry.caller)) {
+            } else if of_others && !entry::has_share(text(entry.caller)) && from(text(entry.caller)) {
                 return Some((number, false));
             }
         }

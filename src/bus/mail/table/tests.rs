@@ -108,6 +108,57 @@ fn a_full_mailbox_refuses_and_loses_nothing() {
     assert!(rig.send("owner", "a", "more", "x").is_ok(), "there is room again");
 }
 
+/// The names at every home can be made up, so they count for nothing; the owner elsewhere is not ours.
+#[test]
+fn callers_of_other_instances_share_whatever_they_are_called() {
+    let far = |n: usize| match n % 3 {
+        0 => format!("agent a{n}@{n:012x}"),
+        1 => format!("owner@{n:012x}"),
+        _ => format!("api@{n:012x}"),
+    };
+    let bounds = Bounds { ended: 10, dead: 10, ..Bounds::default() };
+    let mut rig = Rig::new(bounds);
+    for n in 0..limits::MAILBOX_FAR {
+        assert!(rig.send(&far(n), "a", "1", "x").is_ok(), "{n}");
+    }
+    let full = MailError::Full(Full::SenderMessages(limits::MAILBOX_FAR));
+    for n in 0..3 {
+        assert_eq!(rig.send(&far(n), "a", "more", "x"), Err(full.clone()));
+        assert!(rig.send(&far(n), "b", "1", "x").is_ok(), "another mailbox has room");
+    }
+    assert!(rig.send("agent x", "a", "1", "x").is_ok() && rig.send("owner", "a", "1", "x").is_ok());
+    rig.over(1, State::Delivered, false);
+    assert!(rig.send(&far(9), "a", "more", "x").is_ok() && rig.send(&far(9), "a", "2", "x").is_err());
+
+    let one = entry::cost("1", 1);
+    let mut rig = Rig::new(Bounds { bytes_far: 2 * one, ..bounds });
+    assert!(rig.send(&far(0), "a", "1", "x").is_ok() && rig.send(&far(1), "b", "1", "x").is_ok());
+    assert_eq!(rig.send(&far(2), "c", "1", "x"), Err(Full::SenderBytes(2 * one).into()));
+    assert!(rig.send("agent x", "c", "1", "x").is_ok());
+    rig.over(1, State::Delivered, false);
+    assert!(rig.send(&far(2), "c", "1", "x").is_ok(), "what is over takes no room");
+
+    // The owner at another home is not the owner here: the last places are not his.
+    let mut rig = Rig::new(Bounds { mailbox: 3, mailbox_agents: 2, ..bounds });
+    assert!(rig.send(&far(1), "a", "1", "x").is_ok() && rig.send(&far(4), "a", "1", "x").is_ok());
+    assert_eq!(rig.send(&far(7), "a", "1", "x"), Err(Full::Mailbox(2).into()));
+    assert!(rig.send("owner", "a", "1", "x").is_ok());
+
+    // Nor do made-up names push out what is remembered of those who have one.
+    for dead in [false, true] {
+        let mut rig = Rig::new(bounds);
+        let own: Vec<u64> =
+            (0..5).map(|n| rig.send("agent x", "a", &n.to_string(), "x").expect("room")).collect();
+        let made: Vec<u64> = (0..20).map(|n| rig.send(&far(n), "a", "1", "x").expect("room")).collect();
+        let state = if dead { State::Failed } else { State::Delivered };
+        own.iter().chain(&made).for_each(|number| rig.over(*number, state, dead));
+        rig.sweep();
+        let phase = if dead { Phase::Dead } else { Phase::Ended };
+        let kept = |number: &u64| rig.table.entry(*number).is_some_and(|entry| entry.phase == phase);
+        assert_eq!((own.iter().filter(|n| kept(n)).count(), made.iter().filter(|n| kept(n)).count()), (5, 5));
+    }
+}
+
 #[test]
 fn mailboxes_are_bounded() {
     let mut rig = Rig::new(Bounds::default());
