@@ -23,7 +23,7 @@ use crate::{
 pub(super) fn receive(app: &App, letter: &Received) -> Result {
     let shown = letter.shown();
     let sender = match letter.far {
-        Far::Owner | Far::Api => Sender::FarOwner(&shown),
+        Far::Owner | Far::Api | Far::Peer => Sender::FarOwner(&shown),
         Far::Agent(_) => Sender::FarAgent(&shown),
     };
     let route = Route { path: &letter.path, hops: letter.hops, redelivered: letter.redelivered };
@@ -89,7 +89,7 @@ pub(super) fn receive(app: &App, letter: &Received) -> Result {
 fn label(letter: &Received) -> Option<String> {
     let text = match letter.far {
         Far::Owner | Far::Api => letter.from.as_deref()?,
-        Far::Agent(_) => return None,
+        Far::Agent(_) | Far::Peer => return None,
     };
     let name = AgentId::parse(text.strip_suffix(&format!("@{}", letter.home)).unwrap_or(text)).ok()?;
     Some(Address { name, home: Some(letter.home.clone()) }.to_string())

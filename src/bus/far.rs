@@ -213,7 +213,9 @@ impl Bus {
     pub(super) fn origin(&self, sender: Sender<'_>) -> (String, HomeId) {
         let own = || self.elsewhere.home().clone();
         match sender {
-            Sender::Owner(_) | Sender::Peer => ("owner".to_owned(), own()),
+            Sender::Owner(_) => ("owner".to_owned(), own()),
+            // Nobody of ours: another instance, which does not say for whom it speaks.
+            Sender::Peer => ("peer".to_owned(), own()),
             Sender::Api => ("api".to_owned(), own()),
             Sender::Agent(name) => (format!("agent {name}"), own()),
             Sender::FarOwner(shown) | Sender::FarAgent(shown) => {
@@ -257,7 +259,7 @@ impl Bus {
 
     /// Hands over a message that is held for that.
     pub(super) fn forward_message(&self, peer: &Peer, message: &Message) -> Result<There, NotForwarded> {
-        let caller = if message.caller == "peer" { "owner" } else { message.caller.as_str() };
+        let caller = message.caller.as_str();
         let correlation = message.correlation_id.as_deref();
         let text = text_for(peer.speaks, caller, message.kind, &message.text, correlation);
         let letter = Letter {

@@ -23,7 +23,8 @@ pub enum Sender<'a> {
     Api,
     /// another instance, whoever it speaks for
     Peer,
-    /// the owner or the operator, at another instance; the name that is shown: `owner@HOME`
+    /// the owner or the operator, at another instance, or who has its peer key; the name that is shown:
+    /// `owner@HOME`
     FarOwner(&'a str),
     /// an agent of another instance; the name that is shown: `NAME@HOME`
     FarAgent(&'a str),

@@ -61,7 +61,7 @@ impl Carry {
 /// Who sent a letter, as the instance vouches that he is one of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin<'a> {
-    /// `owner`, `api`, or `agent NAME`
+    /// `owner`, `api`, `peer`, or `agent NAME`
     pub caller: &'a str,
     /// the home of his instance
     pub home: &'a HomeId,

@@ -130,7 +130,7 @@ fn a_message_from_elsewhere_is_typed_only_where_that_very_address_is_accepted() 
 #[test]
 fn an_inject_from_elsewhere_is_the_owners_right_and_an_agents_only_where_it_is_accepted() {
     let far_b = format!("b@{FAR_HOME}");
-    for caller in ["owner", "api"] {
+    for caller in ["owner", "api", "peer"] {
         let instance = instance();
         let answer = instance.post(INJECT, PEER, &letter("coder", "inject", caller));
         assert_eq!((&answer.body["success"], &answer.body["outcome"]), (&json!(true), &json!("delivered")));
@@ -201,7 +201,7 @@ fn a_malformed_letter_changes_nothing_and_says_which_field() {
     let deep = |field: &str| format!("loopgate.{field}");
     let odd_callers = [
         "",
-        "peer",
+        "Peer",
         "Owner",
         "agent",
         "agent ",

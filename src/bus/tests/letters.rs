@@ -154,6 +154,23 @@ fn the_owner_of_another_instance_is_not_the_owner_here() {
     assert_eq!(found.map(|(_, of_agent)| of_agent), Some(true));
 }
 
+/// AgentMux has the peer key and does not say who in it writes: that is nobody of ours.
+#[test]
+fn what_a_peer_lets_type_elsewhere_is_not_said_to_be_the_owners() {
+    let rig = Rig::new().with("far", FAR);
+    for (sender, caller) in [
+        (Sender::Peer, "peer"),
+        (Sender::Owner("x"), "owner"),
+        (Sender::Api, "api"),
+        (Sender::FarOwner("peer@00000000000c"), "peer"),
+    ] {
+        let at = if let Sender::FarOwner(_) = sender { THIRD } else { OWN };
+        let seen = rig.came().len();
+        assert!(rig.inject(sender, "far", None).result.is_ok(), "{sender:?}");
+        assert_eq!(rig.letter(seen).caller, format!("{caller} of {at}"));
+    }
+}
+
 #[test]
 fn what_is_over_a_rate_is_not_looked_for_in_the_registry() {
     let rig = Rig::new().with_agent("near", &[], &[]).with("moved", THIRD);

@@ -22,6 +22,7 @@ pub fn fuzz(data: &[u8]) {
     let caller = match &letter.far {
         Far::Owner => "owner".to_owned(),
         Far::Api => "api".to_owned(),
+        Far::Peer => "peer".to_owned(),
         Far::Agent(name) => format!("agent {name}"),
     };
     let again = Letter {

@@ -38,6 +38,8 @@ pub enum Far {
     Owner,
     /// its operator, by the API token
     Api,
+    /// another instance that has its peer key and does not say for whom it speaks: an AgentMux
+    Peer,
     /// an agent of it; no name that stands for somebody who is not an agent
     Agent(AgentId),
 }
@@ -121,11 +123,12 @@ impl Received {
     }
 
     /// The sender as a reader sees him, which is the address to answer to where it is an agent:
-    /// `owner@HOME`, `api@HOME`, `NAME@HOME`.
+    /// `owner@HOME`, `api@HOME`, `peer@HOME`, `NAME@HOME`.
     pub fn shown(&self) -> String {
         let name = match &self.far {
             Far::Owner => "owner",
             Far::Api => "api",
+            Far::Peer => "peer",
             Far::Agent(name) => name.as_str(),
         };
         format!("{name}@{}", self.home)
@@ -147,8 +150,10 @@ fn caller(ours: Fields<'_>) -> Result<Far, Error> {
     match text {
         "owner" => Ok(Far::Owner),
         "api" => Ok(Far::Api),
-        other => agent(other)
-            .ok_or_else(|| Error::wrong(CALLER_FIELD, "\"owner\", \"api\" or \"agent \" and its name")),
+        "peer" => Ok(Far::Peer),
+        other => agent(other).ok_or_else(|| {
+            Error::wrong(CALLER_FIELD, "\"owner\", \"api\", \"peer\" or \"agent \" and its name")
+        }),
     }
 }
 

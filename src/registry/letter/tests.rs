@@ -41,6 +41,7 @@ fn a_letter_is_read_as_it_was_written() {
         for (caller, far, shown) in [
             ("owner", Far::Owner, "owner@0123456789ab"),
             ("api", Far::Api, "api@0123456789ab"),
+            ("peer", Far::Peer, "peer@0123456789ab"),
             ("agent b", Far::Agent(agent("b")), "b@0123456789ab"),
         ] {
             let letter = Letter {
@@ -162,7 +163,7 @@ fn a_letter_that_is_not_understood_whole_is_refused_and_the_field_named() {
 fn no_letter_comes_from_an_agent_with_the_name_of_somebody_else() {
     let home = home();
     for caller in
-        ["agent owner", "agent API", "agent ", "agent a b", "agent a@b", "", "Owner", "peer", "agents a"]
+        ["agent owner", "agent API", "agent ", "agent a b", "agent a@b", "", "Owner", "Peer", "agents a"]
     {
         let letter = Letter { origin: Origin { caller, home: &home }, ..plain(&home, Carry::Send) };
         let error = read(&letter.body(&agent("a"), Speaks::Loopgate, "own")).expect_err("refused");
