@@ -345,15 +345,16 @@ impl Bus {
         if self.far_home(address.home.as_ref()).is_some()
             || (self.elsewhere.is_on() && !self.is_known(&address.name, terminals))
         {
-            let target = self.target(sender, &address, terminals)?;
-            return match &target {
+            match self.target(sender, &address, terminals)? {
                 Target::At(peer)
-                    if peer.speaks == Speaks::AgentMux && !self.may_type(sender, peer, terminals) =>
+                    if peer.speaks == Speaks::AgentMux && !self.may_type(sender, &peer, terminals) =>
                 {
-                    Err(InjectError::FarNotAllowed(address))
+                    return Err(InjectError::FarNotAllowed(address));
                 }
-                Target::At(_) | Target::Block(_) => Ok(Some(target)),
-            };
+                Target::At(peer) => return Ok(Some(Target::At(peer))),
+                // It has appeared here in this moment, and has a list of its own.
+                Target::Block(_) => {}
+            }
         }
         let terminal = terminals.terminal(&address.name).filter(|terminal| terminal.accepts(name));
         terminal.map(|terminal| Some(Target::Block(terminal.block_id))).ok_or(InjectError::NotAllowed)

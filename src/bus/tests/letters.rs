@@ -171,6 +171,70 @@ fn what_a_peer_lets_type_elsewhere_is_not_said_to_be_the_owners() {
     }
 }
 
+/// An agent here that appears between two looks: nobody knows it at the first.
+struct Appearing<'a> {
+    rig: &'a Rig,
+    looks: Mutex<usize>,
+}
+
+impl Terminals for Appearing<'_> {
+    fn deliver(&self, block_id: &str, text: &str, submit: Option<Submit>) -> Option<Delivery> {
+        self.rig.rooms.deliver(block_id, text, submit)
+    }
+
+    fn offer(&self, block_id: &str, text: &str, within: Duration) -> Option<Offer> {
+        self.rig.rooms.offer(block_id, text, within)
+    }
+
+    fn terminal(&self, agent: &AgentId) -> Option<Terminal> {
+        self.rig.rooms.terminal(agent)
+    }
+
+    fn may_type_into(&self, agent: &AgentId) -> Vec<String> {
+        self.rig.rooms.may_type_into(agent)
+    }
+
+    fn knows(&self, agent: &AgentId) -> bool {
+        let mut looks = self.looks.lock().expect("no panic");
+        *looks += 1;
+        if *looks > 1 {
+            let mut state = self.rig.bus.state();
+            state.directory.register(agent.clone(), "block of new", None, 0).expect("room");
+        }
+        *looks > 1
+    }
+
+    fn running(&self) -> Vec<AgentId> {
+        self.rig.rooms.running()
+    }
+}
+
+#[test]
+fn an_agent_that_appears_in_the_moment_is_typed_into_by_those_it_accepts_alone() {
+    for (sender, accepts, allowed) in [
+        (Sender::Agent("near"), "", false),
+        (FAR_AGENT, "writer", false),
+        (Sender::Agent("near"), "near", true),
+        (FAR_AGENT, "writer@00000000000b", true),
+    ] {
+        let rig = Rig::new().with_agent("near", &[], &[]).with_agent("new", &[accepts], &[]);
+        rig.bus.state().directory.unregister("new");
+        let ask = Inject {
+            target: "new",
+            message: "text",
+            source: None,
+            request_id: "r",
+            submit: None,
+            hold: None,
+            route: Route::default(),
+        };
+        let appearing = Appearing { rig: &rig, looks: Mutex::new(0) };
+        let result = rig.bus.inject(sender, ask, &appearing).result;
+        assert_eq!(result.is_ok(), allowed, "{sender:?} {accepts} {result:?}");
+        assert_eq!(rig.typed().is_empty(), !allowed);
+    }
+}
+
 #[test]
 fn what_is_over_a_rate_is_not_looked_for_in_the_registry() {
     let rig = Rig::new().with_agent("near", &[], &[]).with("moved", THIRD);
