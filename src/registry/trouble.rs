@@ -94,6 +94,7 @@ impl Wrong {
             Self::Owner(uid) => format!("it belongs to uid {uid} and not to you"),
             Self::Mode(mode) => format!("its mode is {mode:04o} and lets others in"),
             Self::TooLarge => format!("it is larger than {} bytes", limits::REGISTRY_ENTRY),
+            Self::Malformed("JSON") => "it is not the JSON of an entry".to_owned(),
             Self::Malformed(field) => format!("its `{field}` is not valid"),
             Self::Name => "it is about another agent than its name says".to_owned(),
             Self::Address => "its local_url is not a loopback address with a port".to_owned(),

@@ -101,7 +101,7 @@ fn speaks(instance: &Value) -> String {
 /// An entry that does not count, or what is wrong with the directory.
 fn refused(trouble: &Value) -> Vec<String> {
     let file = match text(trouble, "file") {
-        "" => "the directory".to_owned(),
+        "" => "registry".to_owned(),
         _ => shown(trouble.get("file")),
     };
     vec![
