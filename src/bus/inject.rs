@@ -263,6 +263,10 @@ impl Bus {
                 request_id: ask.request_id.to_owned(),
                 caller: sender.caller(),
                 home: home.as_ref().map(HomeId::to_string),
+                code: match &answer.result {
+                    Err(InjectError::NotForwarded(why)) => Some(why.code),
+                    Ok(_) | Err(_) => None,
+                },
             },
         );
         if ask.hold == Some(true)

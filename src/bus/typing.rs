@@ -247,6 +247,7 @@ impl Bus {
             request_id: id.to_owned(),
             caller: caller.to_owned(),
             home: None,
+            code: None,
         };
         self.write_down(error.as_ref(), text, entry);
     }

@@ -117,6 +117,7 @@ fn case_l55_an_inject_that_is_not_forwarded_is_not_found_and_says_why() {
         assert_eq!(answer.get("forwarded"), None);
         let entry = newest_inject(&instance);
         assert_eq!((&entry["success"], &entry["home"]), (&json!(false), &json!(FAR_HOME)));
+        assert_eq!(entry["code"], code, "the audit says what became of it");
     }
     assert_eq!(
         instance.get("/api/v1/mailboxes", OWNER).body,

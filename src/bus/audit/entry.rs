@@ -48,6 +48,8 @@ pub struct Inject {
     pub caller: String,
     /// of the other instance that has the agent
     pub home: Option<String>,
+    /// why that one does not have the text, or may have it; stable
+    pub code: Option<&'static str>,
 }
 
 /// What happened to a message.
@@ -271,6 +273,7 @@ impl Inject {
             ("request_id", text(&self.request_id)),
             ("caller", text(&self.caller)),
             ("home", optional(self.home.as_deref())),
+            ("code", optional(self.code)),
         ])
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn inject(request_id: &str) -> Inject {
         request_id: request_id.to_owned(),
         caller: "owner".to_owned(),
         home: None,
+        code: None,
     }
 }
 

@@ -188,6 +188,7 @@ impl Bus {
             request_id: ask.request_id.to_owned(),
             caller: Sender::Peer.caller(),
             home: Some(HomeId::to_string(&home)),
+            code: None,
         };
         self.write_down(answer.result.as_ref().err(), ask.message, entry);
         Some(answer)
