@@ -20,7 +20,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::wire::clock::ManualClock;
+use crate::{store::testing::memory, wire::clock::ManualClock};
 
 /// Long enough for anything that happens at all.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -34,9 +34,18 @@ pub struct Around(PathBuf);
 
 impl Around {
     pub fn new() -> Self {
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// For ten thousand races: no disk holds them up.
+    pub fn in_memory() -> Self {
+        Self::new_in(&memory())
+    }
+
+    fn new_in(directory: &Path) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let random = crate::sys::random::bytes().map(u64::from_ne_bytes).expect("randomness");
-        let path = std::env::temp_dir().join(format!("loopgate-registry-{random:016x}-{number}"));
+        let path = directory.join(format!("loopgate-registry-{random:016x}-{number}"));
         std::fs::create_dir(&path).expect("a directory");
         Self(path)
     }

@@ -27,7 +27,7 @@ struct Attack {
 
 impl Attack {
     fn new() -> Self {
-        let around = Around::new();
+        let around = Around::in_memory();
         let (us, theirs) = (Instance::new(&around.agents()), Instance::new(&around.at("unused")));
         let attack = Self { around, us, theirs };
         put(&attack.file(), attack.text("key-of-agentmux", |_| {}));
@@ -73,7 +73,9 @@ impl Attack {
                 }
             });
             let end = End(&over);
-            for _ in 0..RACES {
+            // Until the other thread was let run too.
+            let begin = std::time::Instant::now();
+            while right + refused < RACES || (right.min(refused) == 0 && begin.elapsed() < SOON) {
                 match self.us.find("w") {
                     Found::One(peer) => {
                         assert!(peer.key.as_ref().is_some_and(|key| key.matches(b"key-of-agentmux")));

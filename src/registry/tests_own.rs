@@ -11,7 +11,11 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{own::Files, testing::*, *};
-use crate::{limits, store::common::CommonDirectory, wire::clock::ManualClock};
+use crate::{
+    limits,
+    store::{common::CommonDirectory, testing::Turn},
+    wire::clock::ManualClock,
+};
 
 type Wanted = Arc<StdMutex<Vec<(AgentId, String)>>>;
 
@@ -395,36 +399,63 @@ fn entries_of_an_earlier_launch_are_swept_or_replaced() {
     writer.end();
 }
 
-/// A look-up, an end and a sweep race with an AgentMux that writes its live entry over ours.
+/// An end races with an AgentMux that writes its live entries over ours. Every fourth file stays ours, and
+/// tells by its end how far we are.
 #[test]
 fn anothers_live_entry_that_comes_while_ours_ends_stays_10_000_races() {
-    let around = Around::new();
+    let around = Around::in_memory();
     let us = Instance::new(&around.agents());
     let live = Instance::new(&around.at("unused"));
-    let text = entry("w", live.listener.local_addr().expect("an address"), std::process::id()).to_string();
-    let (file, turn) = (around.agents().join("w.json"), Barrier::new(2));
+    let at = live.listener.local_addr().expect("an address");
+    let agents: Vec<String> = (0..100).map(|number| format!("w{number:02}")).collect();
+    let text = |agent: &str| entry(agent, at, std::process::id()).to_string();
+    let raced: Vec<(&String, String)> =
+        agents.iter().filter(|agent| !is_mark(agent)).map(|agent| (agent, text(agent))).collect();
+    let file = |agent: &str| around.agents().join(format!("{agent}.json"));
+    let all: Vec<&str> = agents.iter().map(String::as_str).collect();
+    let turn = Turn::default();
     let mut first = [0_usize; 2];
     thread::scope(|scope| {
         scope.spawn(|| {
-            for _ in 0..10_000 {
+            let turn = turn.racer();
+            for _ in 0..10_000_usize.div_ceil(raced.len()) {
+                for (agent, text) in &raced {
+                    put(&around.at(agent), text);
+                }
                 turn.wait();
-                put(&around.at("theirs"), &text);
-                std::fs::rename(around.at("theirs"), &file).expect("renamed");
+                for agent in &agents {
+                    if is_mark(agent) {
+                        (0..200).find(|_| !file(agent).exists());
+                    } else {
+                        std::fs::rename(around.at(agent), file(agent)).expect("renamed");
+                    }
+                }
                 turn.wait();
             }
         });
-        for _ in 0..10_000 {
-            let _ = std::fs::remove_file(&file);
+        let turn = turn.racer();
+        for _ in 0..10_000_usize.div_ceil(raced.len()) {
+            for agent in &agents {
+                let _ = std::fs::remove_file(file(agent));
+            }
             let mut files = Files::new(Arc::clone(&us.registry));
-            assert_eq!(round(&mut files, &us, &["w"], true)[&id("w")], Published::Done);
+            assert!(round(&mut files, &us, &all, true).values().all(|done| *done == Published::Done));
             turn.wait();
-            let ours = std::fs::read(&file).is_ok_and(|found| found != text.as_bytes());
-            first[usize::from(ours)] += 1;
             files.end();
+            let theirs = raced.iter().filter(|(agent, _)| file(agent).exists()).count();
+            first[0] += theirs;
+            first[1] += raced.len() - theirs;
             turn.wait();
-            assert_eq!(std::fs::read_to_string(&file).ok().as_deref(), Some(text.as_str()));
+            for (agent, text) in &raced {
+                assert_eq!(std::fs::read_to_string(file(agent)).ok().as_ref(), Some(text), "{agent}");
+            }
         }
     });
     assert!(first.iter().all(|count| *count > 0), "{first:?}: there was no race");
-    assert_eq!(names(&around.agents()), ["w.json"]);
+    let left: Vec<_> = raced.iter().map(|(agent, _)| format!("{agent}.json")).collect();
+    assert_eq!(names(&around.agents()), left, "and nothing beside them");
+}
+
+fn is_mark(agent: &str) -> bool {
+    agent.ends_with(['0', '4', '8'])
 }

@@ -27,7 +27,7 @@ pub mod lock;
 pub mod private;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use disk::{Disk, RealDisk};
 pub use home::{Home, HomeError};

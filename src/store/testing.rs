@@ -3,6 +3,7 @@
 use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use super::Home;
@@ -12,9 +13,18 @@ pub struct TempHome(PathBuf);
 
 impl TempHome {
     pub fn new() -> Self {
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// In memory where the system has such a place: for tests of names by the ten thousand.
+    pub fn in_memory() -> Self {
+        Self::new_in(&memory())
+    }
+
+    fn new_in(directory: &Path) -> Self {
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).expect("randomness");
-        let path = std::env::temp_dir().join(format!("loopgate-store-{:016x}", u64::from_ne_bytes(random)));
+        let path = directory.join(format!("loopgate-store-{:016x}", u64::from_ne_bytes(random)));
         std::fs::create_dir(&path).expect("a directory");
         let temp = Self(path);
         drop(Home::create(&temp.path()).expect("a home"));
@@ -42,6 +52,12 @@ impl Drop for TempHome {
     }
 }
 
+/// A directory for temporary files that no disk holds up, if there is one.
+pub fn memory() -> PathBuf {
+    let shared = PathBuf::from("/dev/shm");
+    if shared.is_dir() { shared } else { std::env::temp_dir() }
+}
+
 pub fn mode_of(path: &Path) -> u32 {
     std::fs::symlink_metadata(path).expect("it exists").permissions().mode() & 0o7777
 }
@@ -53,4 +69,45 @@ pub fn is_root() -> bool {
         println!("skipped: root missing");
     }
     root
+}
+
+/// Where two threads wait for each other, ten thousand times and more: without sleeping, which would take longer
+/// than what they race for. One that panics takes the other along.
+#[derive(Default)]
+pub struct Turn {
+    arrived: AtomicUsize,
+    lost: AtomicBool,
+}
+
+/// To be held by both threads.
+pub struct Racer<'a>(&'a Turn);
+
+impl Turn {
+    pub fn racer(&self) -> Racer<'_> {
+        Racer(self)
+    }
+}
+
+impl Racer<'_> {
+    /// A moment, without giving the processor away; `false`.
+    pub fn spin(&self) -> bool {
+        std::hint::spin_loop();
+        false
+    }
+
+    pub fn wait(&self) {
+        let both = (self.0.arrived.fetch_add(1, Ordering::SeqCst) + 1).next_multiple_of(2);
+        let mut spins = 0;
+        while self.0.arrived.load(Ordering::SeqCst) < both {
+            assert!(!self.0.lost.load(Ordering::SeqCst), "the other thread has failed");
+            spins += 1;
+            if spins < 200 { std::hint::spin_loop() } else { std::thread::yield_now() }
+        }
+    }
+}
+
+impl Drop for Racer<'_> {
+    fn drop(&mut self) {
+        self.0.lost.fetch_or(std::thread::panicking(), Ordering::SeqCst);
+    }
 }

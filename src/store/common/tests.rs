@@ -1,14 +1,11 @@
 use std::{
     os::unix::fs::{PermissionsExt, symlink},
-    sync::{
-        Barrier,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
 
 use super::*;
-use crate::store::testing::{TempHome, is_root, mode_of};
+use crate::store::testing::{TempHome, Turn, is_root, mode_of};
 
 const NAME: &str = "agent.json";
 const MOST: usize = 1024;
@@ -118,51 +115,64 @@ fn what_is_no_private_file_is_neither_replaced_nor_removed() {
     check(|error| matches!(error, FileError::Mode(0o644)));
 }
 
-/// One round: `ours` stands there, and is to be changed while another program writes over it.
-fn race(change: impl Fn(&CommonDirectory) -> bool) {
-    let temp = TempHome::new();
+/// `ours` stands under each of a hundred names, and is changed while another program writes over it; a hundred
+/// times. Who waits for the other does so once for all of the names.
+fn race(change: impl Fn(&CommonDirectory, &str) -> bool) {
+    let temp = TempHome::in_memory();
     let (directory, path) = common(&temp);
-    let file = path.join(NAME);
-    let turn = Barrier::new(2);
-    // Told at the end: whoever panics between two turns leaves the other thread waiting.
+    let files: Vec<String> = (0..100).map(|number| format!("a{number:02}.json")).collect();
+    let (turn, at) = (Turn::default(), AtomicUsize::new(0));
     let mut lost = Vec::new();
     thread::scope(|scope| {
         scope.spawn(|| {
-            for round in 0..RACES {
+            let turn = turn.racer();
+            for round in 0..RACES / files.len() {
                 turn.wait();
-                write_over(&file, &format!("theirs {round}"));
+                for (number, name) in files.iter().enumerate() {
+                    // At the same file, as far as the system lets both run.
+                    (0..5_000).find(|_| at.load(Ordering::SeqCst) >= number || turn.spin());
+                    write_over(&path.join(name), &format!("theirs {round}"));
+                }
                 turn.wait();
             }
         });
-        for round in 0..RACES {
-            write_over(&path.join("ours"), "ours");
-            std::fs::rename(path.join("ours"), &file).expect("renamed");
-            turn.wait();
-            let done = change(&directory);
-            turn.wait();
-            if !done || text(&file) != Some(format!("theirs {round}")) {
-                lost.push(round);
+        let turn = turn.racer();
+        for round in 0..RACES / files.len() {
+            for name in &files {
+                write_over(&path.join(name), "ours");
             }
+            at.store(0, Ordering::SeqCst);
+            turn.wait();
+            for (number, name) in files.iter().enumerate() {
+                at.store(number, Ordering::SeqCst);
+                if !change(&directory, name) {
+                    lost.push((round, name));
+                }
+            }
+            turn.wait();
+            let theirs = format!("theirs {round}");
+            let gone = files.iter().filter(|name| text(&path.join(name)).as_ref() != Some(&theirs));
+            lost.extend(gone.map(|name| (round, name)));
         }
     });
-    assert_eq!(lost, [0; 0]);
-    assert_eq!(names(&path), [NAME], "nothing is left beside it");
+    assert_eq!(lost, []);
+    assert_eq!(names(&path), files, "nothing is left beside them");
 }
 
 #[test]
 fn anothers_file_that_comes_while_ours_is_removed_stays_10_000_races() {
-    race(|directory| directory.remove(NAME, MOST, &is("ours")).is_ok());
+    race(|directory, name| directory.remove(name, MOST, &is("ours")).is_ok());
 }
 
 #[test]
 fn anothers_file_that_comes_while_ours_is_replaced_stays_10_000_races() {
-    race(|directory| directory.replace(NAME, b"ours again", MOST, &is("ours")).is_ok());
+    race(|directory, name| directory.replace(name, b"ours again", MOST, &is("ours")).is_ok());
 }
 
 /// Several that remove and replace what is theirs, all at once, and one that has nothing to do with them.
 #[test]
 fn a_reader_always_finds_a_whole_file_while_it_is_replaced_10_000_races() {
-    let temp = TempHome::new();
+    let temp = TempHome::in_memory();
     let (directory, path) = common(&temp);
     assert!(directory.place(NAME, format!("{:0>1000}", 0).as_bytes()).expect("placed"));
     let over = AtomicBool::new(false);
