@@ -174,7 +174,13 @@ impl CommonDirectory {
             return Ok(other);
         }
         let temporary = self.write_beside(name, bytes)?;
-        let ours = self.pin(&temporary)?;
+        let ours = match self.pin(&temporary) {
+            Ok(ours) => ours,
+            Err(error) => {
+                self.drop_file(&temporary);
+                return Err(error.into());
+            }
+        };
         match rename::exchange(&self.home.at(&temporary), &self.home.at(name)) {
             Ok(()) => {}
             Err(error) => {
@@ -215,15 +221,20 @@ impl CommonDirectory {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Changed::Missing),
             other => other?,
         }
-        if matches!(self.read(&taken, most), Ok(file) if is(&file)) {
-            self.drop_file(&taken);
-            return Ok(Changed::Done);
-        }
+        let unread = match self.read(&taken, most) {
+            Ok(file) if is(&file) => {
+                self.drop_file(&taken);
+                return Ok(Changed::Done);
+            }
+            // It may still be the right one: whoever asked is not told that it is gone.
+            Err(FileError::Io(error)) => Some(FileError::Io(error)),
+            Ok(_) | Err(_) => None,
+        };
         // Whoever has written there meanwhile has replaced what was taken.
         if !self.put(&taken, name)? {
             self.drop_file(&taken);
         }
-        Ok(Changed::Another)
+        unread.map_or(Ok(Changed::Another), Err)
     }
 
     /// Under the lock: puts back what a process that was killed had taken out of the way, and removes what

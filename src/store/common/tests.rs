@@ -209,14 +209,15 @@ fn what_a_killed_process_left_is_put_back_or_removed() {
     write_over(&hidden("b.json", TAKEN), "old");
     write_over(&path.join("b.json"), "new");
     write_over(&hidden("c.json", private::TEMPORARY), "half");
-    write_over(&path.join(".not-ours.tmp"), "x");
+    let others = [".a.json.xyz.tmp", ".a.json.xyz.taken", ".not-ours.tmp"];
+    others.iter().for_each(|name| write_over(&path.join(name), "x"));
     let tidy = |before| directory.tidy(&directory.names(100).expect("names").0, before);
     tidy(0);
     assert_eq!(text(&path.join("a.json")).as_deref(), Some("theirs"));
     assert_eq!(text(&path.join("b.json")).as_deref(), Some("new"));
     assert!(hidden("c.json", private::TEMPORARY).exists(), "somebody may be writing it");
     tidy(u64::MAX);
-    assert_eq!(names(&path), [".not-ours.tmp", "a.json", "b.json"]);
+    assert_eq!(names(&path), [".a.json.xyz.taken", ".a.json.xyz.tmp", ".not-ours.tmp", "a.json", "b.json"]);
 }
 
 #[test]
