@@ -1,8 +1,8 @@
 //! The home's id: by which other instances know this home, over restarts (file `identity`).
 //!
 //! Made once and never changed: mail that waits elsewhere, and senders' names in mail that was read, end
-//! with it. So it is on the disk before other instances are told it ([`settle`]), and a file that does not say one is an error
-//! and never replaced.
+//! with it. So a file that does not say one is an error and never replaced; and an instance opens it before the
+//! first directory in the home, whose making syncs the home: it is on the disk before others are told it.
 
 use std::{
     fmt,
@@ -82,16 +82,10 @@ pub fn open(home: &Home) -> Result<HomeId, IdentityError> {
     Ok(id)
 }
 
-/// Makes sure that a loss of power leaves the id. Whoever made it may have ended before he could, so it is done
-/// at each start, and before others are told the id; apart from [`open`], because a busy disk takes its time.
-pub fn settle(home: &Home) -> io::Result<()> {
-    // What is in the file was synced before it got its name.
-    home.sync()
-}
-
 fn make(home: &Home) -> Result<(), IdentityError> {
     let id = HomeId::of(random::bytes()?);
     let temporary = private::temporary_name(FILE)?;
+    // In the file before it has its name; the name itself is synced with the home's directories.
     let mut file = private::open(home, &temporary, OpenOptions::new().write(true).create_new(true))?;
     writeln!(file, "{id}")?;
     file.sync_all()?;

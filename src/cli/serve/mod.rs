@@ -159,6 +159,9 @@ impl Instance {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random = |error| broken("the system gives no random bytes", &error);
         let id = random::uuid().map_err(random)?;
+        // Before the directories of the audit and of mail, which sync the home: it outlives a loss of power then,
+        // before any letter tells it.
+        let own_home = registry::identity(home)?;
         let audit = open_audit(home, Arc::clone(&clock), &id)?;
         let agents = Agents::new(Arc::clone(&clock), format!("http://{}", near(address)), descriptors)
             .map_err(|error| broken("agents cannot be run", &error))?;
@@ -177,7 +180,7 @@ impl Instance {
             others::Settings {
                 directory: settings.registry.directory.clone(),
                 shared: settings.registry.shared,
-                home: registry::identity(home)?,
+                home: own_home,
                 instance: id.clone(),
                 at: address,
                 pid: std::process::id(),
@@ -243,7 +246,7 @@ impl Instance {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
         })?;
-        let writer = registry::start(&self.registry, &self.key_file.home, &self.app).map_err(|error| {
+        let writer = registry::start(&self.registry, &self.app).map_err(|error| {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
         })?;

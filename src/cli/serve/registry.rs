@@ -4,7 +4,7 @@
 //! A directory that cannot be trusted ends the start: an instance that others do not find, or that would
 //! believe anybody's files, is not what was asked for.
 
-use std::{cell::Cell, fmt::Display, io, sync::Arc};
+use std::{fmt::Display, io, sync::Arc};
 
 use super::settings::RegistryAt;
 use crate::{
@@ -36,18 +36,11 @@ pub(super) fn identity(home: &Home) -> Result<HomeId, Failure> {
     })
 }
 
-/// Starts the thread that keeps our files. It looks at the whole directory and syncs first, which the ready line
-/// does not wait for.
-pub(super) fn start(registry: &Arc<Registry>, home: &Arc<Home>, app: &Arc<App>) -> io::Result<Writer> {
-    let (home, app, settled) = (Arc::clone(home), Arc::clone(app), Cell::new(false));
-    registry.start(move || {
-        if !settled.replace(true)
-            && let Err(error) = identity::settle(&home)
-        {
-            log::warn!("the home's id may not outlive a loss of power; the system says: {error}");
-        }
-        app.registered_here()
-    })
+/// Starts the thread that keeps our files. It looks at the whole directory first, which the ready line does not
+/// wait for.
+pub(super) fn start(registry: &Arc<Registry>, app: &Arc<App>) -> io::Result<Writer> {
+    let app = Arc::clone(app);
+    registry.start(move || app.registered_here())
 }
 
 /// The registry in the directory that `settings` name.
