@@ -285,6 +285,8 @@ limits! {
     REGISTRY_CHANNELS: usize = 64, "count", "channels_of_one_name_are_bounded";
     #[doc = "things that are wrong with the registry, told at once"]
     REGISTRY_TROUBLES: usize = 256, "count", "troubles_of_the_registry_are_bounded";
+    #[doc = "time for asking the kernel about the entries of one look; then the rest is `entry_unknown`"]
+    REGISTRY_KERNEL_MS: u64 = 2_000, "ms", "entries_that_the_kernel_takes_long_over_are_unknown_and_stay";
     #[doc = "entries of instances that have ended which wait to be removed"]
     REGISTRY_GONE: usize = 64, "count", "dead_entries_that_wait_to_be_removed_are_bounded";
     #[doc = "time that the registry's lock is waited for"]

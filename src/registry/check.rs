@@ -3,7 +3,13 @@
 //!
 //! All of it is a moment's truth. Whoever sends a key looks again once his connection stands.
 
-use std::{collections::HashMap, ffi::OsStr, net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Speaks, entry::Entry, place::Place, trouble::Wrong, types::Peer};
 use crate::{
@@ -42,32 +48,44 @@ impl Us {
         entry.own.as_ref().is_some_and(|own| own.home == self.home)
     }
 
-    /// Whether an address is certainly our listener's.
+    /// Whether an address is certainly our listener's. One on all addresses is on those of its kind: another
+    /// program may have the same port of the other kind.
     fn listens_at(&self, at: SocketAddr) -> bool {
         let own = self.at.ip().to_canonical();
-        at.port() == self.at.port() && (at.ip() == own || own.is_unspecified())
+        at.port() == self.at.port()
+            && (at.ip() == own || (own.is_unspecified() && own.is_ipv4() == at.is_ipv4()))
     }
 }
 
-/// The kernel's answers, each asked for once.
+/// The kernel's answers, each asked for once, and for so long only: entries may name processes with very many
+/// descriptors.
 pub(super) struct Kernel<'a> {
     us: &'a Us,
+    until: Option<Instant>,
     seen: HashMap<(SocketAddr, u32, Option<u64>), Result<u64, Wrong>>,
 }
 
 impl<'a> Kernel<'a> {
     /// Nothing asked yet. To be made anew for each decision.
     pub fn new(us: &'a Us) -> Self {
-        Self { us, seen: HashMap::new() }
+        Self::within(us, Duration::from_millis(limits::REGISTRY_KERNEL_MS))
+    }
+
+    /// The same with a time of its own.
+    pub fn within(us: &'a Us, time: Duration) -> Self {
+        Self { us, until: Instant::now().checked_add(time), seen: HashMap::new() }
     }
 
     /// The inode of an entry's listener, where its process lives and has it.
     pub fn look(&mut self, entry: &Entry) -> Result<u64, Wrong> {
         let inode = entry.own.as_ref().map(|own| own.listener_inode);
-        let us = self.us;
+        let (us, until) = (self.us, self.until);
         let look = || {
             if us.listens_at(entry.at) {
                 return Err(Wrong::OwnPort);
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Err(Wrong::Unknown(entry.at));
             }
             keyfile::process_is_ours(entry.pid)?;
             match keyfile::listener_is(entry.at, entry.pid, inode)? {
@@ -82,8 +100,11 @@ impl<'a> Kernel<'a> {
     pub fn has_ended(&mut self, entry: &Entry) -> bool {
         match self.look(entry) {
             Ok(_) => false,
-            // Another process cannot have a port that is ours.
-            Err(Wrong::OwnPort) => entry.pid != self.us.pid,
+            // Another process cannot have a port that is ours. In a container an earlier launch of this home may
+            // have had our very number; while we hold the home's lock it is over.
+            Err(Wrong::OwnPort) => {
+                entry.pid != self.us.pid || (self.us.is_home(entry) && !self.us.wrote(entry))
+            }
             Err(wrong) => wrong.is_dead(),
         }
     }
@@ -93,13 +114,14 @@ impl<'a> Kernel<'a> {
 pub(super) struct Read {
     /// what it says
     pub entry: Entry,
-    /// its bytes, to know it again
+    /// its mark, to know it again
     pub file: Bytes,
 }
 
-/// A file's bytes; they may hold a key.
+/// What a file's bytes were, without the bytes: thousands of files are known at once, each may be large, and
+/// they hold keys.
 pub(super) struct Bytes {
-    bytes: Secret,
+    hash: [u8; 32],
     /// unix ms
     pub written_at: u64,
 }
@@ -107,7 +129,7 @@ pub(super) struct Bytes {
 impl Bytes {
     /// Whether it is the same file, and nobody has written it again.
     pub fn is(&self, other: &FileRead) -> bool {
-        self.written_at == other.written_at && self.bytes.matches(&other.bytes)
+        self.written_at == other.written_at && self.hash == hmac_sha256::Hash::hash(&other.bytes)
     }
 }
 
@@ -133,8 +155,9 @@ impl From<FileError> for NotRead {
 /// Reads the file `place.name` in `folder`, which is the place's.
 pub(super) fn read(folder: &CommonDirectory, place: &Place) -> Result<Read, NotRead> {
     let FileRead { bytes, written_at } = folder.read(OsStr::new(&place.name), limits::REGISTRY_ENTRY)?;
-    let file = Bytes { bytes: Secret::new(bytes), written_at };
-    match Entry::parse(file.bytes.expose()) {
+    let bytes = Secret::new(bytes);
+    let file = Bytes { hash: hmac_sha256::Hash::hash(bytes.expose()), written_at };
+    match Entry::parse(bytes.expose()) {
         Ok(entry) if place.fits(&entry.agent) => Ok(Read { entry, file }),
         Ok(_) => Err(NotRead::NoEntry(file, Wrong::Name)),
         Err(wrong) => Err(NotRead::NoEntry(file, wrong)),

@@ -271,4 +271,6 @@ mod tests;
 #[cfg(test)]
 mod tests_attacks;
 #[cfg(test)]
+mod tests_kept;
+#[cfg(test)]
 mod tests_own;

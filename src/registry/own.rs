@@ -216,6 +216,9 @@ impl Files {
                 Ok(Read { entry: found, file }) if registry.us.wrote(&found) => {
                     let right = self.written.get(agent).is_some_and(|written| !self.is_old(written));
                     if right && says_the_same(&found, &entry) {
+                        if let Some(written) = self.written.get_mut(agent) {
+                            written.key = work.key.1;
+                        }
                         return Ok(Published::Done);
                     }
                     replace(folder, &place, &bytes, &|other| file.is(other))?

@@ -167,11 +167,58 @@ fn case_l55_our_own_address_under_any_name_is_nobody_and_stays() {
         (settings.at, settings.listener_inode) = (at, inode(&wide));
     });
     for host in ["127.0.0.1", "127.9.9.9", "localhost"] {
-        let mut value = entry("w", at, std::process::id());
-        value["local_url"] = json!(format!("http://{host}:{}", at.port()));
-        put(&file, value.to_string());
-        assert_eq!(us.nobody("w"), Some("entry_own_port"), "{host}");
+        for pid in [std::process::id(), idler.0.id()] {
+            let mut value = entry("w", at, pid);
+            value["local_url"] = json!(format!("http://{host}:{}", at.port()));
+            put(&file, value.to_string());
+            assert_eq!(us.nobody("w"), Some("entry_own_port"), "{host}");
+        }
     }
+    // And one that the kernel alone knows for ours.
+    let narrow = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let us = Instance::with(&around.agents(), |settings| settings.listener_inode = inode(&narrow));
+    put(&file, entry("w", narrow.local_addr().expect("an address"), std::process::id()).to_string());
+    assert_eq!(us.nobody("w"), Some("entry_own_port"));
+}
+
+/// The same port over IPv4 and IPv6 is two ports.
+#[test]
+fn anothers_listener_with_our_port_number_of_the_other_kind_is_not_ours() {
+    let around = Around::new();
+    let wide = std::net::TcpListener::bind("0.0.0.0:0").expect("a port");
+    let at = wide.local_addr().expect("an address");
+    let us = Instance::with(&around.agents(), |settings| {
+        (settings.at, settings.listener_inode) = (at, inode(&wide));
+    });
+    let Ok(six) = std::net::TcpListener::bind(("::1", at.port())) else {
+        println!("skipped: IPv6 missing");
+        return;
+    };
+    put(
+        &around.agents().join("w.json"),
+        entry("w", six.local_addr().expect("an address"), std::process::id()).to_string(),
+    );
+    assert_eq!(us.one("w").inode, inode(&six));
+    let mut files = own::Files::new(Arc::clone(&us.registry));
+    let status = files.round(vec![(id("w"), String::new())], &us.registry.work(true).0).status;
+    assert_eq!(status[&id("w")], Published::Taken);
+}
+
+/// [NEW]: a folder's file is called by its channel.
+#[test]
+fn an_entry_without_a_channel_has_that_of_its_file() {
+    let around = Around::new();
+    let us = Instance::new(&around.agents());
+    let theirs = Instance::new(&around.at("unused"));
+    let at = theirs.listener.local_addr().expect("an address");
+    let mut value = entry("w", at, std::process::id());
+    put(&around.agents().join("w/main.json"), value.to_string());
+    let home = us.one("w").home;
+    value["channel"] = json!("");
+    put(&around.agents().join("w/main.json"), value.to_string());
+    assert_eq!(us.one("w").home, home);
+    std::fs::rename(around.agents().join("w/main.json"), around.agents().join("w/beta.json")).expect("moved");
+    assert_ne!(us.one("w").home, home);
 }
 
 /// The owner of the directory sees what is there, and of what does not count the reason and what to do.

@@ -248,6 +248,27 @@ fn an_entry_of_another_users_process_is_refused() {
 }
 
 #[test]
+fn an_entry_whose_listener_is_another_users_is_refused() {
+    let attack = Attack::new();
+    if crate::sys::process::uid() != 0 {
+        println!("skipped: root missing");
+        return;
+    }
+    std::os::unix::fs::fchown(&attack.theirs.listener, Some(65_534), None).expect("chown");
+    assert_eq!(attack.us.nobody("w"), Some("entry_other_listener"));
+}
+
+#[test]
+fn a_folder_that_others_may_write_to_is_refused() {
+    let attack = Attack::new();
+    std::fs::remove_file(attack.file()).expect("removed");
+    put(&attack.around.agents().join("w/main.json"), attack.bad(|_| {}));
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(attack.around.agents().join("w"), mode).expect("a mode");
+    assert_eq!(attack.us.nobody("w"), Some("directory_writable"));
+}
+
+#[test]
 fn a_link_in_the_place_of_the_directory_is_refused_also_while_it_is_swapped() {
     let attack = Attack::new();
     put(&attack.around.at("elsewhere/w.json"), attack.bad(|_| {}));

@@ -92,6 +92,8 @@ fn in_folders_each_instance_has_its_own_file() {
     let (us, b) = (Instance::new(&directory), Instance::new(&directory));
     let (ours, theirs) = (us.with_agents(&["Same"]), b.with_agents(&["same"]));
     assert_eq!(names(&directory.join("same")).len(), 2);
+    let mode = directory.join("same").metadata().expect("a folder").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o700);
     let c = Instance::new(&directory);
     assert!(matches!(c.find("SAME"), Found::Several(homes) if homes.len() == 2));
     theirs.end();
