@@ -389,3 +389,18 @@ fn a_letter_for_a_name_that_is_not_here_is_refused_and_kept_nowhere() {
         assert_eq!(instance.post(INJECT, PEER, &body).body["outcome"], "waiting", "the owner has a mailbox");
     }
 }
+
+#[test]
+fn a_letter_for_an_agent_of_this_home_is_handed_on_to_nobody() {
+    let (instance, far) = with_far();
+    let instance = instance.with_agent("coder", &[]);
+    far.has("moved", crate::registry::Speaks::Loopgate);
+    for carry in ["inject", "send", "ask", "reply"] {
+        let answer = instance.post(INJECT, PEER, &letter(&format!("moved@{HOME}"), carry, "owner"));
+        assert_eq!(answer.body["code"], "agent_not_found", "{carry}: {}", answer.body);
+        instance.clock.advance(1_000);
+    }
+    assert_eq!(far.letters(), Vec::<Value>::new());
+    let body = with(letter(&format!("coder@{HOME}"), "send", "owner"), "request_id", json!("m2"));
+    assert_eq!(instance.post(INJECT, PEER, &body).body["outcome"], "waiting", "who is here has it");
+}

@@ -343,6 +343,43 @@ fn a_dead_letter_that_was_held_goes_out_at_once_when_it_is_redelivered() {
     assert!(rig.bus.pause_forwarding(Duration::ZERO));
     rig.bus.redeliver("1", None).expect("there is room");
     let begin = std::time::Instant::now();
-    assert!(rig.bus.pause_forwarding(Duration::from_secs(600)));
-    assert!(begin.elapsed() < Duration::from_secs(60), "the thread is woken");
+    assert!(rig.bus.pause_forwarding(Duration::from_secs(20)));
+    assert!(begin.elapsed() < Duration::from_secs(20), "the thread is woken");
+}
+
+#[test]
+fn what_may_have_arrived_when_it_was_tried_again_is_marked_from_then_on() {
+    for mood in [Mood::TakesUnheard, Mood::Silent] {
+        let rig = Rig::new().with("far", FAR);
+        rig.is(FAR, Mood::Away(NotReached::NoConnection));
+        rig.send(OWNER, "far", "1").expect("held");
+        rig.is(FAR, mood);
+        rig.forwards_for(10);
+        rig.is(FAR, Mood::Takes);
+        rig.forwards_for(40);
+        assert_eq!(rig.came().pop(), Some((format!("far@{FAR}"), "1".to_owned(), true)), "{mood:?}");
+    }
+}
+
+#[test]
+fn what_is_for_a_home_does_not_follow_what_its_sender_has_for_the_bare_name() {
+    let rig = Rig::new().with("far", FAR);
+    rig.is(FAR, Mood::Away(NotReached::NoConnection));
+    rig.send(OWNER, "far", "1").expect("held");
+    assert!(rig.send(OWNER, &format!("far@{THIRD}"), "2").is_ok_and(|sent| sent.held));
+    rig.is(FAR, Mood::Takes);
+    rig.forwards_for(40);
+    assert_eq!(rig.came(), owned(&[(&format!("far@{FAR}"), "1", false)]));
+    assert_eq!(rig.state("2").0, State::Accepted);
+}
+
+#[test]
+fn what_a_cursor_here_had_and_did_not_take_stays_here_too() {
+    let rig = Rig::new();
+    rig.send(OWNER, "later", "1").expect("held");
+    let manner = Manner::UntilAcked { after: None };
+    drop(rig.bus.mail.take(&name("later"), manner, 10, 1_000).expect("a disk in memory"));
+    let rig = rig.with("later", FAR);
+    rig.forwards_for(10);
+    assert_eq!(rig.came(), [], "the cursor's reader comes back to it");
 }

@@ -304,3 +304,13 @@ fn a_letter_for_an_address_says_which_home_it_is_for() {
     let at: Vec<Option<HomeId>> = rig.others.told().came.iter().map(|came| came.at.clone()).collect();
     assert_eq!(at, [Some(home(FAR)), None, Some(home(FAR)), Some(home(FAR))]);
 }
+
+#[test]
+fn what_agentmux_sends_without_hops_is_not_sent_to_its_kind() {
+    let rig = Rig::new().with_agentmux("mux", FAR).with("far", THIRD);
+    let answer = rig.inject(Sender::Peer, "mux", None);
+    assert!(matches!(&answer.result, Err(InjectError::NotForwarded(why)) if why.code == "forward_loop"));
+    assert_eq!(rig.came(), []);
+    assert!(rig.inject(Sender::Peer, "far", None).result.is_ok(), "it may go where hops are counted");
+    assert!(rig.inject(OWNER, "mux", None).result.is_ok());
+}

@@ -304,3 +304,11 @@ fn a_letter_fits_on_the_stack_of_a_connections_thread() {
     let thread = thread::Builder::new().stack_size(limits::THREAD_STACK / 2).spawn(send);
     assert!(thread.expect("a thread").join().expect("no panic"));
 }
+
+#[test]
+fn a_letter_is_an_agents_wherever_the_agent_is() {
+    let home = home("0123456789ab");
+    let of = |caller| class_of(&Letter { origin: Origin { caller, home: &home }, ..letter(&home, &[]) });
+    assert_eq!(of("agent b"), Class::Agent);
+    assert_eq!((of("owner"), of("api")), (Class::Owner, Class::Owner));
+}
