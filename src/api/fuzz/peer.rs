@@ -51,7 +51,7 @@ pub(super) fn letter(body: &[u8]) {
     let by_agent = kind == "agent";
     assert!(happened == 0 || ours.is_null() || home != OURS, "from somebody here");
     if !typed.is_empty() {
-        let owner = ours["carry"] == "inject" && !by_agent && ["owner", "api"].contains(&name);
+        let owner = ours["carry"] == "inject" && !by_agent && ["owner", "api", "peer"].contains(&name);
         assert!(ours.is_null() || owner || shown == ACCEPTED, "typed for {caller} at {home}");
     }
     for message in waiting {
