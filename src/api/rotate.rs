@@ -39,7 +39,7 @@ pub struct KeyFileHook {
 }
 
 /// `POST /api/v1/rotate-key`.
-pub(super) fn rotate(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+pub(super) fn rotate(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let body = request.json()?;
     let keep = Fields::of(&body)?.flag("keep_connections", false)?;
     let fresh = || app.fresh_id().map(|id| Secret::new(id.into_bytes()));
@@ -47,6 +47,8 @@ pub(super) fn rotate(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let (for_file, for_registry) = (copy(&owner), copy(&peer));
     let underway = |_| Fault::new(409, "rotation_underway", "another rotation is underway; try again");
     let mut rotation = app.policy.keys.begin(Keys { owner, peer }).map_err(underway)?;
+    // Another rotation may have ended since this one was admitted, by the key that it took away.
+    app.still_admitted(caller)?;
     if let Err(error) = (app.key_file.write)(&for_file) {
         drop(rotation);
         log::warn!("the keys stay as they are, because the key file cannot be written: {error}");
