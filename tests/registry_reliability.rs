@@ -28,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kept::{Client, Random, Reading};
+use kept::{Client, Random, Reading, runs_and_seed};
 use neighbours::{neighbour, register, shared, waiting};
 use serde_json::{Value, json};
 use support::{Instance, PATIENCE};
@@ -44,20 +44,13 @@ const SETTLED: Duration = Duration::from_secs(90);
 
 #[test]
 fn two_instances_killed_in_turn_lose_nothing_that_they_accepted_for_each_other() {
-    let number = |name: &str| std::env::var(name).ok().map(|v| v.parse::<u64>().expect("a number"));
-    let runs = number("LOOPGATE_FORWARD_RUNS").unwrap_or(1);
-    let seed = number("LOOPGATE_RELIABILITY_SEED").unwrap_or_else(|| {
-        let mut bytes = [0; 4];
-        getrandom::fill(&mut bytes).expect("randomness");
-        u64::from(u32::from_ne_bytes(bytes))
-    });
-    println!("seed {seed}, {runs} runs");
+    let (runs, seed) = runs_and_seed("LOOPGATE_FORWARD_RUNS", 1);
     let begun = Instant::now();
     let registry = shared();
     let mut pair = [neighbour(registry.path()), neighbour(registry.path())];
     let mut totals = Totals::default();
     for run in 0..runs {
-        let mut random = Random(seed.wrapping_add(run.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1);
+        let mut random = Random::of_run(seed, run);
         let run = Run {
             number: run,
             seed,

@@ -30,7 +30,7 @@ use std::{
 };
 
 use frames::{Got, Socket, TEXT};
-use kept::{Client, Random, Reading};
+use kept::{Client, Random, Reading, runs_and_seed};
 use serde_json::{Value, json};
 use support::{Instance, PATIENCE};
 
@@ -46,15 +46,7 @@ const BOXES: [&str; 3] = ["shared", "pushed", "cursor"];
 
 #[test]
 fn kill_9_loses_no_accepted_message_and_repeats_none_unmarked() {
-    let number = |name: &str| std::env::var(name).ok().map(|v| v.parse::<u64>().expect("a number"));
-    let runs = number("LOOPGATE_RELIABILITY_RUNS").unwrap_or(300);
-    let seed = number("LOOPGATE_RELIABILITY_SEED").unwrap_or_else(|| {
-        let mut bytes = [0; 4];
-        getrandom::fill(&mut bytes).expect("randomness");
-        u64::from(u32::from_ne_bytes(bytes))
-    });
-    // Printed first: it is there whatever fails.
-    println!("seed {seed}, {runs} runs");
+    let (runs, seed) = runs_and_seed("LOOPGATE_RELIABILITY_RUNS", 300);
     let begun = Instant::now();
     let mut totals = Totals::default();
     let pool = Pool::start();
@@ -63,7 +55,7 @@ fn kill_9_loses_no_accepted_message_and_repeats_none_unmarked() {
         if run > 0 && run % RUNS_OF_A_HOME == 0 {
             instance = Instance::start();
         }
-        let mut random = Random(seed.wrapping_add(run.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1);
+        let mut random = Random::of_run(seed, run);
         Run { number: run, seed }.go(&mut instance, &pool, &mut random, &mut totals);
     }
     println!("{totals:?} in {:.1} s", begun.elapsed().as_secs_f32());

@@ -332,17 +332,8 @@ impl Bus {
     }
 
     fn write_message(&self, happened: audit::Happened, caller: &str, message: &Outgoing<'_>) {
-        let entry = audit::Message {
-            happened,
-            caller: caller.to_owned(),
-            from: message.from.map(str::to_owned),
-            to: message.to.as_str().to_owned(),
-            id: message.id.to_owned(),
-            kind: message.kind.as_str(),
-            home: None,
-            message_length: message.text.len(),
-        };
-        self.audit.message(entry, message.text);
+        // One for this home's own address is for the name alone.
+        self.write_far(happened, caller, &Outgoing { home: None, ..*message }, None);
     }
 }
 

@@ -127,6 +127,18 @@ impl InjectError {
 }
 
 impl InjectAnswer {
+    /// Of one that nothing was done with yet; `at` in unix ms.
+    pub(super) fn begun(at: u64) -> Self {
+        Self {
+            timestamp: at,
+            block_id: None,
+            truncated: false,
+            forwarded: None,
+            held: None,
+            result: Err(InjectError::BadId),
+        }
+    }
+
     /// The error's sentence, if there is one.
     pub fn error(&self, target: &str) -> Option<String> {
         let block_id = self.block_id.as_deref().unwrap_or_default();
@@ -196,14 +208,7 @@ impl Bus {
         {
             return answer;
         }
-        let mut answer = InjectAnswer {
-            timestamp: self.clock.unix_ms(),
-            block_id: None,
-            truncated: false,
-            forwarded: None,
-            held: None,
-            result: Err(InjectError::BadId),
-        };
+        let mut answer = InjectAnswer::begun(self.clock.unix_ms());
         let mut length = ask.message.len();
         let mut home = None;
         answer.result = (|| {

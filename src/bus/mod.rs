@@ -204,4 +204,6 @@ impl Bus {
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

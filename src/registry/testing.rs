@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 use std::{
+    collections::BTreeMap,
     net::{SocketAddr, TcpListener},
     os::{
         fd::AsRawFd,
@@ -19,7 +20,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::{own::Files, *};
 use crate::{store::testing::memory, wire::clock::ManualClock};
 
 /// Long enough for anything that happens at all.
@@ -193,5 +194,49 @@ pub fn eventually(mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(Instant::now() < end, "it never came");
         std::thread::yield_now();
+    }
+}
+
+/// Registered agents, with a block each.
+pub(super) fn wanted(agents: &[&str]) -> Vec<(AgentId, String)> {
+    agents.iter().map(|name| (id(name), "block".to_owned())).collect()
+}
+
+/// One round, without the thread.
+pub(super) fn round(
+    files: &mut Files,
+    us: &Instance,
+    agents: &[&str],
+    all: bool,
+) -> BTreeMap<AgentId, Published> {
+    files.round(wanted(agents), &us.registry.work(all).0).status
+}
+
+/// What is in a directory, in order.
+pub fn names(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).expect("a directory");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect();
+    names.sort();
+    names
+}
+
+/// A message of the owner of a home, which came through these instances.
+pub fn letter<'a>(home: &'a HomeId, path: &'a [String]) -> Letter<'a> {
+    Letter {
+        origin: Origin { caller: "owner", home },
+        at: None,
+        carry: Carry::Send,
+        text: "words",
+        id: "id-1",
+        from: None,
+        priority: "normal",
+        ttl_ms: 60_000,
+        correlation_id: None,
+        in_reply_to: None,
+        redelivered: false,
+        submit: None,
+        path,
+        hops: path.len() as u64,
     }
 }

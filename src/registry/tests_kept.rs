@@ -1,29 +1,12 @@
 //! What becomes of our own files where something stands in the way: an earlier launch, a kernel that takes
 //! long, a file that cannot be removed or written.
 
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path};
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
 use super::{check, entry::Entry, own::Files, place::Place, testing::*, *};
 use crate::store::common::CommonDirectory;
-
-fn wanted(agents: &[&str]) -> Vec<(AgentId, String)> {
-    agents.iter().map(|name| (id(name), "block".to_owned())).collect()
-}
-
-/// One round, without the thread.
-fn round(files: &mut Files, us: &Instance, agents: &[&str], all: bool) -> BTreeMap<AgentId, Published> {
-    files.round(wanted(agents), &us.registry.work(all).0).status
-}
-
-fn names(path: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(path).expect("a directory");
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect();
-    names.sort();
-    names
-}
 
 /// In a container each launch has the same process number, and often the same port.
 #[test]

@@ -1,7 +1,6 @@
 //! Our own files, and what the start cleans up (spec agentmux L.56, [NEW] unit tests).
 
 use std::{
-    collections::BTreeMap,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     sync::{Barrier, Mutex as StdMutex},
@@ -19,25 +18,8 @@ use crate::{
 
 type Wanted = Arc<StdMutex<Vec<(AgentId, String)>>>;
 
-fn wanted(agents: &[&str]) -> Vec<(AgentId, String)> {
-    agents.iter().map(|name| (id(name), "block".to_owned())).collect()
-}
-
-/// One round, without the thread.
-fn round(files: &mut Files, us: &Instance, agents: &[&str], all: bool) -> BTreeMap<AgentId, Published> {
-    files.round(wanted(agents), &us.registry.work(all).0).status
-}
-
 fn value(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
-}
-
-fn names(path: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(path).expect("a directory");
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect();
-    names.sort();
-    names
 }
 
 /// What AgentMux reads, and 0600 in a directory of 0700.

@@ -95,6 +95,11 @@ fn whole_answer(stream: &mut BufReader<TcpStream>) -> Option<Answer> {
 pub struct Random(pub u64);
 
 impl Random {
+    /// Of one run of many with a seed.
+    pub fn of_run(seed: u64, run: u64) -> Self {
+        Self(seed.wrapping_add(run.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1)
+    }
+
     pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -105,4 +110,18 @@ impl Random {
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
+}
+
+/// How many runs the variable asks for, and with which seed; printed first, so that it is there whatever
+/// fails.
+pub fn runs_and_seed(variable: &str, otherwise: u64) -> (u64, u64) {
+    let number = |name: &str| std::env::var(name).ok().map(|v| v.parse::<u64>().expect("a number"));
+    let runs = number(variable).unwrap_or(otherwise);
+    let seed = number("LOOPGATE_RELIABILITY_SEED").unwrap_or_else(|| {
+        let mut bytes = [0; 4];
+        getrandom::fill(&mut bytes).expect("randomness");
+        u64::from(u32::from_ne_bytes(bytes))
+    });
+    println!("seed {seed}, {runs} runs");
+    (runs, seed)
 }

@@ -154,14 +154,7 @@ impl Bus {
             None => self.asks.answered_by_peer(asker, ask.source?, ask.request_id)?,
             Some(_) => return None,
         };
-        let mut answer = InjectAnswer {
-            timestamp: self.clock.unix_ms(),
-            block_id: None,
-            truncated: false,
-            forwarded: None,
-            held: None,
-            result: Ok(true),
-        };
+        let mut answer = InjectAnswer::begun(self.clock.unix_ms());
         let from = format!("{}@{home}", ask.source?);
         answer.result = (|| {
             let now = self.clock.monotonic_ms();

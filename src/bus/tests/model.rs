@@ -2,19 +2,7 @@
 //! is lost, nothing is read twice unmarked, and what one sender sent comes in his order.
 
 use super::*;
-use crate::registry::Nowhere;
-
-/// xorshift64*: the same steps for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % most
-    }
-}
+use crate::{bus::testing::Random, registry::Nowhere};
 
 /// The way from the one instance to the other.
 struct Way {

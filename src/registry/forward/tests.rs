@@ -7,7 +7,7 @@ use std::{
 use super::*;
 use crate::{
     client::testing::{StandIn, http},
-    registry::{Carry, Origin, Speaks},
+    registry::{Origin, Speaks, testing::letter},
     wire::{address::HomeId, id::AgentId, json, secret::Secret},
 };
 
@@ -49,25 +49,6 @@ fn peer(stand_in: &StandIn, speaks: Speaks, key: &str) -> Peer {
         block_id: "b".into(),
         key: Some(Arc::new(Secret::new(key.as_bytes().to_vec()))),
         file: PathBuf::from("a.json"),
-    }
-}
-
-fn letter<'a>(home: &'a HomeId, path: &'a [String]) -> Letter<'a> {
-    Letter {
-        origin: Origin { caller: "owner", home },
-        at: None,
-        carry: Carry::Send,
-        text: "words",
-        id: "id-1",
-        from: None,
-        priority: "normal",
-        ttl_ms: 60_000,
-        correlation_id: None,
-        in_reply_to: None,
-        redelivered: false,
-        submit: None,
-        path,
-        hops: path.len() as u64,
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::wire::json;
+use crate::{registry::testing::letter, wire::json};
 
 fn home() -> HomeId {
     HomeId::parse("0123456789ab").expect("a home")
@@ -12,19 +12,9 @@ fn agent(name: &str) -> AgentId {
 fn plain<'a>(home: &'a HomeId, carry: Carry) -> Letter<'a> {
     Letter {
         origin: Origin { caller: "agent b", home },
-        at: None,
         carry,
         text: "words \u{1b}[31m\n\u{0}\u{1f980}",
-        id: "id-1",
-        from: None,
-        priority: "normal",
-        ttl_ms: 60_000,
-        correlation_id: None,
-        in_reply_to: None,
-        redelivered: false,
-        submit: None,
-        path: &[],
-        hops: 0,
+        ..letter(home, &[])
     }
 }
 

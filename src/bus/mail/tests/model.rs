@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::wire::address::HomeId;
+use crate::{bus::testing::Random, wire::address::HomeId};
 
 /// A message as the model has it.
 #[derive(Debug, Clone)]
@@ -39,22 +39,6 @@ const PRIORITIES: [Priority; 3] = [Priority::Normal, Priority::High, Priority::U
 const MAILBOX: usize = 9;
 const OF_AGENTS: usize = 7;
 const OF_ONE_AGENT: usize = 4;
-
-/// xorshift64*: the same steps for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % most
-    }
-
-    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-}
 
 struct Compared {
     rig: Rig,
