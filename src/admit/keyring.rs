@@ -38,9 +38,14 @@ pub struct Keyring {
     held: RwLock<Held>,
 }
 
-/// Another rotation is underway.
+/// Why no rotation began. No generation is spent on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Underway;
+pub enum NotBegun {
+    /// another rotation is underway
+    Underway,
+    /// the key that the caller came with opens nothing any more
+    Retired,
+}
 
 impl Keyring {
     /// The keys of a start: generation 1.
@@ -78,11 +83,15 @@ impl Keyring {
         found.filter(|_| !sent.is_empty())
     }
 
-    /// Lets `keys` count beside the present ones, until the rotation is finished or dropped.
-    pub fn begin(&self, keys: Keys) -> Result<Rotation<'_>, Underway> {
+    /// Lets `keys` count beside the present ones, until the rotation is finished or dropped. `by` is the
+    /// generation of the key that the caller came with: another rotation may have ended it since.
+    pub fn begin(&self, keys: Keys, by: Option<u64>) -> Result<Rotation<'_>, NotBegun> {
         let mut held = self.write();
         if held.next.is_some() {
-            return Err(Underway);
+            return Err(NotBegun::Underway);
+        }
+        if by.is_some_and(|by| by != held.now.generation) {
+            return Err(NotBegun::Retired);
         }
         held.last = held.last.saturating_add(1);
         let generation = held.last;
@@ -154,7 +163,7 @@ mod tests {
         let old = [Some((Who::Owner, 1)), Some((Who::Peer, 1))];
         let new = [Some((Who::Owner, 2)), Some((Who::Peer, 2))];
         assert_eq!(holders(&ring), [old.clone(), [None, None]].concat()[..]);
-        let rotation = ring.begin(keys("o2", "p2")).expect("none is underway");
+        let rotation = ring.begin(keys("o2", "p2"), None).expect("none is underway");
         assert_eq!(holders(&ring), [old, new.clone()].concat()[..]);
         assert_eq!((ring.generation(), ring.counts(1), ring.counts(2)), (1, true, true));
         assert_eq!(rotation.finish(), 2);
@@ -165,9 +174,9 @@ mod tests {
     #[test]
     fn a_rotation_that_is_dropped_leaves_the_old_keys_and_its_generation_is_never_given_again() {
         let ring = Keyring::new(keys("o1", "p1"));
-        drop(ring.begin(keys("o2", "p2")).expect("none is underway"));
+        drop(ring.begin(keys("o2", "p2"), None).expect("none is underway"));
         assert_eq!(holders(&ring), [Some((Who::Owner, 1)), Some((Who::Peer, 1)), None, None]);
-        let again = ring.begin(keys("o2", "p2")).expect("none is underway");
+        let again = ring.begin(keys("o2", "p2"), None).expect("none is underway");
         assert_eq!(ring.holder(b"o2"), Some((Who::Owner, 3)));
         assert_eq!((again.finish(), ring.generation()), (3, 3));
     }
@@ -175,7 +184,7 @@ mod tests {
     #[test]
     fn a_rotation_whose_keys_are_known_has_no_way_back() {
         let ring = Keyring::new(keys("o1", "p1"));
-        let mut rotation = ring.begin(keys("o2", "p2")).expect("none is underway");
+        let mut rotation = ring.begin(keys("o2", "p2"), None).expect("none is underway");
         rotation.known();
         assert_eq!(ring.holder(b"o1"), Some((Who::Owner, 1)), "not finished yet");
         drop(rotation);
@@ -185,12 +194,23 @@ mod tests {
     #[test]
     fn one_rotation_is_underway_at_a_time() {
         let ring = Keyring::new(keys("o1", "p1"));
-        let rotation = ring.begin(keys("o2", "p2")).expect("none is underway");
-        assert_eq!(ring.begin(keys("o3", "p3")).err(), Some(Underway));
+        let rotation = ring.begin(keys("o2", "p2"), None).expect("none is underway");
+        assert_eq!(ring.begin(keys("o3", "p3"), None).err(), Some(NotBegun::Underway));
         assert_eq!(ring.holder(b"o3"), None);
         assert_eq!(ring.holder(b"o2"), Some((Who::Owner, 2)), "the first one goes on");
         assert_eq!(rotation.finish(), 2);
-        assert!(ring.begin(keys("o3", "p3")).is_ok());
+        assert!(ring.begin(keys("o3", "p3"), None).is_ok());
+    }
+
+    #[test]
+    fn a_rotation_by_a_key_that_was_taken_away_does_not_begin_and_spends_no_generation() {
+        let ring = Keyring::new(keys("o1", "p1"));
+        let rotation = ring.begin(keys("o2", "p2"), Some(1)).expect("the key of the start");
+        assert_eq!(ring.begin(keys("o3", "p3"), Some(1)).err(), Some(NotBegun::Underway));
+        assert_eq!(rotation.finish(), 2);
+        assert_eq!(ring.begin(keys("o3", "p3"), Some(1)).err(), Some(NotBegun::Retired));
+        assert_eq!(ring.holder(b"o3"), None);
+        assert_eq!(ring.begin(keys("o3", "p3"), Some(2)).expect("the key of now").finish(), 3);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use caller::{Caller, Who};
 pub use cors::{CorsHeaders, Preflight};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
-pub use keyring::{Keyring, Keys, Rotation, Underway};
+pub use keyring::{Keyring, Keys, NotBegun, Rotation};
 pub use penalties::Penalties;
 pub use policy::{Cors, PeerAddr, Policy, PolicyError, check_open};
 pub use refusal::{Reason, Refusal};

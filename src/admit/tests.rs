@@ -245,7 +245,7 @@ fn a_caller_knows_the_generation_of_its_key_and_tokens_have_none() {
     let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
     let (agents, inject, ws) = ("GET /api/v1/agents", "POST /agentmux/reactive/inject", "GET /ws");
     let next = Keys { owner: secret("the-next-owner-key"), peer: secret("the-next-peer-key") };
-    let rotation = setting.policy.keys.begin(next).unwrap();
+    let rotation = setting.policy.keys.begin(next, None).unwrap();
     for line in [agents, inject, ws] {
         assert_eq!(generation(line, &x_key(OWNER)), Some(Some(1)));
         assert_eq!(generation(line, &x_key("the-next-owner-key")), Some(Some(2)));

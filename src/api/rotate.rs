@@ -14,7 +14,7 @@ use super::{
     request::{Fault, Request, Result, ok},
 };
 use crate::{
-    admit::{Caller, Keys},
+    admit::{Caller, Keys, NotBegun},
     bus::audit::Rotation,
     limits,
     store::private::FileError,
@@ -45,10 +45,11 @@ pub(super) fn rotate(app: &App, caller: &Caller, request: &Request<'_>) -> Resul
     let fresh = || app.fresh_id().map(|id| Secret::new(id.into_bytes()));
     let (owner, peer) = (fresh()?, fresh()?);
     let (for_file, for_registry) = (copy(&owner), copy(&peer));
-    let underway = |_| Fault::new(409, "rotation_underway", "another rotation is underway; try again");
-    let mut rotation = app.policy.keys.begin(Keys { owner, peer }).map_err(underway)?;
-    // Another rotation may have ended since this one was admitted, by the key that it took away.
-    app.still_admitted(caller)?;
+    let begun = app.policy.keys.begin(Keys { owner, peer }, caller.generation());
+    let mut rotation = begun.map_err(|reason| match reason {
+        NotBegun::Underway => Fault::new(409, "rotation_underway", "another rotation is underway; try again"),
+        NotBegun::Retired => App::key_changed(),
+    })?;
     if let Err(error) = (app.key_file.write)(&for_file) {
         drop(rotation);
         log::warn!("the keys stay as they are, because the key file cannot be written: {error}");

@@ -193,9 +193,14 @@ impl App {
     /// Refuses a caller whose key was changed while his request waited for something.
     pub(super) fn still_admitted(&self, caller: &Caller) -> std::result::Result<(), Fault> {
         match self.is_outdated(caller) {
-            true => Err(Fault::new(401, "credential_wrong", "the key was changed meanwhile")),
+            true => Err(Self::key_changed()),
             false => Ok(()),
         }
+    }
+
+    /// What a caller is told whose key opens nothing any more.
+    pub(super) fn key_changed() -> Fault {
+        Fault::new(401, "credential_wrong", "the key was changed meanwhile")
     }
 
     /// Counts a refusal, and writes it down as often as that may be done.
