@@ -17,6 +17,8 @@ pub mod admit;
 pub mod agent;
 // The route table and the handlers.
 pub mod api;
+// Where an agent of a swarm runs.
+pub mod backend;
 // Delivery: sanitiser, rate limits, inject, audit.
 pub mod bus;
 // The command line.
@@ -31,6 +33,8 @@ pub mod gate;
 pub mod registry;
 // Private files, the home directory and its lock.
 pub mod store;
+// Swarms: configuration, IR, router, objects, their life.
+pub mod swarm;
 // The only `unsafe` code: ptys, poll, socket facts, process control.
 #[allow(unsafe_code)]
 pub mod sys;

@@ -9,7 +9,7 @@ mod sources;
 fn generated_documents_routes_are_up_to_date() {
     let mut text = String::from(
         "# Routes\n\nEvery route of the program, from `src/api/table.rs`; `loopgate exposure --routes` prints the \
-         same. A path that is not here\ndoes not exist. `:id` stands for one segment. A GET route answers HEAD too. \
+         same. A path that is not here\ndoes not exist. A segment with a colon stands for any one. A GET route answers HEAD too. \
          A body is JSON, at most as large as said.\n\n\
          | method | path | surface | who may call | body | what it does |\n|---|---|---|---|---|---|\n",
     );

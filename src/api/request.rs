@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::table::Ids;
 use crate::{
     admit::Surface,
     gate::{Peer, Reply, Response},
@@ -22,8 +23,10 @@ pub type Result<T = Reply> = std::result::Result<T, Fault>;
 pub struct Request<'a> {
     /// the head
     pub head: &'a Head,
-    /// what stands for `:id` in the route's path, never decoded
+    /// what stands for the first segment with a colon in the route's path, never decoded
     pub id: &'a str,
+    /// what stands for each of them, in their order
+    pub ids: Ids<'a>,
     /// the whole body
     pub body: &'a [u8],
     /// who waits for the answer

@@ -107,7 +107,9 @@ impl Service for App {
                 Reply::Response(Response::error(401, "credential_wrong", "unauthorized"))
             }
             Destination::Route(route, caller) => {
-                let request = Request { head, id: route.id_in(head.path()), body, peer };
+                let ids = route.ids_in(head.path());
+                let [id, ..] = ids;
+                let request = Request { head, id, ids, body, peer };
                 match route.handler {
                     None => Reply::Response(health()),
                     Some(handler) => handler(self, caller, &request)

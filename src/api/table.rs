@@ -75,7 +75,8 @@ pub type Handler = fn(&App, &Caller, &Request<'_>) -> Result;
 pub struct Route {
     /// a GET row answers HEAD too
     pub method: Method,
-    /// as sent; `:id` stands for one segment that is not empty, `*path` at the end for all that follows
+    /// as sent; a segment that begins with a colon (`:id`) stands for one that is not empty, `*path` at
+    /// the end for all that follows
     pub path: &'static str,
     /// another name of the same path
     pub alias: Option<&'static str>,
@@ -229,27 +230,52 @@ impl Route {
         Self { doc, ..self }
     }
 
-    /// What stands for `:id` in a path of this route; empty where nothing does.
-    pub(super) fn id_in<'p>(&self, path: &'p str) -> &'p str {
-        self.matches(path).flatten().unwrap_or_default()
+    /// What stands for the segments with a colon in a path of this route, in their order; empty where
+    /// nothing does.
+    pub(super) fn ids_in<'p>(&self, path: &'p str) -> Ids<'p> {
+        self.matches(path).unwrap_or_default()
     }
 
-    /// Whether `path` is this route's, and what stands for `:id`.
-    fn matches<'p>(&self, path: &'p str) -> Option<Option<&'p str>> {
+    /// Whether `path` is this route's, and what stands for its segments with a colon.
+    fn matches<'p>(&self, path: &'p str) -> Option<Ids<'p>> {
         fit(self.path, path).or_else(|| fit(self.alias?, path))
     }
 }
 
-/// Whether `path` is of this shape, and what stands for `:id` in it.
-fn fit<'p>(shape: &str, path: &'p str) -> Option<Option<&'p str>> {
+/// Segments with a colon in one path, at most.
+const SEGMENTS: usize = 3;
+
+/// What stands for the segments with a colon; never decoded.
+pub type Ids<'p> = [&'p str; SEGMENTS];
+
+/// Whether `path` is of this shape, and what stands for the segments with a colon in it.
+fn fit<'p>(shape: &str, path: &'p str) -> Option<Ids<'p>> {
     if let Some(before) = shape.strip_suffix("*path") {
-        return path.strip_prefix(before).filter(|rest| !rest.is_empty()).map(|_| None);
+        return path.strip_prefix(before).filter(|rest| !rest.is_empty()).map(|_| Ids::default());
     }
-    let Some((before, after)) = shape.split_once(":id") else {
-        return (shape == path).then_some(None);
-    };
-    let id = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!id.is_empty() && !id.contains('/')).then_some(Some(id))
+    let mut ids = Ids::default();
+    let mut places = ids.iter_mut();
+    let mut sent = path.split('/');
+    for segment in shape.split('/') {
+        let part = sent.next()?;
+        if !segment.starts_with(':') {
+            if segment != part {
+                return None;
+            }
+        } else if part.is_empty() {
+            return None;
+        } else {
+            *places.next()? = part;
+        }
+    }
+    sent.next().is_none().then_some(ids)
+}
+
+/// A path of this shape, with `id` for each segment with a colon.
+#[cfg(test)]
+pub(super) fn example(shape: &str, id: &str) -> String {
+    let filled = |segment: &str| if segment.starts_with(':') { id.to_owned() } else { segment.to_owned() };
+    shape.split('/').map(filled).collect::<Vec<_>>().join("/").replace("*path", "a/b")
 }
 
 /// Where a request goes.
@@ -298,7 +324,10 @@ mod tests {
 
     fn path_of(method: Method, path: &str) -> Option<(&'static str, Option<&str>)> {
         match find(method, path, Scope::Owner) {
-            Found::Route(route) => Some((route.path, route.matches(path).flatten())),
+            Found::Route(route) => {
+                let [id, ..] = route.ids_in(path);
+                Some((route.path, (!id.is_empty()).then_some(id)))
+            }
             Found::WrongMethod(_) | Found::OutOfScope | Found::Unknown => None,
         }
     }
@@ -330,11 +359,27 @@ mod tests {
     }
 
     #[test]
+    fn segments_with_a_colon_are_found_in_their_order() {
+        let shape = "/api/swarms/:swarm/agents/:agent/skills/:skill";
+        assert_eq!(fit(shape, "/api/swarms/s/agents/a/skills/x.md"), Some(["s", "a", "x.md"]));
+        assert_eq!(fit("/api/swarms/:swarm", "/api/swarms/s%2Fa"), Some(["s%2Fa", "", ""]));
+        for other in [
+            "/api/swarms/s/agents/a/skills",
+            "/api/swarms/s/agents/a/skills/",
+            "/api/swarms/s/agents//skills/x",
+            "/api/swarms/s/agents/a/skills/x/",
+            "/api/swarms/s/objects/a/skills/x",
+        ] {
+            assert_eq!(fit(shape, other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn no_two_rows_answer_the_same_request() {
         for (index, route) in ROUTES.iter().enumerate() {
             for other in ROUTES.iter().skip(index + 1) {
                 let same = route.method == other.method;
-                let example = route.path.replace(":id", "x").replace("*path", "x/y");
+                let example = example(route.path, "x");
                 assert!(!(same && other.matches(&example).is_some()), "{} and {}", route.path, other.path);
             }
         }

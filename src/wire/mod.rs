@@ -14,6 +14,7 @@ pub mod head;
 pub mod host;
 pub mod id;
 pub mod json;
+pub mod node;
 pub mod origin;
 pub mod query;
 pub mod secret;

@@ -3,7 +3,11 @@
 use serde_json::json;
 
 use super::*;
-use crate::{api::table::ROUTES, limits, wire::head::HeadError};
+use crate::{
+    api::table::{ROUTES, example},
+    limits,
+    wire::head::HeadError,
+};
 
 #[test]
 fn a_body_of_exactly_its_routes_limit_is_taken_and_one_byte_more_is_413() {
@@ -79,7 +83,7 @@ fn no_shape_of_json_makes_a_handler_panic() {
     // A rotation would change the key; its bodies are in rotate.rs.
     let routes = ROUTES.iter().filter(|route| route.path != "/api/v1/rotate-key");
     for route in routes.filter(|route| route.body_limit > 0) {
-        let target = route.path.replace(":id", "coder").replace("*path", "a");
+        let target = example(route.path, "coder");
         let headers =
             if route.scopes.len() == 1 && target.contains("/self/") { token("coder") } else { OWNER.into() };
         for shape in &shapes {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::api::table::{ROUTES, Scope};
+use crate::api::table::{ROUTES, Scope, example};
 
 /// Fields by which a body could name another sender, or another's mail.
 const NAMES: [&str; 14] = [
@@ -61,7 +61,7 @@ fn an_agents_token_opens_its_own_routes_and_speaks_and_reads_as_that_agent_only(
     for route in ROUTES {
         for shape in [Some(route.path), route.alias].into_iter().flatten() {
             for id in ["first", "second", "m1"] {
-                let path = shape.replace(":id", id).replace("*path", "a");
+                let path = example(shape, id);
                 for query in
                     ["", "?agent=second&agent_id=second&id=second&limit=9&zoneid=block-of-second&name=term"]
                 {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     admit::Surface,
-    api::table::{ROUTES, Route, Scope},
+    api::table::{ROUTES, Route, Scope, example},
     wire::head::Method,
 };
 
@@ -21,10 +21,7 @@ fn credentials() -> [(String, Scope, &'static [Surface]); 5] {
 }
 
 fn targets(route: &'static Route) -> impl Iterator<Item = String> {
-    [Some(route.path), route.alias]
-        .into_iter()
-        .flatten()
-        .map(|path| path.replace(":id", "coder").replace("*path", "a/b"))
+    [Some(route.path), route.alias].into_iter().flatten().map(|path| example(path, "coder"))
 }
 
 fn ask(instance: &Instance, route: &Route, target: &str, headers: &str) -> Answer {

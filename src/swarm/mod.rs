@@ -1,0 +1,11 @@
+//! Swarms: named sets of agents and objects, and the directed edges along which they may send.
+//!
+//! A configuration is read strictly, translated into the pure documents of the IR and let through one gate
+//! before anything of it runs, whatever asked for it: a start, a new agent, a scale, a change of the
+//! topology, a replay after a restart. Who may ask was decided before (admit/).
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
