@@ -210,7 +210,7 @@ fn exposure_exits_1_on_a_difference_and_shows_limits_and_routes_without_an_insta
     let (_temp, empty) = new_home();
     for (flag, list, count) in [
         ("--limits", "limits", loopgate::limits::TABLE.len()),
-        ("--routes", "routes", loopgate::api::table::ROUTES.len()),
+        ("--routes", "routes", loopgate::api::table::routes().count()),
     ] {
         let shown = run(&empty, &["exposure", flag]);
         assert!(shown.code == Some(0) && shown.out.lines().count() > count, "{}", shown.err);

@@ -1,6 +1,6 @@
 //! The page of routes is the table of routes.
 
-use loopgate::api::table::{ROUTES, Scope};
+use loopgate::api::table::{Scope, routes};
 
 #[path = "support/sources.rs"]
 mod sources;
@@ -13,7 +13,7 @@ fn generated_documents_routes_are_up_to_date() {
          A body is JSON, at most as large as said.\n\n\
          | method | path | surface | who may call | body | what it does |\n|---|---|---|---|---|---|\n",
     );
-    for route in ROUTES {
+    for route in routes() {
         let alias = route.alias.map(|alias| format!(", also `{alias}`")).unwrap_or_default();
         let scopes: Vec<&str> = route.scopes.iter().copied().map(Scope::as_str).collect();
         let body = match route.body_limit {

@@ -1,15 +1,19 @@
 //! The routes, as data (design section 5).
 //!
 //! Admission, the routes page, `loopgate exposure --routes` and the test that walks all routes
-//! read this one table. A path that is not in it does not exist.
+//! read this one table. A path that is not in it does not exist. Its rows stand in a file for each
+//! surface, because a request is looked for among those of its own surface only.
+
+mod agentmux;
+mod ours;
 
 use super::{
-    App, agentmux, agents, bus, elsewhere, file, inject, messages, own, request::Request, request::Result,
-    rotate, service_rpc, socket, status,
+    App,
+    request::{Request, Result},
 };
 use crate::{
     admit::{Caller, Surface, Who},
-    limits::{BODY_LARGEST, BODY_SMALL},
+    limits::BODY_SMALL,
     wire::head::Method,
 };
 
@@ -93,130 +97,17 @@ pub struct Route {
 }
 
 /// All routes.
-pub static ROUTES: &[Route] = &[
-    Route {
-        method: Method::Get,
-        path: "/",
-        alias: None,
-        surface: Surface::AgentMux,
-        body_limit: 0,
-        scopes: &[Scope::Anyone],
-        doc: "health: status and version",
-        handler: None,
-    },
-    mux(Method::Post, ["/agentmux/reactive/inject", "/wave/reactive/inject"], WITH_PEERS, inject::inject)
-        .doc("type a text into an agent's terminal"),
-    mux(Method::Get, ["/agentmux/reactive/agent", "/wave/reactive/agent"], WITH_PEERS, agentmux::agent)
-        .doc("one registered agent, by ?id="),
-    mux(Method::Get, ["/agentmux/reactive/agents", "/wave/reactive/agents"], OWNER, agentmux::agents)
-        .doc("all registered agents"),
-    mux(Method::Get, ["/agentmux/reactive/audit", "/wave/reactive/audit"], OWNER, agentmux::audit)
-        .doc("the newest injects, newest first; ?limit="),
-    mux(Method::Post, ["/agentmux/reactive/register", "/wave/reactive/register"], OWNER, agentmux::register)
-        .doc("register an agent with its block"),
-    mux(
-        Method::Post,
-        ["/agentmux/reactive/unregister", "/wave/reactive/unregister"],
-        OWNER,
-        agentmux::unregister,
-    )
-    .doc("forget an agent"),
-    mux(Method::Post, ["/agentmux/service", "/wave/service"], OWNER, service_rpc::service)
-        .doc("the service calls of a terminal: state of a block, input into it"),
-    mux(Method::Get, ["/agentmux/file", "/wave/file"], OWNER, file::file)
-        .doc("the output of a block; ?zoneid=<block>&name=term&offset="),
-    mux(Method::Get, ["/agentmux/stream-file", "/wave/stream-file"], OWNER, file::not_implemented)
-        .doc(NOT_HERE),
-    mux(
-        Method::Get,
-        ["/agentmux/stream-file/*path", "/wave/stream-file/*path"],
-        OWNER,
-        file::not_implemented,
-    )
-    .doc(NOT_HERE),
-    mux(
-        Method::Get,
-        ["/agentmux/stream-local-file", "/wave/stream-local-file"],
-        OWNER,
-        file::not_implemented,
-    )
-    .doc(NOT_HERE),
-    Route { alias: None, ..mux(Method::Get, [POST_CHAT, POST_CHAT], OWNER, file::not_implemented) }
-        .doc(NOT_HERE),
-    Route { alias: None, ..mux(Method::Post, [POST_CHAT, POST_CHAT], OWNER, file::not_implemented) }
-        .doc(NOT_HERE),
-    Route { alias: None, ..mux(Method::Get, ["/ws", "/ws"], OWNER, socket::socket) }
-        .doc("AgentMux's WebSocket: terminals, events and the message bus"),
-    bus(Method::Post, "/api/bus/register", bus::register).doc("put a name on the message bus"),
-    bus(Method::Post, "/api/bus/send", bus::send).doc("a message to a name on the bus or an agent"),
-    bus(Method::Post, "/api/bus/inject", bus::inject)
-        .doc("type into an agent's terminal, or where there is none leave a message"),
-    bus(Method::Post, "/api/bus/broadcast", bus::broadcast).doc("a message to all"),
-    bus(Method::Get, "/api/bus/messages", bus::messages)
-        .doc("take the messages of a name; ?agent_id=&limit=; HEAD takes none"),
-    bus(Method::Post, "/api/bus/messages/delete", bus::delete).doc("remove waiting messages by their ids"),
-    bus(Method::Get, "/api/bus/agents", bus::agents).doc("the names on the message bus"),
-    ours(Method::Get, "/api/v1/agents", agents::list).doc("all agents that this instance runs"),
-    // A command and its environment may have 128 KiB, and JSON may escape every byte.
-    Route { body_limit: BODY_LARGEST, ..ours(Method::Post, "/api/v1/agents", agents::start) }
-        .doc("start an agent in a terminal"),
-    ours(Method::Get, "/api/v1/agents/:id", agents::show).doc("one agent"),
-    ours(Method::Delete, "/api/v1/agents/:id", agents::stop).doc("end an agent and all of its processes"),
-    ours(Method::Get, "/api/v1/agents/:id/output", agents::output)
-        .doc("its terminal's output as raw bytes; ?from=<offset>&wait=<ms>"),
-    ours(Method::Post, "/api/v1/agents/:id/input", agents::input).doc("raw keys into its terminal"),
-    ours(Method::Post, "/api/v1/agents/:id/resize", agents::resize).doc("change its screen's size"),
-    ours(Method::Post, "/api/v1/agents/:id/send", messages::send)
-        .doc("a message to an agent, from the owner"),
-    ours(Method::Get, "/api/v1/agents/:id/inbox", messages::inbox)
-        .doc("a look at what waits for an agent, which changes nothing; ?after=<number>&limit=&wait=<ms>"),
-    ours(Method::Get, "/api/v1/messages/:id", messages::show)
-        .doc("state and history of a message, by its id"),
-    ours(Method::Post, "/api/v1/messages/:id/redeliver", messages::redeliver)
-        .doc("a message that failed or expired waits again: {}, or {number} where several have the id"),
-    ours(Method::Get, "/api/v1/dead", messages::dead)
-        .doc("messages that failed or expired, with the reason; ?after=<number>&limit="),
-    ours(Method::Get, "/api/v1/mailboxes", messages::mailboxes).doc("the mailboxes in which something waits"),
-    own(Method::Get, "/api/v1/self/whoami", own::whoami).doc("an agent asks for its own name"),
-    own(Method::Get, "/api/v1/self/agents", own::agents).doc("an agent asks whom it can send to"),
-    own(Method::Post, "/api/v1/self/send", own::send).doc("a message to an agent, from an agent"),
-    own(Method::Get, "/api/v1/self/inbox", own::inbox)
-        .doc("an agent reads its own mail, which stays until acknowledged; ?after=<cursor>&limit=&wait=<ms>"),
-    own(Method::Post, "/api/v1/self/ack", own::ack)
-        .doc("an agent has read: {through: <cursor>}, {ids: []} or {numbers: []}"),
-    own(Method::Post, "/api/v1/self/inject", own::inject)
-        .doc("an agent types into a terminal that was started to let it"),
-    own(Method::Post, "/api/v1/self/ask", own::ask).doc("an agent asks another, and waits for the answer"),
-    ours(Method::Get, "/api/v1/peers", elsewhere::peers)
-        .doc("other instances of this user and their agents, and what is wrong in the registry"),
-    ours(Method::Get, "/api/v1/audit", status::audit)
-        .doc("the audit, newest entries first; ?since=<unix ms>&before=<number>&limit="),
-    ours(Method::Get, "/api/v1/status", status::status).doc("version, counts and refusals of the instance"),
-    Route { scopes: OWNER, ..ours(Method::Post, "/api/v1/rotate-key", rotate::rotate) }
-        .doc("a new owner key and a new peer key: {keep_connections}"),
-    ours(Method::Get, "/api/v1/exposure", status::exposure).doc("what is open: declared against observed"),
-];
-
-const NOT_HERE: &str = "a route of AgentMux that is not built: 501";
-const POST_CHAT: &str = "/api/post-chat-message";
-const OWNER: &[Scope] = &[Scope::Owner];
-const WITH_PEERS: &[Scope] = &[Scope::Owner, Scope::Peer];
-
-const fn mux(
-    method: Method,
-    [path, alias]: [&'static str; 2],
-    scopes: &'static [Scope],
-    handler: Handler,
-) -> Route {
-    Route { alias: Some(alias), surface: Surface::AgentMux, scopes, ..ours(method, path, handler) }
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    [Surface::AgentMux, Surface::Ours, Surface::Swarm].into_iter().flat_map(rows_of)
 }
 
-const fn bus(method: Method, path: &'static str, handler: Handler) -> Route {
-    Route { surface: Surface::AgentMux, scopes: OWNER, ..ours(method, path, handler) }
-}
-
-const fn own(method: Method, path: &'static str, handler: Handler) -> Route {
-    Route { scopes: &[Scope::Agent], ..ours(method, path, handler) }
+/// Those of one surface.
+fn rows_of(surface: Surface) -> &'static [Route] {
+    match surface {
+        Surface::AgentMux => agentmux::ROWS,
+        Surface::Ours => ours::ROWS,
+        Surface::Swarm => &[],
+    }
 }
 
 const fn ours(method: Method, path: &'static str, handler: Handler) -> Route {
@@ -296,7 +187,7 @@ pub fn find(method: Method, path: &str, scope: Scope) -> Found {
     let method = if method == Method::Head { Method::Get } else { method };
     let mut exists = false;
     let mut methods = Vec::new();
-    for route in ROUTES {
+    for route in rows_of(Surface::of(path)) {
         if route.matches(path).is_none() {
             continue;
         }
@@ -376,8 +267,8 @@ mod tests {
 
     #[test]
     fn no_two_rows_answer_the_same_request() {
-        for (index, route) in ROUTES.iter().enumerate() {
-            for other in ROUTES.iter().skip(index + 1) {
+        for (index, route) in routes().enumerate() {
+            for other in routes().skip(index + 1) {
                 let same = route.method == other.method;
                 let example = example(route.path, "x");
                 assert!(!(same && other.matches(&example).is_some()), "{} and {}", route.path, other.path);
@@ -387,7 +278,7 @@ mod tests {
 
     #[test]
     fn every_row_is_complete_and_belongs_to_the_surface_of_its_path() {
-        for route in ROUTES {
+        for route in routes() {
             assert_eq!(Surface::of(route.path), route.surface, "{}", route.path);
             assert!(route.alias.is_none_or(|alias| Surface::of(alias) == route.surface));
             assert!(!route.doc.is_empty() && !route.scopes.is_empty(), "{}", route.path);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    api::table::{ROUTES, example},
+    api::table::{example, routes},
     limits,
     wire::head::HeadError,
 };
@@ -24,7 +24,7 @@ fn a_body_of_exactly_its_routes_limit_is_taken_and_one_byte_more_is_413() {
 
 #[test]
 fn bodies_are_small_but_for_what_starts_programs() {
-    for route in ROUTES {
+    for route in routes() {
         let starts = route.path == "/api/v1/agents";
         let most = if starts { limits::BODY_LARGEST } else { limits::BODY_SMALL };
         assert!(route.body_limit == 0 || route.body_limit == most, "{}", route.path);
@@ -81,7 +81,7 @@ fn no_shape_of_json_makes_a_handler_panic() {
     ];
     let instance = Instance::new().with_agent("coder", &["owner"]);
     // A rotation would change the key; its bodies are in rotate.rs.
-    let routes = ROUTES.iter().filter(|route| route.path != "/api/v1/rotate-key");
+    let routes = routes().filter(|route| route.path != "/api/v1/rotate-key");
     for route in routes.filter(|route| route.body_limit > 0) {
         let target = example(route.path, "coder");
         let headers =

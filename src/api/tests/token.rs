@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::api::table::{ROUTES, Scope, example};
+use crate::api::table::{Scope, example, routes};
 
 /// Fields by which a body could name another sender, or another's mail.
 const NAMES: [&str; 14] = [
@@ -58,7 +58,7 @@ fn an_agents_token_opens_its_own_routes_and_speaks_and_reads_as_that_agent_only(
     assert_eq!(told.body["outcome"], "waiting", "the API token's name is not on the list");
     let tokens =
         [token("first"), format!("{}X-Agent: second\r\nX-Forwarded-User: owner\r\n", token("first"))];
-    for route in ROUTES {
+    for route in routes() {
         for shape in [Some(route.path), route.alias].into_iter().flatten() {
             for id in ["first", "second", "m1"] {
                 let path = example(shape, id);

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     admit::Surface,
-    api::table::{ROUTES, Route, Scope, example},
+    api::table::{Route, Scope, example, routes},
     wire::head::Method,
 };
 
@@ -32,7 +32,7 @@ fn ask(instance: &Instance, route: &Route, target: &str, headers: &str) -> Answe
 
 #[test]
 fn every_route_needs_a_right_credential_but_health() {
-    for route in ROUTES {
+    for route in routes() {
         for target in targets(route) {
             let instance = Instance::new().with_agent("coder", &[]);
             let open = route.path == "/";
@@ -58,7 +58,7 @@ fn every_route_needs_a_right_credential_but_health() {
 
 #[test]
 fn every_route_opens_to_its_scopes_and_to_nobody_else() {
-    for route in ROUTES {
+    for route in routes() {
         for target in targets(route) {
             for (headers, scope, surfaces) in credentials() {
                 let instance = Instance::new().with_agent("coder", &[]);
@@ -81,7 +81,7 @@ fn every_route_opens_to_its_scopes_and_to_nobody_else() {
 #[test]
 fn the_peer_key_opens_inject_and_look_up_and_nothing_else() {
     let mut opened = Vec::new();
-    for route in ROUTES.iter().filter(|route| route.path != "/") {
+    for route in routes().filter(|route| route.path != "/") {
         for target in targets(route) {
             for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
                 let instance = Instance::new().with_agent("coder", &[]);
@@ -242,7 +242,7 @@ fn every_answer_says_what_browsers_must_know_about_origins() {
 #[test]
 fn a_body_that_is_not_declared_json_is_415_on_every_route_that_takes_one() {
     let instance = Instance::new().with_agent("coder", &[]);
-    for route in ROUTES.iter().filter(|route| route.body_limit > 0) {
+    for route in routes().filter(|route| route.body_limit > 0) {
         let headers = if route.scopes == [Scope::Agent] { token("coder") } else { OWNER.to_owned() };
         for target in targets(route) {
             for kind in
@@ -258,10 +258,10 @@ fn a_body_that_is_not_declared_json_is_415_on_every_route_that_takes_one() {
 #[test]
 fn every_method_but_a_routes_own_is_405() {
     let instance = Instance::new().with_agent("coder", &[]);
-    for route in ROUTES.iter().filter(|route| route.scopes.contains(&Scope::Owner)) {
+    for route in routes().filter(|route| route.scopes.contains(&Scope::Owner)) {
         for target in targets(route) {
             for method in [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete] {
-                let taken = ROUTES.iter().any(|r| r.method == method && targets(r).any(|t| t == target));
+                let taken = routes().any(|r| r.method == method && targets(r).any(|t| t == target));
                 if !taken {
                     let answer = instance.ask(method.as_str(), &target, OWNER, b"");
                     let allow = answer.header("Allow").unwrap_or_default().to_owned();

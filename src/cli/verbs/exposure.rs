@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{agents::table, expect_success, owner};
 use crate::{
-    api::table::{ROUTES, Route},
+    api::table::{Route, routes},
     cli::{
         display,
         outcome::{Exit, Failure},
@@ -60,8 +60,7 @@ pub fn lines(report: &Value) -> Vec<String> {
 fn show_routes(as_json: bool, output: &mut Output) -> Result<ExitCode, Failure> {
     let scopes = |route: &Route| route.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>();
     if as_json {
-        let rows: Vec<Value> = ROUTES
-            .iter()
+        let rows: Vec<Value> = routes()
             .map(|route| {
                 json!({ "method": route.method.as_str(), "path": route.path, "alias": route.alias,
                         "body_limit": route.body_limit, "callers": scopes(route), "doc": route.doc })
@@ -71,7 +70,7 @@ fn show_routes(as_json: bool, output: &mut Output) -> Result<ExitCode, Failure> 
         return Ok(Exit::Ok.into());
     }
     let mut rows = vec![["METHOD", "PATH", "BODY", "CALLERS", "WHAT IT DOES"].map(str::to_owned).to_vec()];
-    for route in ROUTES {
+    for route in routes() {
         let row = |path: &str, doc: String| {
             vec![
                 route.method.as_str().to_owned(),
