@@ -9,3 +9,8 @@
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
+
+pub mod fault;
+pub mod view;
+
+pub use fault::{Fault, TaskFault};

@@ -51,6 +51,12 @@ pub fn rfc3339(unix_s: u64) -> String {
     format!("{}-{month:02}-{}T{}Z", part(12..16), part(5..7), part(17..25))
 }
 
+/// `2026-11-22T00:00:00.123000Z` for milliseconds since 1970-01-01 UTC: genswarms shows microseconds.
+pub fn rfc3339_us(unix_ms: u64) -> String {
+    let whole = rfc3339(unix_ms / 1_000);
+    format!("{}.{:03}000Z", whole.trim_end_matches('Z'), unix_ms % 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +66,7 @@ mod tests {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(rfc3339(1_795_305_599), "2026-11-21T23:59:59Z");
+        assert_eq!(rfc3339_us(1_795_305_599_007), "2026-11-21T23:59:59.007000Z");
     }
 
     /// Values of `date -u`; the first is RFC 9110's own.
