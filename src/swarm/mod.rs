@@ -11,6 +11,8 @@
 )]
 
 pub mod fault;
+pub mod manager;
 pub mod view;
 
 pub use fault::{Fault, TaskFault};
+pub use manager::Swarms;
