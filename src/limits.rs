@@ -332,3 +332,50 @@ limits! {
     #[doc = "time that a letter waits for its turn"]
     FORWARD_TURN_MS: u64 = 1_000, "ms", "a_letter_without_a_turn_is_told_so_in_time";
 }
+
+/// one file of an agent's outbox
+pub const OUTBOX_FILE: usize = 1024 * 1024 + 64 * 1024;
+/// letters taken from an outbox in one look
+pub const OUTBOX_LETTERS: usize = 64;
+/// bytes taken from an outbox in one look, and then no further letter
+pub const OUTBOX_BYTES: usize = 4 * 1024 * 1024;
+/// names of an outbox that are looked at in one look
+pub const OUTBOX_ENTRIES: usize = 10_000;
+/// of those, names that are held, the first in order
+pub const OUTBOX_NAMES: usize = 1_000;
+/// time for a file of an outbox to become a whole letter
+pub const OUTBOX_UNFINISHED_MS: u64 = 1_000;
+/// longest id of an ask
+pub const REPLY_ID: usize = 128;
+/// delivered messages kept in files for one agent
+pub const INBOX_FILES: usize = 1_000;
+/// the same, in bytes
+pub const INBOX_BYTES: usize = 64 * 1024 * 1024;
+/// answers to asks kept in files for one agent
+pub const REPLIES: usize = 1_000;
+/// age at which the file of an answer is removed
+pub const REPLY_KEPT_MS: u64 = 60 * 60 * 1_000;
+/// one skill
+pub const SKILL_FILE: usize = 1024 * 1024;
+/// skills shown of the repository
+pub const SKILLS: usize = 1_000;
+/// directories inside each other in which skills are looked for
+pub const SKILL_DEPTH: usize = 8;
+/// names looked at for skills
+pub const SKILL_ENTRIES: usize = 10_000;
+/// skills of one agent
+pub const AGENT_SKILLS: usize = 100;
+/// the same when they are shown, in bytes
+pub const AGENT_SKILLS_BYTES: usize = 8 * 1024 * 1024;
+/// swarms kept
+pub const SWARMS_KEPT: usize = 64;
+/// the seed of one swarm, on the disk
+pub const SWARM_SEED: usize = 4 * 1024 * 1024;
+/// changes kept of one swarm
+pub const OVERLAY_CHANGES: usize = 4_096;
+/// the same, in bytes
+pub const OVERLAY_BYTES: usize = 8 * 1024 * 1024;
+/// one change of a swarm, as a line
+pub const OVERLAY_LINE: usize = 2 * 1024 * 1024;
+/// a message in a swarm
+pub const SWARM_MESSAGE: usize = 1024 * 1024;

@@ -9,9 +9,11 @@
 
 mod environment;
 mod handle;
+pub mod inbox;
 pub mod keeper;
 mod life;
 mod order;
+pub mod outbox;
 mod paste;
 mod queue;
 mod redact;

@@ -18,7 +18,7 @@ use std::{
 use crate::{
     store::{
         lock::{self, Lock, LockError},
-        private,
+        private, tree,
     },
     sys::process,
 };
@@ -186,14 +186,39 @@ impl Home {
     /// Opens the directory `name` of the home, making it where it is missing, under the rules of the
     /// home itself. It is there after a loss of power too, whoever made it: an earlier process may
     /// have ended between making and syncing.
-    pub(super) fn directory(&self, name: &str) -> Result<Self, HomeError> {
+    pub fn directory(&self, name: &str) -> Result<Self, HomeError> {
         make_durably(self, name).map_err(|error| HomeError::Io(self.path.join(name), error))?;
         Self::open_at(&self.at(name), &self.path.join(name))
     }
 
     /// Opens the directory `name` of the home, which must be there.
-    pub(super) fn existing_directory(&self, name: &str) -> Result<Self, HomeError> {
+    pub fn existing_directory(&self, name: &str) -> Result<Self, HomeError> {
         Self::open_at(&self.at(name), &self.path.join(name))
+    }
+
+    /// The names in it, at most `most`, in any order.
+    pub fn names(&self, most: usize) -> io::Result<Vec<OsString>> {
+        std::fs::read_dir(self.at("."))?.take(most).map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    /// Moves the directory `from` in it to `there`, as `to`; it is gone for good from here when this returns.
+    pub fn move_directory(&self, from: &str, there: &Self, to: &str) -> io::Result<()> {
+        // What is moved must be writable itself.
+        drop(tree::enter(&self.directory, OsStr::new(from)));
+        std::fs::rename(self.at(from), there.at(to))?;
+        there.sync()?;
+        self.sync()
+    }
+
+    /// Whether anything has this name in it.
+    pub fn has(&self, name: &str) -> bool {
+        std::fs::symlink_metadata(self.at(name)).is_ok()
+    }
+
+    /// Removes the directory `name` in it with all that is in there; see [`crate::store::tree`].
+    pub fn remove_tree(&self, name: &OsStr) -> io::Result<()> {
+        tree::remove(&self.directory, name)?;
+        self.sync()
     }
 
     /// Returns when every creation and removal in it so far is on the disk.

@@ -17,21 +17,26 @@
     )
 )]
 
+pub mod beneath;
 pub mod common;
 pub mod disk;
 pub mod home;
 pub mod identity;
 pub mod journal;
 pub mod keyfile;
+pub mod lent;
 pub mod lock;
 pub mod private;
+pub mod tree;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use beneath::{BaseError, Beneath, BeneathError};
 pub use disk::{Disk, RealDisk};
 pub use home::{Home, HomeError};
 pub use journal::{Journal, JournalError};
 pub use keyfile::{KeyFile, KeyFileError};
+pub use lent::{Lent, LentError};
 pub use lock::{Lock, LockError};
 pub use private::FileError;

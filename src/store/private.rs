@@ -74,25 +74,47 @@ pub fn read(home: &Home, name: &str) -> Result<Vec<u8>, FileError> {
 }
 
 /// The same with a limit of its own, and what the system says of the file that was read.
-pub(super) fn read_at_most(home: &Home, name: &OsStr, most: usize) -> Result<(Vec<u8>, Metadata), FileError> {
+pub fn read_at_most(home: &Home, name: &OsStr, most: usize) -> Result<(Vec<u8>, Metadata), FileError> {
     let file = open_any_size(home, name, OpenOptions::new().read(true))?;
     let facts = file.metadata()?;
     if facts.len() > most as u64 {
         return Err(FileError::TooLarge);
     }
+    read_bounded(file, most)?.map(|bytes| (bytes, facts)).ok_or(FileError::TooLarge)
+}
+
+/// All that an open file holds, or `None` where that is more than `most` bytes.
+pub(super) fn read_bounded(file: File, most: usize) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     // one byte more than allowed: the size may have grown since it was looked at
     file.take((most as u64).saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() > most { Err(FileError::TooLarge) } else { Ok((bytes, facts)) }
+    Ok((bytes.len() <= most).then_some(bytes))
 }
 
 /// Writes a private file of the home, all or nothing for whoever reads it. Not synced: what is kept
 /// this way means nothing after the process that wrote it, least of all after a loss of power.
 pub fn write_atomic(home: &Home, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+    write_with(home, name, bytes, |_| Ok(()))
+}
+
+/// The same for what is to be there after a loss of power too, and is when this returns. After an error, and
+/// where the process or the power ends in between, the old file or the new one is there as a whole.
+pub fn write_durable(home: &Home, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+    write_with(home, name, bytes, File::sync_all)?;
+    Ok(home.sync()?)
+}
+
+fn write_with(
+    home: &Home,
+    name: &str,
+    bytes: &[u8],
+    settle: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<(), FileError> {
     let temporary = temporary_name(name)?;
     let written = (|| {
         let mut file = open(home, &temporary, OpenOptions::new().write(true).create_new(true))?;
         file.write_all(bytes)?;
+        settle(&file)?;
         std::fs::rename(home.at(&temporary), home.at(name))?;
         Ok(())
     })();
@@ -111,8 +133,9 @@ pub fn remove(home: &Home, name: &str) -> Result<(), FileError> {
     }
 }
 
-/// Removes what [`write_atomic`] left behind when it was killed. Only under the home's lock.
-pub(super) fn sweep(home: &Home) -> io::Result<()> {
+/// Removes what [`write_atomic`] and [`write_durable`] left behind when they were killed. Only under the home's
+/// lock.
+pub fn sweep(home: &Home) -> io::Result<()> {
     for entry in std::fs::read_dir(home.at("."))? {
         let entry = entry?;
         let name = entry.file_name();

@@ -11,7 +11,9 @@
 )]
 
 pub mod fault;
+pub mod kept;
 pub mod manager;
+pub mod skills;
 pub mod view;
 
 pub use fault::{Fault, TaskFault};

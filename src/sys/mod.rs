@@ -8,6 +8,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("loopgate runs on Linux only: what it proves, it asks the Linux kernel for");
 
+pub mod beneath;
 pub mod clock;
 pub mod diag;
 pub mod env;

@@ -1,0 +1,3 @@
+//! Fuzz entry: any text as a path.
+/// stub
+pub fn fuzz(_data: &[u8]) {}

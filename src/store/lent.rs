@@ -1,0 +1,227 @@
+//! A directory that is lent to an agent, which may do there whatever it likes while we work in it.
+//!
+//! It is reached through its descriptor, and what is in it is never opened through a link, nor where it is
+//! something else than a regular file of ours with a single name: a FIFO would wait, a device would act, a
+//! second name may be that of a file elsewhere. What is written is written beside and renamed. So nothing
+//! that the agent does there makes us read, write or remove outside of it.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    fs::{DirBuilder, File, OpenOptions, Permissions},
+    io::{self, ErrorKind, Write},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    store::{home::Home, private, tree},
+    sys::{process, random},
+};
+
+/// How the name of a file begins that is not whole yet; whoever reads there passes over it.
+pub const UNFINISHED: &str = ".tmp_";
+
+/// Why nothing was done. What the system says is not repeated: an agent may be told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LentError {
+    /// there is none
+    Missing,
+    /// a symbolic link stands in its place
+    Symlink,
+    /// a directory, FIFO, socket or device stands in its place
+    NotRegular,
+    /// it belongs to somebody else
+    Owner,
+    /// it has a second name, which may be anywhere
+    HardLink,
+    /// it is larger than its reader takes
+    TooLarge,
+    /// the system refused
+    Io(ErrorKind),
+}
+
+impl LentError {
+    /// What is wrong, to be told.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::Missing => "it is not there",
+            Self::Symlink => "it is a symbolic link",
+            Self::NotRegular => "it is not a regular file",
+            Self::Owner => "it belongs to another user",
+            Self::HardLink => "it is a hard link",
+            Self::TooLarge => "it is too large",
+            Self::Io(_) => "the system refuses it",
+        }
+    }
+}
+
+impl fmt::Display for LentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.why())
+    }
+}
+
+impl std::error::Error for LentError {}
+
+impl From<io::Error> for LentError {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::ENOENT) => Self::Missing,
+            Some(libc::ELOOP) => Self::Symlink,
+            Some(libc::ENXIO | libc::ENODEV | libc::EISDIR | libc::ENOTDIR) => Self::NotRegular,
+            _ => Self::Io(error.kind()),
+        }
+    }
+}
+
+/// A file that was read.
+#[derive(Debug)]
+pub struct Read {
+    /// all of it
+    pub bytes: Vec<u8>,
+    /// when its writer says that it was last written, unix ms
+    pub written_at: u64,
+    file: File,
+}
+
+impl Read {
+    /// Whether it still has a name, somewhere.
+    pub fn is_named(&self) -> bool {
+        self.file.metadata().is_ok_and(|facts| facts.nlink() > 0)
+    }
+}
+
+/// An open directory of ours.
+#[derive(Debug)]
+pub struct Lent {
+    directory: File,
+}
+
+impl Lent {
+    /// Opens a directory that is there: ours, and no link.
+    pub fn open(path: &Path) -> Result<Self, LentError> {
+        // a slash at the end would make the kernel follow a link there, whatever the flags say
+        let path = path.components().collect::<PathBuf>();
+        let flags = libc::O_NOFOLLOW | libc::O_DIRECTORY;
+        let directory = OpenOptions::new().read(true).custom_flags(flags).open(&path).map_err(|error| {
+            let link = std::fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_symlink());
+            if link { LentError::Symlink } else { error.into() }
+        })?;
+        if directory.metadata()?.uid() != process::uid() {
+            return Err(LentError::Owner);
+        }
+        Ok(Self { directory })
+    }
+
+    /// The same for the directory `name` of a directory that is not lent.
+    pub fn open_in(home: &Home, name: &str) -> Result<Self, LentError> {
+        Self::open(&home.at(name))
+    }
+
+    /// The same, making it where it is missing. Others are kept out of it, also where it was there before.
+    pub fn create_in(home: &Home, name: &str) -> Result<Self, LentError> {
+        Self::create(&home.at(name))
+    }
+
+    /// The same for the directory `name` in it.
+    pub fn below(&self, name: &str) -> Result<Self, LentError> {
+        Self::open(&self.at(name))
+    }
+
+    /// The same, making it where it is missing. Others are kept out of it, also where it was there before.
+    pub fn create_below(&self, name: &str) -> Result<Self, LentError> {
+        Self::create(&self.at(name))
+    }
+
+    fn create(path: &Path) -> Result<Self, LentError> {
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+        let made = Self::open(path)?;
+        if made.directory.metadata()?.mode() & 0o7777 != 0o700 {
+            made.directory.set_permissions(Permissions::from_mode(0o700))?;
+        }
+        Ok(made)
+    }
+
+    /// An empty directory `name` in it; whatever stood there is removed, and nothing that a link leads to.
+    pub fn fresh_below(&self, name: &str) -> Result<Self, LentError> {
+        tree::remove(&self.directory, OsStr::new(name))?;
+        self.create_below(name)
+    }
+
+    /// Shows the names in it, at most `most`, in any order; whether there are more.
+    pub fn each_name(&self, most: usize, each: &mut dyn FnMut(OsString)) -> Result<bool, LentError> {
+        let mut entries = std::fs::read_dir(self.at("."))?;
+        for entry in entries.by_ref().take(most) {
+            each(entry?.file_name());
+        }
+        Ok(entries.next().is_some())
+    }
+
+    /// Reads a regular file of ours that has this name and no other, of at most `most` bytes.
+    pub fn read(&self, name: &OsStr, most: usize) -> Result<Read, LentError> {
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.at(name))?;
+        let facts = file.metadata()?;
+        if !facts.is_file() {
+            return Err(LentError::NotRegular);
+        }
+        if facts.uid() != process::uid() {
+            return Err(LentError::Owner);
+        }
+        if facts.nlink() > 1 {
+            return Err(LentError::HardLink);
+        }
+        if facts.len() > most as u64 {
+            return Err(LentError::TooLarge);
+        }
+        let bytes = private::read_bounded(file.try_clone()?, most)?.ok_or(LentError::TooLarge)?;
+        let seconds = u64::try_from(facts.mtime()).unwrap_or_default();
+        let part = u64::try_from(facts.mtime_nsec()).unwrap_or_default().checked_div(1_000_000);
+        let written_at = seconds.saturating_mul(1_000).saturating_add(part.unwrap_or(0));
+        Ok(Read { bytes, written_at, file })
+    }
+
+    /// Puts a file there, 0600, all or nothing for whoever reads it, in the place of what has the name.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), LentError> {
+        let temporary = format!("{UNFINISHED}{:016x}", u64::from_ne_bytes(random::bytes()?));
+        let written = (|| {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+            options.open(self.at(&temporary))?.write_all(bytes)?;
+            std::fs::rename(self.at(&temporary), self.at(name))
+        })();
+        if written.is_err() {
+            // the first error is the one to tell
+            let _ = std::fs::remove_file(self.at(&temporary));
+        }
+        Ok(written?)
+    }
+
+    /// Removes an entry of it: a file, a link itself, or a directory that is empty. One that is gone already
+    /// is fine.
+    pub fn remove(&self, name: &OsStr) -> Result<(), LentError> {
+        let removed = match std::fs::remove_file(self.at(name)) {
+            Err(error) if error.kind() == ErrorKind::IsADirectory => std::fs::remove_dir(self.at(name)),
+            other => other,
+        };
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn at(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(name.as_ref())
+    }
+}
+
+#[cfg(test)]
+#[path = "lent/tests.rs"]
+mod tests;

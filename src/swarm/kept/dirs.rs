@@ -1,0 +1,114 @@
+//! The directories of a swarm's agents: made for them, and lent to them.
+//!
+//! The workspace, skills and logs of an agent stay when it ends; outbox and inbox begin empty, so that nothing
+//! that an earlier run left there is taken for a letter of this one.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{AGENTS, Shelf, ShelfError};
+use crate::{
+    agent::{inbox, outbox},
+    store::{Home, HomeError, Lent},
+    wire::node::NodeName,
+};
+
+/// One agent's directories.
+#[derive(Debug, Clone)]
+pub struct AgentDirs {
+    root: Arc<Lent>,
+    path: PathBuf,
+}
+
+impl AgentDirs {
+    /// Its own directory, in which the others are.
+    pub fn root(&self) -> &Arc<Lent> {
+        &self.root
+    }
+
+    /// The same by name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where it works, if nothing else is said.
+    pub fn workspace(&self) -> PathBuf {
+        self.path.join(WORKSPACE)
+    }
+
+    /// Where it puts its letters: `OUTBOX_DIR`.
+    pub fn outbox(&self) -> PathBuf {
+        self.path.join(outbox::NAME)
+    }
+
+    /// Where it finds what was delivered.
+    pub fn inbox(&self) -> PathBuf {
+        self.path.join(inbox::NAME)
+    }
+
+    /// Where it finds the answers to its asks: `ASK_REPLY_DIR`.
+    pub fn replies(&self) -> PathBuf {
+        self.inbox().join(inbox::REPLIES)
+    }
+
+    /// Its skills.
+    pub fn skills(&self) -> PathBuf {
+        self.path.join(SKILLS)
+    }
+
+    /// Its logs.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join(LOGS)
+    }
+}
+
+const WORKSPACE: &str = "workspace";
+/// The directory of an agent's skills, in its own.
+pub const SKILLS: &str = "skills";
+const LOGS: &str = "logs";
+
+impl Shelf {
+    /// The directories of an agent that starts now: those that are missing are made, outbox and inbox anew.
+    pub fn agent_dirs(&self, swarm: &NodeName, agent: &NodeName) -> Result<AgentDirs, ShelfError> {
+        let shelved = self.shelved(swarm)?;
+        let agents = match shelved.directory.existing_directory(AGENTS) {
+            Err(HomeError::Missing(_)) => shelved.directory.directory(AGENTS)?,
+            other => other?,
+        };
+        let root = Lent::create_in(&agents, agent.as_str())?;
+        for kept in [WORKSPACE, SKILLS, LOGS] {
+            root.create_below(kept)?;
+        }
+        root.fresh_below(outbox::NAME)?;
+        root.fresh_below(inbox::NAME)?.create_below(inbox::REPLIES)?;
+        Ok(dirs(&agents, agent, root))
+    }
+
+    /// The directories of an agent that was started before, as they are.
+    pub fn existing_agent_dirs(&self, swarm: &NodeName, agent: &NodeName) -> Result<AgentDirs, ShelfError> {
+        let agents = self.shelved(swarm)?.directory.existing_directory(AGENTS)?;
+        let root = Lent::open_in(&agents, agent.as_str())?;
+        Ok(dirs(&agents, agent, root))
+    }
+
+    /// Removes what one agent of a swarm has; none of it is fine.
+    pub fn wipe_agent(&self, swarm: &NodeName, agent: &NodeName) -> Result<(), ShelfError> {
+        match self.shelved(swarm)?.directory.existing_directory(AGENTS) {
+            Err(HomeError::Missing(_)) => return Ok(()),
+            other => self.bury(&other?, agent.as_str())?,
+        }
+        self.sweep()
+    }
+
+    /// Removes what the agents of a swarm have. Its seed, state and overlay stay.
+    pub fn wipe_agents(&self, swarm: &NodeName) -> Result<(), ShelfError> {
+        self.bury(&self.shelved(swarm)?.directory, AGENTS)?;
+        self.sweep()
+    }
+}
+
+fn dirs(agents: &Home, agent: &NodeName, root: Lent) -> AgentDirs {
+    AgentDirs { root: Arc::new(root), path: agents.path().join(agent.as_str()) }
+}
