@@ -11,7 +11,7 @@ use crate::{
     admit::Surface,
     gate::{Peer, Reply, Response},
     wire::{
-        head::{Head, Name},
+        head::{Field, Head, Name},
         json, query,
     },
 };
@@ -57,6 +57,27 @@ impl<'a> Request<'a> {
         text.parse().ok().filter(|_| digits).map(Some).ok_or(Fault::bad_query(name))
     }
 
+    /// Whether there is no body, and nothing is said of its type either: a form of a web page, even an empty
+    /// one, says something.
+    pub fn has_no_body(head: &Head) -> bool {
+        head.content_length() == 0 && head.field_of(Name::ContentType) == Field::Absent
+    }
+
+    /// Whether whoever asks takes JSON: it does not say what it takes, or something that covers it
+    /// (RFC 9110, 12.5.1), and asks for no other form by `?_format=` (spec genswarms B.0).
+    pub fn accepts_json(head: &Head) -> bool {
+        if query::values(head.query(), "_format").any(|format| format != "json") {
+            return false;
+        }
+        if head.field_of(Name::Accept) == Field::Absent {
+            return true;
+        }
+        head.fields()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(b"accept"))
+            .flat_map(|(_, value)| value.split(|b| *b == b','))
+            .any(covers_json)
+    }
+
     /// Whether the body is declared to be JSON: `application/json` or `application/<x>+json`, with
     /// or without parameters. Nothing else is ever parsed, so that no form of a web page that
     /// needs no preflight reaches a handler.
@@ -67,6 +88,22 @@ impl<'a> Request<'a> {
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b);
         subtype == "json" || (subtype.len() > 5 && subtype.ends_with("+json") && subtype.bytes().all(token))
     }
+}
+
+/// Whether one media range covers JSON; a weight of 0 says that it is not wanted.
+fn covers_json(range: &[u8]) -> bool {
+    let mut parts = range.split(|b| *b == b';').map(<[u8]>::trim_ascii);
+    let kind = parts.next().unwrap_or_default();
+    let unwanted = parts.any(|part| {
+        let weight = std::str::from_utf8(part)
+            .ok()
+            .and_then(|part| part.to_ascii_lowercase().strip_prefix("q=").map(str::to_owned));
+        weight.is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight == 0.0))
+    });
+    !unwanted
+        && [&b"*/*"[..], b"application/*", b"application/json"]
+            .iter()
+            .any(|json| kind.eq_ignore_ascii_case(json))
 }
 
 /// Why a handler does not do what was asked.
@@ -130,6 +167,11 @@ impl Fault {
         if let (Some(limit), Some(map)) = (limit, body.as_object_mut()) {
             map.insert("limit".to_owned(), json!(limit));
         }
+        let framework =
+            matches!(code, "bad_json" | "json_too_deep" | "duplicate_field" | "not_acceptable" | "not_found");
+        if let (Surface::Swarm, true, Some(map)) = (surface, framework, body.as_object_mut()) {
+            map.insert("errors".to_owned(), detail(status));
+        }
         let response = Response::json(status, &body);
         if code == "rate_limited" { response.with("Retry-After", "1") } else { response }
     }
@@ -139,6 +181,16 @@ impl From<json::Error> for Fault {
     fn from(error: json::Error) -> Self {
         Fault::Json(error)
     }
+}
+
+/// What clients of genswarms look at where it is the framework there that answers (spec genswarms B.0).
+fn detail(status: u16) -> Value {
+    let phrase = match status {
+        404 => "Not Found",
+        406 => "Not Acceptable",
+        _ => "Bad Request",
+    };
+    json!({ "detail": phrase })
 }
 
 /// 200 and JSON.

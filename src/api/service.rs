@@ -5,8 +5,6 @@
 
 use std::{cell::OnceCell, net::SocketAddr};
 
-use serde_json::json;
-
 use super::{
     App, VERSION,
     request::{Fault, Request},
@@ -171,13 +169,21 @@ impl App {
     ) -> Result<&'static Route, (Response, &'static str)> {
         let refuse = |status, code, sentence: &str| (Response::error(status, code, sentence), code);
         match find(head.method(), head.path(), Scope::of(caller.who())) {
-            Found::Route(route) if route.body_limit > 0 && !Request::declares_json(head) => {
+            Found::Route(route)
+                if route.body_limit > 0
+                    && !Request::declares_json(head)
+                    && !(route.optional_body && Request::has_no_body(head)) =>
+            {
                 Err(refuse(415, "not_json", "send a body with Content-Type: application/json"))
+            }
+            Found::Route(_) if surface == Surface::Swarm && !Request::accepts_json(head) => {
+                let fault = Fault::new(406, "not_acceptable", "answers are JSON: accept application/json");
+                Err((fault.response(surface), "not_acceptable"))
             }
             Found::Route(route) => Ok(route),
             Found::OutOfScope => Err(refuse(403, "forbidden", "this credential does not open this route")),
             Found::Unknown | Found::WrongMethod(_) if surface == Surface::Swarm => {
-                Err((Response::json(404, &json!({ "errors": { "detail": "Not Found" } })), "not_found"))
+                Err((Fault::new(404, "not_found", "not found").response(surface), "not_found"))
             }
             Found::Unknown => Err(refuse(404, "not_found", "not found")),
             Found::WrongMethod(methods) => {

@@ -88,6 +88,8 @@ pub struct Route {
     pub surface: Surface,
     /// bytes; 0: it takes no body, else it takes JSON
     pub body_limit: usize,
+    /// whether a request without a body, and without a word about its type, will do as well
+    pub optional_body: bool,
     /// who may call it
     pub scopes: &'static [Scope],
     /// one line
@@ -113,7 +115,17 @@ fn rows_of(surface: Surface) -> &'static [Route] {
 const fn ours(method: Method, path: &'static str, handler: Handler) -> Route {
     let body_limit = if matches!(method, Method::Post) { BODY_SMALL } else { 0 };
     let (surface, scopes) = (Surface::Ours, &[Scope::Owner, Scope::Api] as &[Scope]);
-    Route { method, path, alias: None, surface, body_limit, scopes, doc: "", handler: Some(handler) }
+    Route {
+        method,
+        path,
+        alias: None,
+        surface,
+        body_limit,
+        optional_body: false,
+        scopes,
+        doc: "",
+        handler: Some(handler),
+    }
 }
 
 impl Route {

@@ -28,7 +28,9 @@ use std::{
 use hmac_sha256::HMAC;
 use serde_json::{Value, json};
 
-pub use entry::{Agent, AgentHappened, Entry, Happened, Inject, Message, Refused, Rotation};
+pub use entry::{
+    Agent, AgentHappened, Entry, Happened, Inject, Message, Refused, Rotation, Swarm, SwarmHappened,
+};
 pub use keyfile::{AuditError, FILE as KEY_FILE};
 pub use look::{LookError, verify};
 pub use rate::RefusalRate;
@@ -212,6 +214,13 @@ impl Audit {
     /// Writes down that an agent was started or ended.
     pub fn agent(&self, agent: Agent) {
         self.write(&Entry::Agent(agent), Payer::Free, None);
+    }
+
+    /// Writes a call down that was to change a swarm, with the hash of the `text` that it brought.
+    pub fn swarm(&self, swarm: Swarm, text: Option<&str>) {
+        let hash = text.map(|text| self.hash(text));
+        let caller = swarm.caller.clone();
+        self.write(&Entry::Swarm(swarm), Payer::of(&caller), hash.as_deref());
     }
 
     /// Writes down that the keys were changed, or could not be.

@@ -14,6 +14,7 @@ pub(super) static ROWS: &[Route] = &[
         alias: None,
         surface: Surface::AgentMux,
         body_limit: 0,
+        optional_body: false,
         scopes: &[Scope::Anyone],
         doc: "health: status and version",
         handler: None,

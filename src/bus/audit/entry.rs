@@ -4,9 +4,13 @@
 //! a secret. What it repeats of a caller's words (names, ids, paths) is cut and cleared of agent
 //! tokens, and JSON's own escapes keep each entry on one line, so no name can forge another entry.
 
+mod swarm;
+
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
+
+pub use swarm::{Swarm, SwarmHappened};
 
 use crate::{agent, bus::sanitise, limits};
 
@@ -19,6 +23,8 @@ pub enum Entry {
     Message(Message),
     /// an agent was started or ended
     Agent(Agent),
+    /// a call that changed a swarm
+    Swarm(Swarm),
     /// a request that was turned away
     Refused(Refused),
     /// an instance began or ended
@@ -217,6 +223,7 @@ impl Entry {
             Entry::Inject(_) => INJECT,
             Entry::Message(_) => "message",
             Entry::Agent(_) => "agent",
+            Entry::Swarm(_) => "swarm",
             Entry::Refused(_) => REFUSED,
             Entry::Instance(_) => INSTANCE,
             Entry::Dropped(_) => DROPPED,
@@ -230,6 +237,7 @@ impl Entry {
             Entry::Inject(inject) => inject.fields(),
             Entry::Message(message) => message.fields(now),
             Entry::Agent(agent) => agent.fields(now),
+            Entry::Swarm(swarm) => swarm.fields(now),
             Entry::Refused(refused) => refused.fields(),
             Entry::Instance(instance) => instance.fields(now),
             Entry::Dropped(dropped) => of([
