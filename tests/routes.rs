@@ -18,6 +18,7 @@ fn generated_documents_routes_are_up_to_date() {
         let scopes: Vec<&str> = route.scopes.iter().copied().map(Scope::as_str).collect();
         let body = match route.body_limit {
             0 => "none".to_owned(),
+            bytes if route.optional_body => format!("none or {} KiB", bytes / 1024),
             bytes => format!("{} KiB", bytes / 1024),
         };
         text += &format!(
@@ -29,7 +30,8 @@ fn generated_documents_routes_are_up_to_date() {
             route.doc.replace('<', "&lt;")
         );
     }
-    text += "\n`OPTIONS` on any path is a preflight and needs no credential. The swarm surface (`/api/` and `/swarm/` \
-             but for the\npaths above) admits its callers already and answers 404 until it is built.\n";
+    text += "\n`OPTIONS` on any path is a preflight and needs no credential. What is opened to `loopback` is opened to \
+             processes of this\nuser outside of agents, and only where no API token is configured (config token: on its \
+             two routes, neither).\n";
     sources::up_to_date("docs/routes.md", &text);
 }

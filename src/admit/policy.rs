@@ -77,6 +77,11 @@ pub fn check_open(bind: IpAddr, cors: &Cors, api_token: bool) -> Result<(), Poli
 }
 
 impl Policy {
+    /// Whether an API token is configured, which is then needed for all that touches a swarm.
+    pub fn has_api_token(&self) -> bool {
+        self.api_token().is_some()
+    }
+
     /// The API token, where one is configured; an empty one counts as none (spec genswarms C.1).
     pub(super) fn api_token(&self) -> Option<&Secret> {
         self.api_token.as_ref().filter(|token| !token.expose().is_empty())

@@ -31,6 +31,7 @@ use crate::{
     gate::Counters,
     limits,
     registry::Elsewhere,
+    swarm::Swarms,
     sys::random,
     wire::{clock::Clock, id::AgentId},
     ws::Sockets,
@@ -67,6 +68,8 @@ pub struct AppParts {
     pub elsewhere: Arc<dyn Elsewhere>,
     /// the key file
     pub key_file: KeyFileHook,
+    /// the swarms
+    pub swarms: Arc<Swarms>,
 }
 
 /// The program behind the gate.
@@ -78,6 +81,7 @@ pub struct App {
     pub(super) instance: String,
     pub(super) declared: Declared,
     pub(super) key_file: KeyFileHook,
+    pub(super) swarms: Arc<Swarms>,
     pub(super) bus: Arc<Bus>,
     pub(super) penalties: Penalties,
     pub(super) refusals: Refusals,
@@ -94,8 +98,19 @@ pub struct App {
 impl App {
     /// Puts the parts together; from here on an agent that ends is forgotten by the directory.
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { policy, fleet, peers, clock, instance, declared, audit, mail, elsewhere, key_file } =
-            parts;
+        let AppParts {
+            policy,
+            fleet,
+            peers,
+            clock,
+            instance,
+            declared,
+            audit,
+            mail,
+            elsewhere,
+            key_file,
+            swarms,
+        } = parts;
         let bus = Arc::new(Bus::new(Arc::clone(&clock), audit, mail, elsewhere));
         let statuses = Arc::new(Statuses::new(Arc::clone(&bus.events)));
         let (ended, ends) = (Arc::clone(&bus), Arc::clone(&statuses));
@@ -116,6 +131,7 @@ impl App {
             instance,
             declared,
             key_file,
+            swarms,
             bus,
             penalties: Penalties::new(),
             refusals: Refusals::default(),

@@ -8,7 +8,7 @@ mod peer;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -18,8 +18,8 @@ use super::{App, AppParts, Fleet, KeyFileHook, Peers};
 use crate::{
     admit::{Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, TreeFact},
     agent::{
-        BeyondEnd, Delivery, InputError, Offer, Output, Record, ResizeError, StartError, StartSpec, State,
-        StopError, Submit, Watch,
+        Agents, BeyondEnd, Delivery, InputError, Offer, Output, Record, ResizeError, StartError, StartSpec,
+        State, StopError, Submit, Watch,
     },
     bus::{
         Terminal, Terminals,
@@ -30,8 +30,13 @@ use crate::{
     gate::{Decision, Peer, Reply, Response, Service},
     limits,
     registry::Nowhere,
+    store::Home,
+    swarm::{
+        Swarms,
+        manager::{self, Parts},
+    },
     sys::poll::Wake,
-    wire::{clock::ManualClock, head::Head, id::AgentId, json, secret::Secret},
+    wire::{clock::Clock, clock::ManualClock, head::Head, id::AgentId, json, secret::Secret},
 };
 
 const OWNER: &str = "7f1d5a34-0a52-4c5c-9d4e-000000000001";
@@ -192,8 +197,25 @@ fn app_with(coder: Arc<Coder>) -> Arc<App> {
         mail: Mail::in_memory(Arc::clone(&clock) as _),
         elsewhere: Arc::new(Nowhere::default()),
         key_file: KeyFileHook { write: Box::new(|_| Ok(())), from_host: false },
+        swarms: swarms(),
         clock,
     })
+}
+
+/// No swarms, kept nowhere: no body here is of a route that makes one. One for all runs.
+fn swarms() -> Arc<Swarms> {
+    static SWARMS: OnceLock<Arc<Swarms>> = OnceLock::new();
+    let open = || {
+        let path = std::env::temp_dir().join(format!("loopgate-fuzz-{}", std::process::id()));
+        let home = Arc::new(Home::create(&path).expect("a home"));
+        let clock: Arc<dyn Clock> = ManualClock::at(1_000_000);
+        let agents = Agents::new(Arc::clone(&clock), String::new(), 1_024).expect("a thread");
+        let settings = manager::Settings { cap: 1, url: String::new() };
+        let (swarms, _) = Swarms::open(Parts { home, agents, clock, settings }).expect("no swarms");
+        std::fs::remove_dir_all(&path).expect("it is removed");
+        swarms
+    };
+    Arc::clone(SWARMS.get_or_init(open))
 }
 
 /// One agent, which lets nobody type who is not named.

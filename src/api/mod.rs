@@ -31,6 +31,7 @@ mod service;
 mod service_rpc;
 mod socket;
 mod status;
+mod swarms;
 pub mod table;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use std::{cell::OnceCell, net::SocketAddr};
 use super::{
     App, VERSION,
     request::{Fault, Request},
+    swarms,
     table::{Found, Route, Scope, find},
 };
 use crate::{
@@ -41,7 +42,10 @@ pub struct Ticket {
 
 enum Destination {
     Preflight(Preflight),
-    Health,
+    /// and the swarms' surface, to whom showed the API token
+    Health {
+        api: bool,
+    },
     Route(&'static Route, Caller),
 }
 
@@ -69,12 +73,11 @@ impl Service for App {
         let Admission { verdict, surface, cors, .. } = admission;
         let (to, body_limit, admitted) = match verdict {
             Verdict::Preflight(preflight) => (Destination::Preflight(preflight), 0, false),
-            // The swarm surface will add its descriptor where `api` says so.
-            Verdict::Public { api: _ } => (Destination::Health, 0, false),
+            Verdict::Public { api } => (Destination::Health { api }, 0, false),
             Verdict::Admitted(caller) => match self.route(&caller, surface, head) {
                 Ok(route) => {
                     // An agent that opens connection after connection must not crowd its owner out.
-                    let kept = !Scope::of(caller.who()).is_limited();
+                    let kept = !self.scopes_of(&caller).iter().any(|scope| scope.is_limited());
                     (Destination::Route(route, caller), route.body_limit, kept)
                 }
                 Err((response, code)) => {
@@ -98,7 +101,8 @@ impl Service for App {
                 });
                 Reply::Response(response)
             }
-            Destination::Health => Reply::Response(health()),
+            Destination::Health { api: false } => Reply::Response(health()),
+            Destination::Health { api: true } => Reply::Response(Response::json(200, &swarms::descriptor())),
             // Admitted before a rotation, and its body came after it.
             Destination::Route(_, caller) if self.is_outdated(caller) => {
                 self.refusals.count("credential_wrong");
@@ -134,7 +138,7 @@ impl Service for App {
     fn refused(&self, status: u16, ticket: Option<&Ticket>) -> Response {
         let most = match ticket.map(|ticket| &ticket.to) {
             Some(Destination::Route(route, _)) => route.body_limit,
-            Some(Destination::Preflight(_) | Destination::Health) => 0,
+            Some(Destination::Preflight(_) | Destination::Health { .. }) => 0,
             None => limits::BODY_LARGEST,
         };
         let too_large = format!("the body is larger than {most} bytes, the most that is taken here");
@@ -168,7 +172,7 @@ impl App {
         head: &Head,
     ) -> Result<&'static Route, (Response, &'static str)> {
         let refuse = |status, code, sentence: &str| (Response::error(status, code, sentence), code);
-        match find(head.method(), head.path(), Scope::of(caller.who())) {
+        match find(head.method(), head.path(), self.scopes_of(caller)) {
             Found::Route(route)
                 if route.body_limit > 0
                     && !Request::declares_json(head)
@@ -191,6 +195,10 @@ impl App {
                 Err((response.with("Allow", allow(&methods)), code))
             }
         }
+    }
+
+    fn scopes_of(&self, caller: &Caller) -> &'static [Scope] {
+        Scope::of(caller.who(), self.policy.has_api_token())
     }
 
     /// Whether the key that admitted this caller opens nothing any more.

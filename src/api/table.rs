@@ -6,6 +6,7 @@
 
 mod agentmux;
 mod ours;
+mod swarms;
 
 use super::{
     App,
@@ -24,6 +25,8 @@ pub enum Scope {
     Anyone,
     /// the owner key
     Owner,
+    /// the owner key, where no API token is configured
+    OwnerAlone,
     /// another instance's peer key
     Peer,
     /// the API token
@@ -37,15 +40,17 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The scope that `who` has.
-    pub fn of(who: &Who) -> Self {
+    /// The scopes that `who` has; where an API token is configured, the owner key does not do what is that
+    /// token's.
+    pub fn of(who: &Who, api_token: bool) -> &'static [Self] {
         match who {
-            Who::Owner => Scope::Owner,
-            Who::Peer => Scope::Peer,
-            Who::Api => Scope::Api,
-            Who::Agent(_) => Scope::Agent,
-            Who::Config => Scope::Config,
-            Who::Loopback => Scope::Loopback,
+            Who::Owner if api_token => &[Scope::Owner],
+            Who::Owner => &[Scope::Owner, Scope::OwnerAlone],
+            Who::Peer => &[Scope::Peer],
+            Who::Api => &[Scope::Api],
+            Who::Agent(_) => &[Scope::Agent],
+            Who::Config => &[Scope::Config],
+            Who::Loopback => &[Scope::Loopback],
         }
     }
 
@@ -54,7 +59,7 @@ impl Scope {
     pub fn is_limited(self) -> bool {
         match self {
             Scope::Peer | Scope::Agent | Scope::Config => true,
-            Scope::Anyone | Scope::Owner | Scope::Api | Scope::Loopback => false,
+            Scope::Anyone | Scope::Owner | Scope::OwnerAlone | Scope::Api | Scope::Loopback => false,
         }
     }
 
@@ -63,6 +68,7 @@ impl Scope {
         match self {
             Scope::Anyone => "anyone",
             Scope::Owner => "owner key",
+            Scope::OwnerAlone => "owner key where no API token is set",
             Scope::Peer => "peer key",
             Scope::Api => "API token",
             Scope::Agent => "agent token",
@@ -108,7 +114,7 @@ fn rows_of(surface: Surface) -> &'static [Route] {
     match surface {
         Surface::AgentMux => agentmux::ROWS,
         Surface::Ours => ours::ROWS,
-        Surface::Swarm => &[],
+        Surface::Swarm => swarms::ROWS,
     }
 }
 
@@ -195,7 +201,7 @@ pub enum Found {
 
 /// Finds the row of a request. Scope first: whoever is out of scope does not learn which methods
 /// a path has, and a limited caller not even whether it exists.
-pub fn find(method: Method, path: &str, scope: Scope) -> Found {
+pub fn find(method: Method, path: &str, scopes: &[Scope]) -> Found {
     let method = if method == Method::Head { Method::Get } else { method };
     let mut exists = false;
     let mut methods = Vec::new();
@@ -204,7 +210,7 @@ pub fn find(method: Method, path: &str, scope: Scope) -> Found {
             continue;
         }
         exists = true;
-        if !route.scopes.contains(&scope) && !route.scopes.contains(&Scope::Anyone) {
+        if !route.scopes.iter().any(|scope| scopes.contains(scope) || *scope == Scope::Anyone) {
             continue;
         }
         if route.method == method {
@@ -214,7 +220,7 @@ pub fn find(method: Method, path: &str, scope: Scope) -> Found {
     }
     if !methods.is_empty() {
         Found::WrongMethod(methods)
-    } else if exists || scope.is_limited() {
+    } else if exists || scopes.iter().any(|scope| scope.is_limited()) {
         Found::OutOfScope
     } else {
         Found::Unknown
@@ -226,7 +232,7 @@ mod tests {
     use super::*;
 
     fn path_of(method: Method, path: &str) -> Option<(&'static str, Option<&str>)> {
-        match find(method, path, Scope::Owner) {
+        match find(method, path, &[Scope::Owner]) {
             Found::Route(route) => {
                 let [id, ..] = route.ids_in(path);
                 Some((route.path, (!id.is_empty()).then_some(id)))

@@ -2,7 +2,7 @@
 
 use super::{Handler, Route, Scope, ours};
 use crate::{
-    api::{agents, elsewhere, messages, own, rotate, status},
+    api::{agents, elsewhere, messages, own, rotate, status, swarms},
     limits::BODY_LARGEST,
     wire::head::Method,
 };
@@ -46,6 +46,11 @@ pub(super) static ROWS: &[Route] = &[
     ours(Method::Get, "/api/v1/status", status::status).doc("version, counts and refusals of the instance"),
     Route { scopes: &[Scope::Owner], ..ours(Method::Post, "/api/v1/rotate-key", rotate::rotate) }
         .doc("a new owner key and a new peer key: {keep_connections}"),
+    Route {
+        scopes: &[Scope::OwnerAlone, Scope::Api],
+        ..ours(Method::Get, "/api/v1/swarms/:swarm/agents/:agent", swarms::record::record)
+    }
+    .doc("one agent of a swarm, with its terminal where it has one"),
     ours(Method::Get, "/api/v1/exposure", status::exposure).doc("what is open: declared against observed"),
 ];
 

@@ -31,16 +31,20 @@ use super::{App, AppParts, Conn, Fleet, KeyFileHook, Peers};
 use crate::{
     admit::{Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, Standing, TreeFact},
     agent::{
-        BeyondEnd, Delivery, InputError, Later, Offer, Output, Record, ResizeError, StartError, StartSpec,
-        State, StopError, Submit, Watch, Watchers,
+        Agents, BeyondEnd, Delivery, InputError, Later, Offer, Output, Record, ResizeError, StartError,
+        StartSpec, State, StopError, Submit, Watch, Watchers,
     },
     bus::{Terminal, Terminals, audit::Audit, mail::Mail},
     exposure::Declared,
     gate::{Decision, Peer, Reply, Response, Service},
     registry::{Elsewhere, Nowhere},
-    store::{disk::testing::Model, journal::Settings},
+    store::{Home, disk::testing::Model, journal::Settings, testing::TempHome},
+    swarm::{
+        Swarms,
+        manager::{self, Parts},
+    },
     sys::poll::Wake,
-    wire::{clock::ManualClock, head::Head, id::AgentId, secret::Secret},
+    wire::{clock::Clock, clock::ManualClock, head::Head, id::AgentId, secret::Secret},
 };
 
 const OWNER: &str = "X-AuthKey: 11111111-1111-4111-8111-111111111111\r\n";
@@ -59,6 +63,8 @@ struct Instance {
     app: Arc<App>,
     table: Arc<Table>,
     clock: Arc<ManualClock>,
+    /// where its swarms would be kept
+    _home: Option<TempHome>,
 }
 
 impl Instance {
@@ -96,6 +102,8 @@ impl Instance {
         let audit = Audit::open(Model::new().disk(), Settings::default(), keys, Arc::clone(&clock) as _, "i");
         let (audit, _) = audit.expect("an audit");
         audit.start().expect("a thread");
+        let home = TempHome::in_memory();
+        let swarms = no_swarms(&home, Arc::clone(&clock) as _);
         let app = App::new(AppParts {
             policy,
             fleet: Arc::clone(&table) as Arc<dyn Fleet>,
@@ -107,8 +115,9 @@ impl Instance {
             mail: Mail::in_memory(Arc::clone(&clock) as _),
             elsewhere,
             key_file,
+            swarms,
         });
-        Self { app, table, clock }
+        Self { app, table, clock, _home: Some(home) }
     }
 
     /// An agent that runs and is registered, as if it had been started.
@@ -177,6 +186,20 @@ impl Instance {
             Reply::Upgrade(_) => panic!("no route upgrades"),
         }
     }
+}
+
+/// The swarms of a new home: there is none.
+fn no_swarms(home: &TempHome, clock: Arc<dyn Clock>) -> Arc<Swarms> {
+    let url = "http://127.0.0.1:4000".to_owned();
+    let (swarms, troubles) = Swarms::open(Parts {
+        home: Arc::new(Home::open(&home.path()).expect("a home")),
+        agents: Agents::new(Arc::clone(&clock), url.clone(), 1_024).expect("a thread"),
+        clock,
+        settings: manager::Settings { cap: 100, url },
+    })
+    .expect("no swarms");
+    assert!(troubles.is_empty(), "{troubles:?}");
+    swarms
 }
 
 fn address(port: u16) -> SocketAddr {

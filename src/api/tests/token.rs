@@ -106,7 +106,10 @@ fn walk(instance: &Instance, route: &crate::api::table::Route, target: &str, tok
             instance.clock.advance(1_000);
             let answer = match body {
                 Value::Null => instance.ask(route.method.as_str(), target, headers, b""),
-                body => instance.post(target, headers, body),
+                body => {
+                    let headers = format!("{headers}{JSON}");
+                    instance.ask(route.method.as_str(), target, &headers, body.to_string().as_bytes())
+                }
             };
             let open = route.scopes.contains(&Scope::Agent) || route.scopes.contains(&Scope::Anyone);
             if !open {

@@ -31,6 +31,10 @@ use crate::{
     limits,
     registry::{self as others, Registry},
     store::{Home, LockError, RealDisk, journal, keyfile},
+    swarm::{
+        Swarms,
+        manager::{self, Parts},
+    },
     sys::{
         clock::SystemClock,
         env, inherited, memory, process, random,
@@ -136,6 +140,7 @@ struct Instance {
     listener: TcpListener,
     address: SocketAddr,
     agents: Arc<Agents>,
+    swarms: Arc<Swarms>,
     mail: Arc<Mail>,
     app: Arc<App>,
     registry: Arc<Registry>,
@@ -166,6 +171,12 @@ impl Instance {
         let agents = Agents::new(Arc::clone(&clock), format!("http://{}", near(address)), descriptors)
             .map_err(|error| broken("agents cannot be run", &error))?;
         let mail = mail::open(home, &clock)?;
+        let swarms = open_swarms(Parts {
+            home: Arc::clone(home),
+            agents: Arc::clone(&agents),
+            clock: Arc::clone(&clock),
+            settings: manager::Settings { cap: 100, url: format!("http://{}", near(address)) },
+        })?;
         let inode = inode(&listener).map_err(|error| broken("the listener cannot be identified", &error))?;
         let key_file = KeyFileWriter {
             home: Arc::clone(home),
@@ -214,8 +225,9 @@ impl Instance {
             clock,
             instance: id.clone(),
             declared: declared.with_registry(&settings.registry.directory, settings.registry.shared),
+            swarms: Arc::clone(&swarms),
         });
-        Ok(Self { listener, address, agents, mail, app, registry, id, owner_key, key_file })
+        Ok(Self { listener, address, agents, swarms, mail, app, registry, id, owner_key, key_file })
     }
 
     fn serve(
@@ -250,6 +262,11 @@ impl Instance {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
         })?;
+        // To the end of this function.
+        let _ticker = self.swarms.run().map_err(|error| {
+            let _ = keyfile::remove(home, &self.id);
+            broken("no thread can be started", &error)
+        })?;
         say_ready(self.key_file.from_host, self.address, &shown);
         memory::forget_code();
         let ending = watch.wait(signals);
@@ -260,6 +277,8 @@ impl Instance {
         keeper.end();
         self.app.sockets().stop(SOCKETS_STOP);
         gate.stop(GATE_STOP);
+        // Before its agents are ended under it, or a swarm would start again what it sees ended.
+        self.swarms.stop_all(AGENTS_STOP);
         self.agents.stop_all(AGENTS_STOP);
         // What the last answers and terminals said of their messages.
         self.app.settle();
@@ -270,6 +289,16 @@ impl Instance {
         let _ = keyfile::remove(home, &self.id);
         ending.map(|_| Exit::Ok.into()).map_err(|error| broken("waiting failed", &error))
     }
+}
+
+/// The swarms that are kept in the home.
+fn open_swarms(parts: Parts) -> Result<Arc<Swarms>, Failure> {
+    let (swarms, troubles) =
+        Swarms::open(parts).map_err(|error| broken("the swarms in the home cannot be read", &error))?;
+    for trouble in troubles {
+        log::warn!("{trouble}");
+    }
+    Ok(swarms)
 }
 
 /// The audit in the home, whose last entries are there.

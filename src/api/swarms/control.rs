@@ -1,0 +1,79 @@
+//! A swarm as a whole: the list of all, one of them, its start, its end and what is between.
+
+use serde_json::{Value, json};
+
+use super::{Change, no_fields, no_swarm};
+use crate::{
+    admit::Caller,
+    api::{
+        App,
+        request::{Request, Result, ok},
+    },
+    bus::audit::SwarmHappened,
+    swarm::view::SwarmRow,
+};
+
+/// `GET /api/swarms`: those that are kept too.
+pub(in crate::api) fn list(app: &App, _: &Caller, _: &Request<'_>) -> Result {
+    let swarms: Vec<Value> = app.swarms.list().iter().map(SwarmRow::to_value).collect();
+    ok(&json!({ "swarms": swarms }))
+}
+
+/// `GET /api/swarms/:swarm`.
+pub(in crate::api) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    ok(&app.swarms.status(request.id)?.to_value())
+}
+
+/// `POST /api/swarms/:swarm/start`: one that is kept runs again.
+pub(in crate::api) fn start(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    no_fields(request)?;
+    let change = Change::of(SwarmHappened::Start, request.id);
+    let name = app.change(caller, &change, |swarms| swarms.start(request.id))?;
+    ok(&json!({ "status": "started", "swarm_name": name.as_str() }))
+}
+
+/// `DELETE /api/swarms/:swarm?purge=true`: when it answers 200, none of its processes is left, and with
+/// `purge` nothing that was kept of it.
+pub(in crate::api) fn stop(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    let purge = request.flag_param("purge")?;
+    let (happened, status) =
+        if purge { (SwarmHappened::Purge, "purged") } else { (SwarmHappened::Stop, "stopped") };
+    app.change(caller, &Change::of(happened, request.id), |swarms| swarms.stop(request.id, purge))?;
+    ok(&json!({ "status": status, "swarm_name": request.id, "config_path": null }))
+}
+
+/// `POST /api/swarms/:swarm/pause`.
+pub(in crate::api) fn pause(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    no_fields(request)?;
+    let change = Change::of(SwarmHappened::Pause, request.id);
+    let agents = app.change(caller, &change, |swarms| swarms.pause(request.id))?;
+    ok(&json!({ "status": "paused", "swarm_name": request.id, "containers_paused": agents }))
+}
+
+/// `POST /api/swarms/:swarm/resume`.
+pub(in crate::api) fn resume(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    no_fields(request)?;
+    let change = Change::of(SwarmHappened::Resume, request.id);
+    let agents = app.change(caller, &change, |swarms| swarms.resume(request.id))?;
+    ok(&json!({ "status": "resumed", "swarm_name": request.id, "containers_resumed": agents }))
+}
+
+/// `POST /api/swarms/:swarm/restart?delete=true`.
+pub(in crate::api) fn restart(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    no_fields(request)?;
+    let delete = request.flag_param("delete")?;
+    let change = Change::of(SwarmHappened::Restart, request.id);
+    app.change(caller, &change, |swarms| swarms.restart(request.id, delete))
+        .map_err(no_swarm(404, "Swarm not found or no config path"))?;
+    ok(&json!({ "status": "restarted", "swarm_name": request.id, "delete_data": delete }))
+}
+
+/// `POST /api/swarms/clean?all=true`: no swarm can be created under a name that would make this path its own,
+/// because no swarm has a path with this method and nothing behind its name.
+pub(in crate::api) fn clean(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    no_fields(request)?;
+    let all = request.flag_param("all")?;
+    let change = Change::of(SwarmHappened::Clean, "");
+    let removed = app.change(caller, &change, |swarms| swarms.clean(all))?;
+    ok(&json!({ "status": "cleaned", "swarms_removed": removed, "events_cleared": all }))
+}

@@ -1,0 +1,152 @@
+//! The REST surface of the swarms (spec genswarms B), a file for each family of routes.
+//!
+//! Handlers read what was asked, strictly, and ask `swarm` for it; what may run is decided there. Names in a
+//! path are taken as they are sent: what is no name is nobody's. Whoever changes a swarm is written down, and
+//! what was sent is not. No answer shows a path of this machine, nor a secret.
+
+pub(super) mod agents;
+pub(super) mod control;
+mod descriptor;
+pub(super) mod objects;
+pub(super) mod record;
+pub(super) mod traffic;
+
+pub(super) use descriptor::descriptor;
+
+use serde_json::{Map, Value};
+
+use super::{
+    App,
+    request::{Fault, Request, Result},
+};
+use crate::{
+    admit::{Caller, Who},
+    bus::audit::{self, SwarmHappened},
+    swarm::{self, Swarms},
+    wire::{json, json::Fields},
+};
+
+/// What a call is to change, as the audit has it.
+struct Change<'a> {
+    happened: SwarmHappened,
+    swarm: &'a str,
+    node: Option<&'a str>,
+    /// whose length and keyed hash are written
+    text: Option<&'a str>,
+}
+
+impl<'a> Change<'a> {
+    fn of(happened: SwarmHappened, swarm: &'a str) -> Self {
+        Self { happened, swarm, node: None, text: None }
+    }
+
+    fn node(self, node: &'a str) -> Self {
+        Self { node: Some(node), ..self }
+    }
+
+    fn text(self, text: &'a str) -> Self {
+        Self { text: Some(text), ..self }
+    }
+}
+
+impl App {
+    /// Does it, and writes down that it was asked for, and why it was not done where it was not.
+    fn change<T>(
+        &self,
+        caller: &Caller,
+        change: &Change<'_>,
+        act: impl FnOnce(&Swarms) -> std::result::Result<T, swarm::Fault>,
+    ) -> std::result::Result<T, swarm::Fault> {
+        let done = act(&self.swarms);
+        let entry = audit::Swarm {
+            happened: change.happened,
+            caller: caller_of(caller),
+            swarm: change.swarm.to_owned(),
+            node: change.node.map(str::to_owned),
+            message_length: change.text.map(str::len),
+            refused: done.as_ref().err().map(swarm::Fault::code),
+        };
+        self.bus.audit.swarm(entry, change.text);
+        done
+    }
+}
+
+/// The caller as entries of the audit name him.
+pub(super) fn caller_of(caller: &Caller) -> String {
+    match caller.who() {
+        Who::Owner => "owner".to_owned(),
+        Who::Peer => "peer".to_owned(),
+        Who::Api => "api".to_owned(),
+        Who::Config => "config".to_owned(),
+        Who::Loopback => "loopback".to_owned(),
+        Who::Agent(name) => format!("agent {name}"),
+    }
+}
+
+impl From<swarm::Fault> for Fault {
+    fn from(fault: swarm::Fault) -> Self {
+        Fault::new(fault.status(), fault.code(), fault.to_string())
+    }
+}
+
+/// The fault, with the status and the text that clients of one route know where there is no such swarm.
+fn no_swarm(status: u16, text: &'static str) -> impl Fn(swarm::Fault) -> Fault {
+    move |fault| match fault {
+        swarm::Fault::SwarmNotFound | swarm::Fault::NoSuchSwarm => {
+            Fault::new(status, "swarm_not_found", text)
+        }
+        other => other.into(),
+    }
+}
+
+/// The words of a removal (spec genswarms B.1): there is no such swarm, or no such node in it.
+fn not_removed(fault: swarm::Fault) -> Fault {
+    let text = match fault {
+        swarm::Fault::SwarmNotFound | swarm::Fault::NoSuchSwarm => "swarm_not_found",
+        swarm::Fault::AgentNotFound | swarm::Fault::ObjectNotFound => "not_found",
+        other => return other.into(),
+    };
+    Fault::new(404, fault.code(), text)
+}
+
+/// The fields of a body that is a JSON object.
+fn fields_of(body: &[u8]) -> Result<Map<String, Value>> {
+    match json::parse(body)? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(json::Error::NotAnObject.into()),
+    }
+}
+
+/// A body that may be left out is one that nothing is read of; where there is one, it is an object.
+fn no_fields(request: &Request<'_>) -> Result<()> {
+    if !request.body.is_empty() {
+        Fields::of(&request.json()?)?;
+    }
+    Ok(())
+}
+
+impl Request<'_> {
+    /// The first two segments with a colon.
+    fn two_ids(&self) -> (&str, &str) {
+        let [first, second, _] = self.ids;
+        (first, second)
+    }
+
+    /// How many of the newest, `?limit=`: 100; there are never more than are kept.
+    fn newest(&self) -> Result<usize> {
+        let limit = self.whole_param("limit")?.unwrap_or(100);
+        Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
+    /// A query parameter that is `true` or `false`, and false where it is absent.
+    fn flag_param(&self, name: &'static str) -> Result<bool> {
+        match self.param(name)?.as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => {
+                let sentence = format!("query parameter '{name}' is true or false");
+                Err(Fault::field(400, "bad_query", name, sentence))
+            }
+        }
+    }
+}

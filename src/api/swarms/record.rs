@@ -1,0 +1,22 @@
+//! An agent of a swarm on our own surface: what a program needs that wants to look at its terminal.
+
+use serde_json::{Value, json};
+
+use crate::{
+    admit::Caller,
+    api::{
+        App,
+        request::{Request, Result, ok},
+    },
+};
+
+/// `GET /api/v1/swarms/:swarm/agents/:agent`: as on the swarms' surface, and its terminal where it has one.
+pub(in crate::api) fn record(app: &App, _: &Caller, request: &Request<'_>) -> Result {
+    let (swarm, agent) = request.two_ids();
+    let view = app.swarms.agent(swarm, agent)?;
+    let mut record = view.to_value();
+    if let Value::Object(fields) = &mut record {
+        fields.insert("full_name".to_owned(), json!(format!("{}/{}", view.swarm, view.name)));
+    }
+    ok(&record)
+}
