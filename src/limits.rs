@@ -331,6 +331,16 @@ limits! {
     FORWARDS_PER_PEER_KEPT: usize = 1, "count", "letters_of_agents_leave_places_to_the_owner";
     #[doc = "time that a letter waits for its turn"]
     FORWARD_TURN_MS: u64 = 1_000, "ms", "a_letter_without_a_turn_is_told_so_in_time";
+    #[doc = "agents and objects in one document of a swarm, whatever the swarm's own cap"]
+    IR_NODES: usize = 1_024, "count", "a_document_holds_a_bounded_number_of_nodes";
+    #[doc = "edges in one document of a swarm"]
+    IR_EDGES: usize = 16_384, "count", "a_document_holds_a_bounded_number_of_edges";
+    #[doc = "events in one overlay"]
+    IR_EVENTS: usize = 10_000, "count", "an_overlay_holds_a_bounded_number_of_events";
+    #[doc = "a name or a ref in a document of a swarm"]
+    IR_TEXT: usize = 512, "bytes", "names_and_refs_of_a_document_are_bounded";
+    #[doc = "arrays and objects inside each other, in the free fields of a document of a swarm"]
+    IR_DEPTH: usize = 24, "count", "free_fields_of_a_document_are_bounded_in_depth";
 }
 
 /// one file of an agent's outbox

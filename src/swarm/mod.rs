@@ -11,6 +11,7 @@
 )]
 
 pub mod fault;
+pub mod ir;
 pub mod kept;
 pub mod manager;
 pub mod skills;

@@ -1,0 +1,67 @@
+//! What leads from what is to what is wanted (spec genswarms I.8).
+//!
+//! Nodes start before edges come, and edges go before nodes stop, so that no edge is ever without its ends.
+//! A restarted node keeps its edges. One name that was an object and is to be an agent, or the other way, is
+//! a restart too: a stop at the end would take the new one away.
+
+use std::collections::HashMap;
+
+use super::state::{Agent, Edge, Object, State};
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// it is not there
+    StartAgent(Agent),
+    /// it is not there
+    StartObject(Object),
+    /// it is there and differs: remove, then add
+    RestartAgent(Agent),
+    /// it is there and differs: remove, then add
+    RestartObject(Object),
+    /// it is missing
+    AddEdge(Edge),
+    /// it is too many
+    RemoveEdge(Edge),
+    /// nobody wants it
+    StopAgent(String),
+    /// nobody wants it
+    StopObject(String),
+}
+
+/// The steps from `observed` to `desired`, in their order; none: it is as it is wanted.
+pub fn reconcile(desired: &State, observed: &State) -> Vec<Action> {
+    let has_agents: HashMap<&str, &Agent> =
+        observed.agents.iter().map(|agent| (agent.name.as_str(), agent)).collect();
+    let has_objects: HashMap<&str, &Object> =
+        observed.objects.iter().map(|object| (object.name.as_str(), object)).collect();
+    let wanted: std::collections::HashSet<&str> = desired.names().collect();
+
+    let (mut starts, mut restarts) = (Vec::new(), Vec::new());
+    for agent in &desired.agents {
+        let name = agent.name.as_str();
+        match (has_agents.get(name), has_objects.contains_key(name)) {
+            (Some(same), _) if *same == agent => {}
+            (Some(_), _) | (None, true) => restarts.push(Action::RestartAgent(agent.clone())),
+            (None, false) => starts.push(Action::StartAgent(agent.clone())),
+        }
+    }
+    for object in &desired.objects {
+        let name = object.name.as_str();
+        match (has_objects.get(name), has_agents.contains_key(name)) {
+            (Some(same), _) if *same == object => {}
+            (Some(_), _) | (None, true) => restarts.push(Action::RestartObject(object.clone())),
+            (None, false) => starts.push(Action::StartObject(object.clone())),
+        }
+    }
+    let mut plan = starts;
+    plan.append(&mut restarts);
+    plan.extend(desired.topology.difference(&observed.topology).cloned().map(Action::AddEdge));
+    plan.extend(observed.topology.difference(&desired.topology).cloned().map(Action::RemoveEdge));
+    let unwanted = |name: &&String| !wanted.contains(name.as_str());
+    let agents = observed.agents.iter().map(|agent| &agent.name).filter(unwanted);
+    plan.extend(agents.cloned().map(Action::StopAgent));
+    let objects = observed.objects.iter().map(|object| &object.name).filter(unwanted);
+    plan.extend(objects.cloned().map(Action::StopObject));
+    plan
+}

@@ -1,0 +1,350 @@
+//! `swarm.state`: the nodes of a swarm and its edges, as they are wanted or as they are (spec genswarms I.2).
+//!
+//! Whatever holds a [`State`] knows: names are unique over agents and objects, and both ends of each edge
+//! exist. Agents may be none, and edges may go in circles. Fields of a node that have no meaning here are
+//! kept: a node that differs in any of them is another node.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    error::{Error, Shown},
+    fields::{self, Held},
+    refs::{Kind, PACKAGE, Ref},
+};
+use crate::limits;
+
+/// From where to where.
+pub type Edge = (String, String);
+
+/// What a state is a state of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// as somebody wants it
+    Desired,
+    /// as it is
+    Observed,
+}
+
+/// What answers an agent's program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Model {
+    /// a service; never a package
+    Service(Ref),
+    /// data that says which service when
+    Policy(Ref),
+}
+
+/// An agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// not blank
+    pub name: String,
+    /// kind data
+    pub body: Ref,
+    /// what it thinks with
+    pub model: Model,
+    /// where it runs; never a package
+    pub backend: Ref,
+    /// its own settings
+    pub config: Held,
+    /// its other fields
+    pub rest: Held,
+}
+
+/// An object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// not blank
+    pub name: String,
+    /// kind code
+    pub handler: Ref,
+    /// where it runs, if it is a program; never a package
+    pub backend: Option<Ref>,
+    /// its own settings
+    pub config: Held,
+    /// its other fields
+    pub rest: Held,
+}
+
+/// A whole swarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// not blank
+    pub name: String,
+    /// wanted or found
+    pub phase: Phase,
+    /// in the order in which they start
+    pub agents: Vec<Agent>,
+    /// in the order in which they start
+    pub objects: Vec<Object>,
+    /// each once
+    pub topology: BTreeSet<Edge>,
+    /// of the swarm
+    pub options: Held,
+}
+
+/// Reads `v` and `kind` of a document.
+pub(super) fn document<'a>(
+    value: &'a Value,
+    kind: &str,
+    not_a_map: Error,
+) -> Result<&'a Map<String, Value>, Error> {
+    let map = value.as_object().ok_or(not_a_map)?;
+    if map.get("v").and_then(Value::as_u64) != Some(VERSION) {
+        return Err(Error::UnsupportedVersion(Shown::of(map.get("v"))));
+    }
+    if map.get("kind").and_then(Value::as_str) != Some(kind) {
+        return Err(Error::WrongKind(Shown::of(map.get("kind"))));
+    }
+    Ok(map)
+}
+
+/// The version of both documents.
+pub(super) const VERSION: u64 = 1;
+/// The kind of this one.
+const KIND: &str = "swarm.state";
+
+impl State {
+    /// Reads a document; the first thing that is wrong is the error.
+    pub fn parse(value: &Value) -> Result<Self, Error> {
+        let map = document(value, KIND, Error::StateNotAMap)?;
+        let name = fields::name(map, "name", Error::Missing("name"))?;
+        let phase = match map.get("phase") {
+            Some(Value::String(word)) if word == Phase::Desired.as_str() => Phase::Desired,
+            Some(Value::String(word)) if word == Phase::Observed.as_str() => Phase::Observed,
+            other => return Err(Error::InvalidPhase(Shown::of(other))),
+        };
+        let agents = match fields::get(map, "agents") {
+            None => return Err(Error::Missing("agents")),
+            Some(Value::Array(agents)) => bounded(agents.iter().map(Agent::parse))?,
+            Some(_) => return Err(Error::Invalid("agents")),
+        };
+        let objects = match fields::get(map, "objects") {
+            None => Vec::new(),
+            Some(Value::Array(objects)) => bounded(objects.iter().map(Object::parse))?,
+            Some(_) => return Err(Error::Invalid("objects")),
+        };
+        let topology = match fields::get(map, "topology") {
+            None => BTreeSet::new(),
+            Some(Value::Array(edges)) => edges_of(edges)?,
+            Some(_) => return Err(Error::InvalidTopology),
+        };
+        let options = fields::held(map, "options", Error::Invalid("options"))?;
+        let state = Self { name, phase, agents, objects, topology, options };
+        state.holds_together()?;
+        Ok(state)
+    }
+
+    /// As [`Self::parse`] reads it.
+    pub fn to_value(&self) -> Value {
+        let agents: Vec<Value> = self.agents.iter().map(Agent::to_value).collect();
+        let objects: Vec<Value> = self.objects.iter().map(Object::to_value).collect();
+        json!({
+            "v": VERSION, "kind": KIND, "name": self.name, "phase": self.phase.as_str(),
+            "agents": agents, "objects": objects, "topology": edges_value(&self.topology),
+            "options": Map::clone(&self.options),
+        })
+    }
+
+    /// The names of all nodes: agents, then objects.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let agents = self.agents.iter().map(|agent| agent.name.as_str());
+        agents.chain(self.objects.iter().map(|object| object.name.as_str()))
+    }
+
+    /// How many agents and objects it has.
+    pub fn nodes(&self) -> usize {
+        self.agents.len().saturating_add(self.objects.len())
+    }
+
+    /// Whether an agent or object has this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.names().any(|taken| taken == name)
+    }
+
+    /// Whether every ref is resolved; the first one that is not is the error.
+    pub fn resolved(&self) -> Result<(), Error> {
+        let of_agents =
+            self.agents.iter().flat_map(|agent| [&agent.body, agent.model.its_ref(), &agent.backend]);
+        let of_objects =
+            self.objects.iter().flat_map(|object| [Some(&object.handler), object.backend.as_ref()]).flatten();
+        of_agents.chain(of_objects).try_for_each(|it| {
+            let text = Shown::name(&it.text);
+            it.resolved().map_err(|reason| Error::UnresolvedRef { text, reason: Box::new(reason) })
+        })
+    }
+
+    fn holds_together(&self) -> Result<(), Error> {
+        if self.nodes() > limits::IR_NODES {
+            return Err(TOO_MANY_NODES);
+        }
+        let mut names = HashSet::new();
+        for name in self.names() {
+            if !names.insert(name) {
+                return Err(Error::DuplicateName(Shown::name(name)));
+            }
+        }
+        let mut ends = self.topology.iter().flat_map(|(from, to)| [from, to]);
+        match ends.find(|end| !names.contains(end.as_str())) {
+            Some(end) => Err(Error::UnknownEdgeEndpoint(Shown::name(end))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// More nodes than a state may have, whatever the cap of the swarm.
+pub(super) const TOO_MANY_NODES: Error = Error::TooMany { what: "nodes", most: limits::IR_NODES };
+/// More edges than a state may have.
+pub(super) const TOO_MANY_EDGES: Error = Error::TooMany { what: "edges", most: limits::IR_EDGES };
+
+fn bounded<T>(nodes: impl ExactSizeIterator<Item = Result<T, Error>>) -> Result<Vec<T>, Error> {
+    if nodes.len() > limits::IR_NODES { Err(TOO_MANY_NODES) } else { nodes.collect() }
+}
+
+/// Edges, each once.
+pub(super) fn edges_of(edges: &[Value]) -> Result<BTreeSet<Edge>, Error> {
+    if edges.len() > limits::IR_EDGES {
+        return Err(TOO_MANY_EDGES);
+    }
+    edges.iter().map(|edge| edge_of(edge).ok_or_else(|| Error::InvalidEdge(Shown::of(Some(edge))))).collect()
+}
+
+fn edge_of(edge: &Value) -> Option<Edge> {
+    let [from, to] = edge.as_array()?.as_slice() else { return None };
+    let end = |end: &Value| {
+        let name = end.as_str().filter(|name| !name.trim().is_empty())?;
+        fields::short("edge", name).ok()
+    };
+    Some((end(from)?, end(to)?))
+}
+
+/// As [`edges_of`] reads them.
+pub(super) fn edges_value(edges: &BTreeSet<Edge>) -> Value {
+    edges.iter().map(|(from, to)| json!([from, to])).collect()
+}
+
+impl Phase {
+    /// As a document says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Desired => "desired",
+            Phase::Observed => "observed",
+        }
+    }
+}
+
+impl Model {
+    fn parse(value: &Value) -> Result<Self, Error> {
+        let invalid = || Error::InvalidModelSlot(Shown::of(Some(value)));
+        let map = value.as_object().ok_or_else(invalid)?;
+        match (fields::get(map, "ref"), fields::get(map, "policy")) {
+            (None, Some(policy)) => Ok(Model::Policy(of_kind(Ref::parse(policy)?, "model", Kind::Data)?)),
+            (Some(_), None) => Ok(Model::Service(no_package(Ref::parse(value)?, "model", "a service")?)),
+            (Some(_), Some(_)) | (None, None) => Err(invalid()),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        match self {
+            Model::Service(service) => service.to_value(),
+            Model::Policy(policy) => json!({ "policy": policy.to_value() }),
+        }
+    }
+
+    fn its_ref(&self) -> &Ref {
+        match self {
+            Model::Service(it) | Model::Policy(it) => it,
+        }
+    }
+
+    pub(super) fn its_ref_mut(&mut self) -> &mut Ref {
+        match self {
+            Model::Service(it) | Model::Policy(it) => it,
+        }
+    }
+}
+
+impl Agent {
+    /// Reads an agent's document.
+    pub fn parse(value: &Value) -> Result<Self, Error> {
+        let map = value.as_object().ok_or(Error::InvalidAgent)?;
+        let name = fields::name(map, "name", Error::Missing("name"))?;
+        let body = of_kind(Ref::parse(slot(map, "body")?)?, "body", Kind::Data)?;
+        let model = Model::parse(slot(map, "model")?)?;
+        let backend = no_package(Ref::parse(slot(map, "backend")?)?, "backend", "no package")?;
+        let config = fields::held(map, "config", Error::Invalid("config"))?;
+        let rest = rest(map, &["name", "body", "model", "backend", "config"])?;
+        Ok(Self { name, body, model, backend, config, rest })
+    }
+
+    /// As [`Self::parse`] reads it.
+    pub fn to_value(&self) -> Value {
+        let mut map = Map::clone(&self.rest);
+        map.insert("name".to_owned(), json!(self.name));
+        map.insert("body".to_owned(), self.body.to_value());
+        map.insert("model".to_owned(), self.model.to_value());
+        map.insert("backend".to_owned(), self.backend.to_value());
+        put_config(&mut map, &self.config);
+        Value::Object(map)
+    }
+}
+
+impl Object {
+    /// Reads an object's document.
+    pub fn parse(value: &Value) -> Result<Self, Error> {
+        let map = value.as_object().ok_or(Error::InvalidObject)?;
+        let name = fields::name(map, "name", Error::Missing("name"))?;
+        let handler = of_kind(Ref::parse(slot(map, "handler")?)?, "handler", Kind::Code)?;
+        let backend = match fields::get(map, "backend") {
+            None => None,
+            Some(backend) => Some(no_package(Ref::parse(backend)?, "backend", "no package")?),
+        };
+        let config = fields::held(map, "config", Error::Invalid("config"))?;
+        let rest = rest(map, &["name", "handler", "backend", "config"])?;
+        Ok(Self { name, handler, backend, config, rest })
+    }
+
+    /// As [`Self::parse`] reads it.
+    pub fn to_value(&self) -> Value {
+        let mut map = Map::clone(&self.rest);
+        map.insert("name".to_owned(), json!(self.name));
+        map.insert("handler".to_owned(), self.handler.to_value());
+        if let Some(backend) = &self.backend {
+            map.insert("backend".to_owned(), backend.to_value());
+        }
+        put_config(&mut map, &self.config);
+        Value::Object(map)
+    }
+}
+
+fn put_config(map: &mut Map<String, Value>, config: &Held) {
+    if !config.is_empty() {
+        map.insert("config".to_owned(), Value::Object(Map::clone(config)));
+    }
+}
+
+fn slot<'a>(map: &'a Map<String, Value>, slot: &'static str) -> Result<&'a Value, Error> {
+    fields::get(map, slot).ok_or(Error::MissingSlot(slot))
+}
+
+fn of_kind(it: Ref, slot: &'static str, kind: Kind) -> Result<Ref, Error> {
+    let right = it.kind == Some(kind);
+    if right { Ok(it) } else { Err(Error::SlotTypeMismatch { slot, wanted: kind.as_str() }) }
+}
+
+fn no_package(it: Ref, slot: &'static str, wanted: &'static str) -> Result<Ref, Error> {
+    if it.scheme() == PACKAGE { Err(Error::SlotTypeMismatch { slot, wanted }) } else { Ok(it) }
+}
+
+/// The fields that are not among `known`.
+fn rest(map: &Map<String, Value>, known: &[&str]) -> Result<Held, Error> {
+    let others = map.iter().filter(|(field, _)| !known.contains(&field.as_str()));
+    let others: Map<String, Value> = others.map(|(field, value)| (field.clone(), value.clone())).collect();
+    fields::shallow("node", &others)?;
+    Ok(Arc::new(others))
+}
