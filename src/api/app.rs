@@ -31,7 +31,8 @@ use crate::{
     gate::Counters,
     limits,
     registry::Elsewhere,
-    swarm::Swarms,
+    store::Beneath,
+    swarm::{Swarms, skills::Skills},
     sys::random,
     wire::{clock::Clock, id::AgentId},
     ws::Sockets,
@@ -70,6 +71,10 @@ pub struct AppParts {
     pub key_file: KeyFileHook,
     /// the swarms
     pub swarms: Arc<Swarms>,
+    /// the skills that agents can be given
+    pub skills: Skills,
+    /// beneath which callers may name configurations; `None`: nowhere
+    pub config_dir: Option<Beneath>,
 }
 
 /// The program behind the gate.
@@ -82,6 +87,9 @@ pub struct App {
     pub(super) declared: Declared,
     pub(super) key_file: KeyFileHook,
     pub(super) swarms: Arc<Swarms>,
+    pub(super) skills: Skills,
+    #[expect(dead_code, reason = "the routes that read it follow")]
+    pub(super) config_dir: Option<Beneath>,
     pub(super) bus: Arc<Bus>,
     pub(super) penalties: Penalties,
     pub(super) refusals: Refusals,
@@ -110,6 +118,8 @@ impl App {
             elsewhere,
             key_file,
             swarms,
+            skills,
+            config_dir,
         } = parts;
         let bus = Arc::new(Bus::new(Arc::clone(&clock), audit, mail, elsewhere));
         let statuses = Arc::new(Statuses::new(Arc::clone(&bus.events)));
@@ -132,6 +142,8 @@ impl App {
             declared,
             key_file,
             swarms,
+            skills,
+            config_dir,
             bus,
             penalties: Penalties::new(),
             refusals: Refusals::default(),

@@ -34,6 +34,7 @@ use crate::{
     swarm::{
         Swarms,
         manager::{self, Parts},
+        skills::Skills,
     },
     sys::poll::Wake,
     wire::{clock::Clock, clock::ManualClock, head::Head, id::AgentId, json, secret::Secret},
@@ -198,6 +199,8 @@ fn app_with(coder: Arc<Coder>) -> Arc<App> {
         elsewhere: Arc::new(Nowhere::default()),
         key_file: KeyFileHook { write: Box::new(|_| Ok(())), from_host: false },
         swarms: swarms(),
+        skills: Skills::at("/proc/self/fdinfo/none".into()),
+        config_dir: None,
         clock,
     })
 }

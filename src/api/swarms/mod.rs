@@ -9,6 +9,7 @@ pub(super) mod control;
 mod descriptor;
 pub(super) mod objects;
 pub(super) mod record;
+pub(super) mod shelf;
 pub(super) mod traffic;
 
 pub(super) use descriptor::descriptor;

@@ -5,7 +5,7 @@
 use super::{Handler, Route, Scope, ours};
 use crate::{
     admit::Surface,
-    api::swarms::{agents, control, objects, traffic},
+    api::swarms::{agents, control, objects, shelf, traffic},
     limits::{BODY_LARGEST, BODY_SMALL},
     wire::head::Method,
 };
@@ -65,6 +65,8 @@ pub(super) static ROWS: &[Route] = &[
         .doc("forget what was changed while it ran, from the next start on"),
     act("/api/swarms/:swarm/snapshot", objects::snapshot)
         .doc("the configuration that would make it as it is now, secrets replaced"),
+    row(Method::Get, "/api/skills", shelf::list).doc("the skills in the repository; ?path=<below it>"),
+    row(Method::Get, "/api/skills/:skill", shelf::show).doc("one skill of the repository"),
 ];
 
 const FULL: &[Scope] = &[Scope::Api, Scope::Loopback];

@@ -15,6 +15,7 @@ mod reactive;
 mod rotate;
 mod service_rpc;
 mod status;
+mod swarms;
 mod token;
 mod walk;
 
@@ -42,6 +43,7 @@ use crate::{
     swarm::{
         Swarms,
         manager::{self, Parts},
+        skills::{self, Skills},
     },
     sys::poll::Wake,
     wire::{clock::Clock, clock::ManualClock, head::Head, id::AgentId, secret::Secret},
@@ -63,8 +65,8 @@ struct Instance {
     app: Arc<App>,
     table: Arc<Table>,
     clock: Arc<ManualClock>,
-    /// where its swarms would be kept
-    _home: Option<TempHome>,
+    /// where its swarms are kept
+    home: Option<TempHome>,
 }
 
 impl Instance {
@@ -82,12 +84,23 @@ impl Instance {
     }
 
     fn with(api_token: Option<&str>, elsewhere: Arc<dyn Elsewhere>, key_file: KeyFileHook) -> Self {
+        let tokens = [api_token, api_token.map(|_| "config-token-of-the-tests")];
+        Self::with_tokens(tokens, address(4000), elsewhere, key_file)
+    }
+
+    /// As [`Instance::new`], with these tokens for the API and for configurations, bound to this address.
+    fn with_tokens(
+        [api_token, config_token]: [Option<&str>; 2],
+        bound: SocketAddr,
+        elsewhere: Arc<dyn Elsewhere>,
+        key_file: KeyFileHook,
+    ) -> Self {
         let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
         let table = Arc::new(Table::default());
         let clock = ManualClock::at(1_000_000);
         let policy = Policy {
             port: 4000,
-            bound: address(4000),
+            bound,
             hosts: Vec::new(),
             cors: Cors::Loopback,
             host_origin: None,
@@ -96,7 +109,7 @@ impl Instance {
                 peer: secret("22222222-2222-4222-8222-222222222222"),
             })),
             api_token: api_token.map(secret),
-            config_token: api_token.map(|_| secret("config-token-of-the-tests")),
+            config_token: config_token.map(secret),
         };
         let keys = (secret("k"), [1; 32]);
         let audit = Audit::open(Model::new().disk(), Settings::default(), keys, Arc::clone(&clock) as _, "i");
@@ -116,8 +129,10 @@ impl Instance {
             elsewhere,
             key_file,
             swarms,
+            skills: Skills::at(home.path().join(skills::DIRECTORY)),
+            config_dir: None,
         });
-        Self { app, table, clock, _home: Some(home) }
+        Self { app, table, clock, home: Some(home) }
     }
 
     /// An agent that runs and is registered, as if it had been started.

@@ -80,7 +80,7 @@ impl Files {
 
     fn ask<T>(&self, ask: impl FnOnce(&Instance) -> T) -> T {
         let app = self.app.lock().unwrap().upgrade().expect("an app");
-        ask(&Instance { app, table: Arc::default(), clock: ManualClock::at(0), _home: None })
+        ask(&Instance { app, table: Arc::default(), clock: ManualClock::at(0), home: None })
     }
 }
 

@@ -34,6 +34,7 @@ use crate::{
     swarm::{
         Swarms,
         manager::{self, Parts},
+        skills::{self, Skills},
     },
     sys::{
         clock::SystemClock,
@@ -226,6 +227,8 @@ impl Instance {
             instance: id.clone(),
             declared: declared.with_registry(&settings.registry.directory, settings.registry.shared),
             swarms: Arc::clone(&swarms),
+            skills: Skills::at(home.path().join(skills::DIRECTORY)),
+            config_dir: None,
         });
         Ok(Self { listener, address, agents, swarms, mail, app, registry, id, owner_key, key_file })
     }
