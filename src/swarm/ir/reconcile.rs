@@ -65,3 +65,46 @@ pub fn reconcile(desired: &State, observed: &State) -> Vec<Action> {
     plan.extend(objects.cloned().map(Action::StopObject));
     plan
 }
+
+/// What `state` becomes by these steps; `None` where one cannot be done in its turn. The executor of the
+/// tests: a restart is a removal and an addition that leave the edges alone.
+#[cfg(any(test, fuzzing))]
+pub(super) fn applied(state: &State, steps: &[Action]) -> Option<State> {
+    let mut state = state.clone();
+    for step in steps {
+        let name = match step {
+            Action::StartAgent(Agent { name, .. }) | Action::RestartAgent(Agent { name, .. }) => name,
+            Action::StartObject(Object { name, .. }) | Action::RestartObject(Object { name, .. }) => name,
+            Action::StopAgent(name) | Action::StopObject(name) => name,
+            Action::AddEdge((from, to)) | Action::RemoveEdge((from, to)) => {
+                (state.has(from) && state.has(to)).then_some(())?;
+                from
+            }
+        };
+        let starts = matches!(step, Action::StartAgent(_) | Action::StartObject(_));
+        (state.has(name) != starts).then_some(())?;
+        let remove = |state: &mut State| {
+            state.agents.retain(|agent| agent.name != *name);
+            state.objects.retain(|object| object.name != *name);
+        };
+        match step {
+            Action::StartAgent(agent) | Action::RestartAgent(agent) => {
+                remove(&mut state);
+                state.agents.push(agent.clone());
+            }
+            Action::StartObject(object) | Action::RestartObject(object) => {
+                remove(&mut state);
+                state.objects.push(object.clone());
+            }
+            Action::AddEdge(edge) => state.topology.insert(edge.clone()).then_some(())?,
+            Action::RemoveEdge(edge) => state.topology.remove(edge).then_some(())?,
+            Action::StopAgent(_) | Action::StopObject(_) => {
+                remove(&mut state);
+                // Its edges went before it.
+                let left = state.topology.iter().any(|(from, to)| from == name || to == name);
+                (!left).then_some(())?;
+            }
+        }
+    }
+    Some(state)
+}
