@@ -341,6 +341,20 @@ limits! {
     IR_TEXT: usize = 512, "bytes", "names_and_refs_of_a_document_are_bounded";
     #[doc = "arrays and objects inside each other, in the free fields of a document of a swarm"]
     IR_DEPTH: usize = 24, "count", "free_fields_of_a_document_are_bounded_in_depth";
+    #[doc = "a swarm's config"]
+    CONFIG_BYTES: usize = 1024 * 1024, "bytes", "a_config_over_its_size_is_refused";
+    #[doc = "agents and objects in one config; how many may run is a setting"]
+    CONFIG_NODES: usize = 1_024, "count", "a_config_has_a_bounded_number_of_nodes_and_edges";
+    #[doc = "edges in one config"]
+    CONFIG_EDGES: usize = 16_384, "count", "a_config_has_a_bounded_number_of_nodes_and_edges";
+    #[doc = "skills, tools, presets, binds or volumes of one agent, each"]
+    CONFIG_LIST: usize = 64, "count", "lists_and_texts_of_a_config_are_bounded";
+    #[doc = "a text in a config: a model, a path, an endpoint"]
+    CONFIG_TEXT: usize = 4 * 1024, "bytes", "lists_and_texts_of_a_config_are_bounded";
+    #[doc = "variables of one agent"]
+    CONFIG_ENV: usize = 256, "count", "the_environment_of_an_agent_is_bounded";
+    #[doc = "turns in the script of a mock agent"]
+    SCRIPT_TURNS: usize = 1_000, "count", "a_script_has_a_bounded_number_of_turns";
 }
 
 /// one file of an agent's outbox

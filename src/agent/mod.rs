@@ -30,7 +30,7 @@ pub use handle::Agent;
 pub use redact::redacted;
 pub use registry::{Agents, Settings};
 pub use types::{
-    BeyondEnd, Delivery, Exit, InputError, Later, Offer, Output, Record, ResizeError, StartError, StartSpec,
-    State, StopError, Submit,
+    BeyondEnd, Controller, Delivery, Exit, InputError, Later, Offer, Output, Record, ResizeError, StartError,
+    StartSpec, State, StopError, Submit,
 };
 pub use watch::{Watch, Watchers};

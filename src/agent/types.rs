@@ -22,6 +22,22 @@ pub enum Submit {
     Once,
 }
 
+/// How text reaches an agent of a swarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Controller {
+    /// Lines on its standard input; its output is read line by line.
+    Pipe,
+    /// Typed into a terminal, which can be looked at by its block.
+    Pty {
+        /// Lines of its screen.
+        rows: u16,
+        /// Columns of its screen.
+        cols: u16,
+        /// How text is submitted.
+        submit: Submit,
+    },
+}
+
 /// What is to be started.
 #[derive(Debug, Clone)]
 pub struct StartSpec {

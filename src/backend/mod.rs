@@ -9,3 +9,8 @@
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
+
+pub mod form;
+pub mod options;
+pub mod script;
+mod values;

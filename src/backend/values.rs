@@ -1,0 +1,170 @@
+//! What the value of a backend's option may be. A value that means nothing is an error and never a default:
+//! a memory limit of junk was no limit at all (spec genswarms L.1.16).
+
+use serde_json::Value;
+
+use crate::limits;
+
+/// The rule of a value.
+#[derive(Debug, Clone, Copy)]
+pub enum Rule {
+    /// a text of one line, not empty
+    Text,
+    /// a text that is not repeated anywhere
+    Secret,
+    /// an array of texts
+    Texts,
+    /// an array of pairs of texts
+    Pairs,
+    /// true or false
+    Flag,
+    /// a whole number from the first to the second
+    Whole(i64, i64),
+    /// a number of processors
+    Cpus,
+    /// bytes, as a number or with K, M or G behind it
+    Memory,
+    /// one of these
+    Word(&'static [&'static str]),
+    /// an http or https URL
+    Endpoint,
+    /// a JSON object
+    Object,
+}
+
+/// Code and reason of a value that breaks its rule. The reason does not repeat the value.
+pub fn check(rule: Rule, value: &Value) -> Result<(), (&'static str, String)> {
+    let (code, must_be) = match rule {
+        Rule::Text if value.as_str().is_some_and(is_text) => return Ok(()),
+        Rule::Secret if value.as_str().is_some_and(is_text) => return Ok(()),
+        Rule::Text | Rule::Secret => ("invalid_config", "a text of one line".to_owned()),
+        Rule::Texts if list(value, |item| item.as_str().is_some_and(is_text)) => return Ok(()),
+        Rule::Texts => ("invalid_config", format!("an array of at most {} texts", limits::CONFIG_LIST)),
+        Rule::Pairs if list(value, is_pair) => return Ok(()),
+        Rule::Pairs => {
+            ("invalid_config", format!("an array of at most {} pairs of texts", limits::CONFIG_LIST))
+        }
+        Rule::Flag if value.is_boolean() => return Ok(()),
+        Rule::Flag => ("invalid_config", "true or false".to_owned()),
+        Rule::Whole(least, most) => match value.as_i64() {
+            Some(number) if (least..=most).contains(&number) => return Ok(()),
+            Some(_) | None => ("invalid_config", format!("a whole number from {least} to {most}")),
+        },
+        Rule::Cpus if value.as_f64().is_some_and(|number| number > 0.0 && number <= 1_024.0) => return Ok(()),
+        Rule::Cpus => ("invalid_config", "a number of processors above 0".to_owned()),
+        Rule::Memory if is_memory(value) => return Ok(()),
+        Rule::Memory => ("invalid_config", "a number of bytes above 0, or a text like \"256M\"".to_owned()),
+        Rule::Word(words) if value.as_str().is_some_and(|word| words.contains(&word)) => return Ok(()),
+        Rule::Word(words) => {
+            let words: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+            ("invalid_config", words.join(" or "))
+        }
+        Rule::Endpoint if value.as_str().is_some_and(is_endpoint) => return Ok(()),
+        Rule::Endpoint => (
+            "invalid_endpoint",
+            "an http or https URL with a host, and without a name or password in it".to_owned(),
+        ),
+        Rule::Object if value.is_object() => return Ok(()),
+        Rule::Object => ("invalid_config", "a JSON object".to_owned()),
+    };
+    Err((code, format!("must be {must_be}")))
+}
+
+/// A text of one line: not empty, bounded, without control characters.
+pub fn is_text(text: &str) -> bool {
+    (1..=limits::CONFIG_TEXT).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// A word that is safe as one argument of a command: it does not begin with `-`.
+pub fn is_word(text: &str) -> bool {
+    let begins = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let clean = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    begins && clean && text.len() <= 128
+}
+
+fn list(value: &Value, is_item: impl Fn(&Value) -> bool) -> bool {
+    value.as_array().is_some_and(|items| items.len() <= limits::CONFIG_LIST && items.iter().all(is_item))
+}
+
+fn is_pair(value: &Value) -> bool {
+    let pair = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    pair.len() == 2 && pair.iter().all(|item| item.as_str().is_some_and(is_text))
+}
+
+fn is_memory(value: &Value) -> bool {
+    if let Some(text) = value.as_str() {
+        let digits = text.strip_suffix(['K', 'M', 'G']).unwrap_or(text);
+        let number = digits.bytes().all(|b| b.is_ascii_digit()) && digits.len() <= 15;
+        return number && digits.parse::<u64>().is_ok_and(|number| number > 0);
+    }
+    value.as_u64().is_some_and(|number| number > 0)
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or(text.strip_prefix("https://"));
+    let Some(rest) = rest.filter(|_| is_text(text) && text.bytes().all(|b| b.is_ascii_graphic())) else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'[');
+    host && !authority.contains(['@', '\\', '"', '<', '>'])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_keep_their_rules() {
+        let good = |rule, value: Value| assert!(check(rule, &value).is_ok(), "{rule:?} {value}");
+        let bad = |rule, value: Value| assert!(check(rule, &value).is_err(), "{rule:?} {value}");
+        for value in [json!("32M"), json!("1G"), json!("512K"), json!("7"), json!(1)] {
+            good(Rule::Memory, value);
+        }
+        for value in [
+            json!(""),
+            json!("M"),
+            json!("-1M"),
+            json!("1.5G"),
+            json!("1g"),
+            json!(0),
+            json!("0M"),
+            json!(null),
+            json!("9".repeat(16)),
+        ] {
+            bad(Rule::Memory, value);
+        }
+        for value in ["http://h", "https://h:1/v1?x#y", "http://[::1]:8/", "http://127.0.0.1/v1"] {
+            good(Rule::Endpoint, json!(value));
+        }
+        for value in [
+            "h",
+            "",
+            "http://",
+            "//h/x",
+            "ftp://h",
+            "http://a:b@h/",
+            "http://127.0.0.1@evil.com/",
+            "http:// h",
+            "https:///x",
+            "HTTP://h",
+            "http://h\n",
+        ] {
+            bad(Rule::Endpoint, json!(value));
+        }
+        good(Rule::Whole(-20, 19), json!(-20));
+        bad(Rule::Whole(-20, 19), json!(20));
+        bad(Rule::Whole(-20, 19), json!(1.5));
+        bad(Rule::Whole(-20, 19), json!("1"));
+        good(Rule::Pairs, json!([["/a", "/b"]]));
+        bad(Rule::Pairs, json!([["/a"]]));
+        bad(Rule::Pairs, json!(["/a:/b"]));
+        good(Rule::Cpus, json!(0.5));
+        bad(Rule::Cpus, json!(0));
+        bad(Rule::Flag, json!("true"));
+        bad(Rule::Text, json!("a\nb"));
+        bad(Rule::Object, json!("{}"));
+    }
+}
