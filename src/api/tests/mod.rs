@@ -46,7 +46,14 @@ use crate::{
         skills::{self, Skills},
     },
     sys::poll::Wake,
-    wire::{clock::Clock, clock::ManualClock, head::Head, id::AgentId, secret::Secret},
+    wire::{
+        clock::Clock,
+        clock::ManualClock,
+        head::Head,
+        id::AgentId,
+        node::{FullName, Holder},
+        secret::Secret,
+    },
 };
 
 const OWNER: &str = "X-AuthKey: 11111111-1111-4111-8111-111111111111\r\n";
@@ -467,13 +474,17 @@ impl Fleet for Table {
         })
     }
 
-    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId> {
+    fn holder_of_token(&self, token: &[u8]) -> Option<Holder> {
         let name = std::str::from_utf8(token).ok()?.strip_prefix("lga_")?;
-        self.record(name).map(|record| record.name)
+        if let Some((swarm, agent)) = name.split_once("--") {
+            return FullName::parse(&format!("{swarm}/{agent}")).ok().map(Holder::Member);
+        }
+        self.record(name).map(|record| Holder::Loose(record.name))
     }
 
-    fn keeper_pids(&self) -> Vec<u32> {
-        self.records().iter().map(|record| record.keeper_pid).collect()
+    fn keepers(&self) -> Vec<(u32, Holder)> {
+        let running = self.records().into_iter().filter(|record| record.state != State::Done);
+        running.map(|record| (record.keeper_pid, Holder::Loose(record.name))).collect()
     }
 
     fn on_exit(&self, callback: Callback) {
