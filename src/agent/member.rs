@@ -27,7 +27,7 @@ use super::{
     life::{Life, lock},
     registry::Agents,
     terminal, tree,
-    types::{Delivery, Exit, Offer, StartError, StartSpec, Submit},
+    types::{Controller, Delivery, Exit, Offer, StartError, StartSpec, Submit},
 };
 use crate::{
     sys::{signal, tty::Size},
@@ -36,22 +36,6 @@ use crate::{
         node::{FullName, Holder},
     },
 };
-
-/// How text reaches a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Controller {
-    /// Lines on its standard input; its output is read line by line.
-    Pipe,
-    /// Typed into a terminal, which can be looked at by its block.
-    Pty {
-        /// Lines of its screen.
-        rows: u16,
-        /// Columns of its screen.
-        cols: u16,
-        /// How text is submitted.
-        submit: Submit,
-    },
-}
 
 /// A member that is to be started.
 #[derive(Debug, Clone)]
