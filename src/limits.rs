@@ -77,6 +77,8 @@ limits! {
     TREE_LOOKS: usize = 32, "count", "looks_into_agents_trees_are_bounded_at_once";
     #[doc = "agents in all"]
     AGENTS: usize = 1_024, "count", "an_agent_over_the_limit_is_refused";
+    #[doc = "agents and objects of one swarm, where LOOPGATE_MAX_AGENTS_PER_SWARM does not say"]
+    SWARM_NODES: usize = 100, "count", "the_cap_of_a_swarm_is_a_number_within_what_an_instance_runs";
     #[doc = "output kept per agent"]
     RING: usize = 1024 * 1024, "bytes", "the_ring_keeps_the_newest_bytes_and_tells_of_a_gap";
     #[doc = "output in one answer"]
@@ -95,14 +97,6 @@ limits! {
     LISTED_COMMAND: usize = 4 * 1024, "bytes", "a_long_command_is_cut_in_the_list_and_whole_in_its_record";
     #[doc = "what the answer to a registration waits for the agent's file"]
     PUBLISH_MS: u64 = 2_000, "ms", "a_registration_waits_a_bounded_time_for_its_file";
-    #[doc = "a line that an agent of a swarm prints; the rest of a longer one is thrown away"]
-    AGENT_LINE: usize = 1024 * 1024 + 64 * 1024, "bytes", "a_line_over_the_limit_is_cut_and_the_next_is_whole";
-    #[doc = "a message that an agent of a swarm prints between markers"]
-    MARKED_MESSAGE: usize = 1024 * 1024, "bytes", "a_message_between_markers_is_bounded_and_ends_with_its_turn";
-    #[doc = "lines queued for the standard input of one agent of a swarm"]
-    SAY_QUEUE: usize = 64, "count", "a_queue_that_is_not_read_refuses_and_loses_nothing";
-    #[doc = "the same, in bytes"]
-    SAY_QUEUE_BYTES: usize = 8 * 1024 * 1024, "bytes", "what_waits_for_a_member_is_bounded_in_bytes";
     #[doc = "jobs queued for one terminal"]
     TERMINAL_QUEUE: usize = 32, "count", "a_full_terminal_queue_refuses";
     #[doc = "time for a terminal to take one write"]
