@@ -1,6 +1,6 @@
 //! The proof of admission.
 
-use crate::wire::{id::AgentId, node::FullName};
+use crate::wire::id::AgentId;
 
 /// Who a request was admitted as (design section 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,10 +13,8 @@ pub enum Who {
     Api,
     /// the holder of the config token
     Config,
-    /// one loose agent, by its own token
+    /// one agent, by its own token
     Agent(AgentId),
-    /// one agent of a swarm, by its own token
-    Member(FullName),
     /// a process of this user on this machine, while no API token is configured
     Loopback,
 }
