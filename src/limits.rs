@@ -77,8 +77,6 @@ limits! {
     TREE_LOOKS: usize = 32, "count", "looks_into_agents_trees_are_bounded_at_once";
     #[doc = "agents in all"]
     AGENTS: usize = 1_024, "count", "an_agent_over_the_limit_is_refused";
-    #[doc = "agents and objects of one swarm, where LOOPGATE_MAX_AGENTS_PER_SWARM does not say"]
-    SWARM_NODES: usize = 100, "count", "the_cap_of_a_swarm_is_a_number_within_what_an_instance_runs";
     #[doc = "output kept per agent"]
     RING: usize = 1024 * 1024, "bytes", "the_ring_keeps_the_newest_bytes_and_tells_of_a_gap";
     #[doc = "output in one answer"]
@@ -97,6 +95,14 @@ limits! {
     LISTED_COMMAND: usize = 4 * 1024, "bytes", "a_long_command_is_cut_in_the_list_and_whole_in_its_record";
     #[doc = "what the answer to a registration waits for the agent's file"]
     PUBLISH_MS: u64 = 2_000, "ms", "a_registration_waits_a_bounded_time_for_its_file";
+    #[doc = "a line that an agent of a swarm prints; the rest of a longer one is thrown away"]
+    AGENT_LINE: usize = 1024 * 1024 + 64 * 1024, "bytes", "a_line_over_the_limit_is_cut_and_the_next_is_whole";
+    #[doc = "a message that an agent of a swarm prints between markers"]
+    MARKED_MESSAGE: usize = 1024 * 1024, "bytes", "a_message_between_markers_is_bounded_and_ends_with_its_turn";
+    #[doc = "lines queued for the standard input of one agent of a swarm"]
+    SAY_QUEUE: usize = 64, "count", "a_queue_that_is_not_read_refuses_and_loses_nothing";
+    #[doc = "the same, in bytes"]
+    SAY_QUEUE_BYTES: usize = 8 * 1024 * 1024, "bytes", "what_waits_for_a_member_is_bounded_in_bytes";
     #[doc = "jobs queued for one terminal"]
     TERMINAL_QUEUE: usize = 32, "count", "a_full_terminal_queue_refuses";
     #[doc = "time for a terminal to take one write"]
@@ -351,65 +357,56 @@ limits! {
     CONFIG_EDGES: usize = 16_384, "count", "a_config_has_a_bounded_number_of_nodes_and_edges";
     #[doc = "skills, tools, presets, binds or volumes of one agent, each"]
     CONFIG_LIST: usize = 64, "count", "lists_and_texts_of_a_config_are_bounded";
-    #[doc = "a text in a config: a path, an endpoint"]
+    #[doc = "a text in a config: a model, a path, an endpoint"]
     CONFIG_TEXT: usize = 4 * 1024, "bytes", "lists_and_texts_of_a_config_are_bounded";
-    #[doc = "the name of a model, an image or a host"]
-    CONFIG_WORD: usize = 256, "bytes", "lists_and_texts_of_a_config_are_bounded";
-    #[doc = "turns that a config may allow an agent"]
-    CONFIG_TURNS: u64 = 1_000_000, "count", "numbers_of_a_config_are_bounded";
-    #[doc = "time that a config may give a turn"]
-    CONFIG_TURN_MS: u64 = 7 * 24 * 60 * 60 * 1_000, "ms", "numbers_of_a_config_are_bounded";
-    #[doc = "time between a turn and its reply"]
-    CONFIG_GRACE_MS: u64 = 60 * 60 * 1_000, "ms", "numbers_of_a_config_are_bounded";
     #[doc = "variables of one agent"]
     CONFIG_ENV: usize = 256, "count", "the_environment_of_an_agent_is_bounded";
     #[doc = "turns in the script of a mock agent"]
     SCRIPT_TURNS: usize = 1_000, "count", "a_script_has_a_bounded_number_of_turns";
+    #[doc = "one file of an agent's outbox"]
+    OUTBOX_FILE: usize = 1024 * 1024 + 64 * 1024, "bytes", "an_outbox_file_over_its_limit_is_refused_unread";
+    #[doc = "letters taken from an outbox in one look"]
+    OUTBOX_LETTERS: usize = 64, "count", "one_look_at_an_outbox_is_bounded_in_letters_and_bytes";
+    #[doc = "bytes taken from an outbox in one look, and then no further letter"]
+    OUTBOX_BYTES: usize = 4 * 1024 * 1024, "bytes", "one_look_at_an_outbox_is_bounded_in_letters_and_bytes";
+    #[doc = "names of an outbox that are looked at in one look"]
+    OUTBOX_ENTRIES: usize = 10_000, "count", "a_hundred_thousand_files_neither_stall_nor_fill_the_memory";
+    #[doc = "of those, names that are held, the first in order"]
+    OUTBOX_NAMES: usize = 1_000, "count", "a_hundred_thousand_files_neither_stall_nor_fill_the_memory";
+    #[doc = "time for a file of an outbox to become a whole letter"]
+    OUTBOX_UNFINISHED_MS: u64 = 1_000, "ms", "a_half_written_letter_has_a_second_to_become_one";
+    #[doc = "longest id of an ask"]
+    REPLY_ID: usize = 128, "bytes", "an_ids_rule_is_that_of_genswarms";
+    #[doc = "delivered messages kept in files for one agent"]
+    INBOX_FILES: usize = 1_000, "count", "an_inbox_keeps_the_newest_messages";
+    #[doc = "the same, in bytes"]
+    INBOX_BYTES: usize = 64 * 1024 * 1024, "bytes", "an_inbox_is_bounded_in_bytes";
+    #[doc = "answers to asks kept in files for one agent"]
+    REPLIES: usize = 1_000, "count", "answers_are_bounded_in_number_and_age";
+    #[doc = "age at which the file of an answer is removed"]
+    REPLY_KEPT_MS: u64 = 60 * 60 * 1_000, "ms", "answers_are_bounded_in_number_and_age";
+    #[doc = "one skill"]
+    SKILL_FILE: usize = 1024 * 1024, "bytes", "a_skill_over_its_limit_is_refused";
+    #[doc = "skills shown of the repository"]
+    SKILLS: usize = 1_000, "count", "looking_for_skills_is_bounded_in_number_depth_and_names";
+    #[doc = "directories inside each other in which skills are looked for"]
+    SKILL_DEPTH: usize = 8, "count", "looking_for_skills_is_bounded_in_number_depth_and_names";
+    #[doc = "names looked at for skills"]
+    SKILL_ENTRIES: usize = 10_000, "count", "looking_for_skills_is_bounded_in_number_depth_and_names";
+    #[doc = "skills of one agent"]
+    AGENT_SKILLS: usize = 100, "count", "an_agents_skills_are_bounded_in_number_and_bytes";
+    #[doc = "the same when they are shown, in bytes"]
+    AGENT_SKILLS_BYTES: usize = 8 * 1024 * 1024, "bytes", "an_agents_skills_are_bounded_in_number_and_bytes";
+    #[doc = "swarms kept"]
+    SWARMS_KEPT: usize = 64, "count", "a_shelf_keeps_a_bounded_number_of_swarms";
+    #[doc = "the seed of one swarm, on the disk"]
+    SWARM_SEED: usize = 4 * 1024 * 1024, "bytes", "a_seed_over_its_limit_is_refused_and_the_old_one_stays";
+    #[doc = "changes kept of one swarm"]
+    OVERLAY_CHANGES: usize = 4_096, "count", "an_overlay_is_bounded_in_changes_and_bytes";
+    #[doc = "the same, in bytes"]
+    OVERLAY_BYTES: usize = 8 * 1024 * 1024, "bytes", "an_overlay_is_bounded_in_changes_and_bytes";
+    #[doc = "one change of a swarm, as a line"]
+    OVERLAY_LINE: usize = 2 * 1024 * 1024, "bytes", "an_overlay_is_bounded_in_changes_and_bytes";
+    #[doc = "a message in a swarm"]
+    SWARM_MESSAGE: usize = 1024 * 1024, "bytes", "an_outbox_file_over_its_limit_is_refused_unread";
 }
-
-/// one file of an agent's outbox
-pub const OUTBOX_FILE: usize = 1024 * 1024 + 64 * 1024;
-/// letters taken from an outbox in one look
-pub const OUTBOX_LETTERS: usize = 64;
-/// bytes taken from an outbox in one look, and then no further letter
-pub const OUTBOX_BYTES: usize = 4 * 1024 * 1024;
-/// names of an outbox that are looked at in one look
-pub const OUTBOX_ENTRIES: usize = 10_000;
-/// of those, names that are held, the first in order
-pub const OUTBOX_NAMES: usize = 1_000;
-/// time for a file of an outbox to become a whole letter
-pub const OUTBOX_UNFINISHED_MS: u64 = 1_000;
-/// longest id of an ask
-pub const REPLY_ID: usize = 128;
-/// delivered messages kept in files for one agent
-pub const INBOX_FILES: usize = 1_000;
-/// the same, in bytes
-pub const INBOX_BYTES: usize = 64 * 1024 * 1024;
-/// answers to asks kept in files for one agent
-pub const REPLIES: usize = 1_000;
-/// age at which the file of an answer is removed
-pub const REPLY_KEPT_MS: u64 = 60 * 60 * 1_000;
-/// one skill
-pub const SKILL_FILE: usize = 1024 * 1024;
-/// skills shown of the repository
-pub const SKILLS: usize = 1_000;
-/// directories inside each other in which skills are looked for
-pub const SKILL_DEPTH: usize = 8;
-/// names looked at for skills
-pub const SKILL_ENTRIES: usize = 10_000;
-/// skills of one agent
-pub const AGENT_SKILLS: usize = 100;
-/// the same when they are shown, in bytes
-pub const AGENT_SKILLS_BYTES: usize = 8 * 1024 * 1024;
-/// swarms kept
-pub const SWARMS_KEPT: usize = 64;
-/// the seed of one swarm, on the disk
-pub const SWARM_SEED: usize = 4 * 1024 * 1024;
-/// changes kept of one swarm
-pub const OVERLAY_CHANGES: usize = 4_096;
-/// the same, in bytes
-pub const OVERLAY_BYTES: usize = 8 * 1024 * 1024;
-/// one change of a swarm, as a line
-pub const OVERLAY_LINE: usize = 2 * 1024 * 1024;
-/// a message in a swarm
-pub const SWARM_MESSAGE: usize = 1024 * 1024;

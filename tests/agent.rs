@@ -31,6 +31,7 @@ use loopgate::{
     wire::{
         clock::{Clock, ManualClock},
         id::AgentId,
+        node::Holder,
     },
 };
 use support::{PATIENCE, TempDir, binary, until};
@@ -243,7 +244,7 @@ fn a_command_that_cannot_be_run_is_refused_with_the_reason() {
     spec.cwd = host.home.path().join("missing");
     assert_eq!(host.agents.start(spec).err(), Some(StartError::NoSuchDirectory));
     assert!(host.agents.list().is_empty());
-    assert!(host.agents.keeper_pids().is_empty());
+    assert!(host.agents.keepers().is_empty());
 }
 
 #[test]
@@ -353,12 +354,12 @@ fn a_token_is_its_agents_alone_and_void_when_that_is_done() {
     let file = host.home.path().join("token");
     let token = until("the token's file", || std::fs::read(&file).ok());
     assert_eq!(token.len(), 4 + 64);
-    assert_eq!(host.agents.agent_of_token(&token), Some(id("holder")));
-    assert_eq!(host.agents.agent_of_token(&token[..67]), None);
-    assert_eq!(host.agents.agent_of_token(b""), None);
+    assert_eq!(host.agents.holder_of_token(&token), Some(Holder::Loose(id("holder"))));
+    assert_eq!(host.agents.holder_of_token(&token[..67]), None);
+    assert_eq!(host.agents.holder_of_token(b""), None);
     agent.input(b"\n").unwrap();
     assert!(agent.wait_done(Instant::now() + PATIENCE));
-    assert_eq!(host.agents.agent_of_token(&token), None);
+    assert_eq!(host.agents.holder_of_token(&token), None);
 }
 
 #[test]
@@ -465,7 +466,7 @@ fn a_done_agent_takes_nothing_more() {
     assert_eq!(agent.deliver("hello", Submit::Once), Delivery::Failed("controller is not running"));
     assert_eq!(agent.input(b"x"), Err(InputError::Done));
     assert_eq!(agent.resize(24, 80), Err(ResizeError::Done));
-    assert!(host.agents.keeper_pids().is_empty());
+    assert!(host.agents.keepers().is_empty());
 }
 
 #[test]

@@ -398,7 +398,7 @@ fn host() {
             }
             ("stop_all", Some(agents), _) => {
                 agents.stop_all(Duration::from_millis(limits::STOP_MS));
-                agents.keeper_pids().len().to_string()
+                agents.keepers().len().to_string()
             }
             ("children", ..) => {
                 sys::proc::children(std::process::id()).map_or(0, |all| all.len()).to_string()

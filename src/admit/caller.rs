@@ -1,6 +1,6 @@
 //! The proof of admission.
 
-use crate::wire::id::AgentId;
+use crate::wire::{id::AgentId, node::FullName};
 
 /// Who a request was admitted as (design section 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +13,10 @@ pub enum Who {
     Api,
     /// the holder of the config token
     Config,
-    /// one agent, by its own token
+    /// one loose agent, by its own token
     Agent(AgentId),
+    /// one agent of a swarm, by its own token
+    Member(FullName),
     /// a process of this user on this machine, while no API token is configured
     Loopback,
 }

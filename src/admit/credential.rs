@@ -8,6 +8,7 @@ use super::{
 };
 use crate::wire::{
     head::{Field, Head, Method, Name},
+    node::Holder,
     query,
     secret::Secret,
 };
@@ -127,10 +128,13 @@ fn agent(token: &[u8], world: &dyn World) -> Result<Who, Denied> {
     if !token.starts_with(AGENT_TOKEN) || token.len() > AGENT_TOKEN_LONGEST {
         return Err(Reason::CredentialWrong.into());
     }
-    let agent = world.agent_of_token(token).ok_or(Reason::CredentialWrong)?;
-    match world.agent_tree(&agent) {
+    let holder = world.holder_of_token(token).ok_or(Reason::CredentialWrong)?;
+    match world.agent_tree(&holder) {
         // The token is the credential; its tree is a hurdle for a token that was carried off.
-        TreeFact::Inside | TreeFact::Unknown => Ok(Who::Agent(agent)),
+        TreeFact::Inside | TreeFact::Unknown => Ok(match holder {
+            Holder::Loose(agent) => Who::Agent(agent),
+            Holder::Member(agent) => Who::Member(agent),
+        }),
         TreeFact::Outside => Err(Reason::AgentTokenElsewhere.into()),
     }
 }

@@ -8,26 +8,36 @@ use super::{
     Admission, Caller, Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, Standing, TreeFact, Verdict, Who,
     World, admit,
 };
-use crate::wire::{head::Head, id::AgentId, secret::Secret};
+use crate::wire::{
+    head::Head,
+    id::AgentId,
+    node::{FullName, Holder},
+    secret::Secret,
+};
 
 const OWNER: &str = "7f1d5a34-0a52-4c5c-9d4e-000000000001";
 const PEER: &str = "c40d3f0e-93b1-4b7e-8a7e-5d0c6f1a2b3c";
 const API: &str = "secret-api-token";
 const CONFIG: &str = "config-token";
 const AGENT: &str = "lga_0000000000000000000000000000000000000000000000000000000000000000";
+const MEMBER: &str = "lga_1111111111111111111111111111111111111111111111111111111111111111";
 
 struct Fixed(Standing);
 
 impl World for Fixed {
-    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId> {
-        AgentId::parse("coder").ok().filter(|_| token == AGENT.as_bytes())
+    fn holder_of_token(&self, token: &[u8]) -> Option<Holder> {
+        match token {
+            token if token == AGENT.as_bytes() => AgentId::parse("coder").ok().map(Holder::Loose),
+            token if token == MEMBER.as_bytes() => FullName::parse("s/coder").ok().map(Holder::Member),
+            _ => None,
+        }
     }
 
     fn peer_facts(&self) -> PeerFacts {
         PeerFacts { standing: self.0, ..PeerFacts::UNKNOWN }
     }
 
-    fn agent_tree(&self, _: &AgentId) -> TreeFact {
+    fn agent_tree(&self, _: &Holder) -> TreeFact {
         TreeFact::Inside
     }
 }
@@ -127,6 +137,7 @@ fn judge(
             assert!(path.ends_with("/config") || path.ends_with("/overlay"));
         }
         Who::Agent(_) => assert!(ours && bearer == Some(AGENT)),
+        Who::Member(_) => assert!(ours && bearer == Some(MEMBER)),
         Who::Loopback => assert!(swarm && local && api.is_none()),
     }
 }

@@ -8,13 +8,19 @@ mod web_page;
 use std::{cell::Cell, collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use super::*;
-use crate::wire::{head::Head, id::AgentId, secret::Secret};
+use crate::wire::{
+    head::Head,
+    id::AgentId,
+    node::{FullName, Holder},
+    secret::Secret,
+};
 
 const OWNER: &str = "7f1d5a34-0a52-4c5c-9d4e-000000000001";
 const PEER: &str = "0c2b9a11-7d1e-4b3f-8a55-000000000002";
 const API: &str = "api-token-3f9a";
 const CONFIG: &str = "config-token-77c1";
 const AGENT: &str = "lga_1111111111111111111111111111111111111111111111111111111111111111";
+const MEMBER: &str = "lga_2222222222222222222222222222222222222222222222222222222222222222";
 const PORT: u16 = 4000;
 
 /// Answers for the kernel and for the agents.
@@ -25,8 +31,11 @@ struct Told {
 }
 
 impl World for Told {
-    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId> {
-        (token == AGENT.as_bytes()).then(|| AgentId::parse("coder").unwrap())
+    fn holder_of_token(&self, token: &[u8]) -> Option<Holder> {
+        if token == MEMBER.as_bytes() {
+            return FullName::parse("s/coder").ok().map(Holder::Member);
+        }
+        (token == AGENT.as_bytes()).then(|| Holder::Loose(AgentId::parse("coder").unwrap()))
     }
 
     fn peer_facts(&self) -> PeerFacts {
@@ -34,8 +43,8 @@ impl World for Told {
         PeerFacts { standing: self.standing, ..PeerFacts::UNKNOWN }
     }
 
-    fn agent_tree(&self, agent: &AgentId) -> TreeFact {
-        assert_eq!(agent.as_str(), "coder");
+    fn agent_tree(&self, agent: &Holder) -> TreeFact {
+        assert!(["coder", "s/coder"].contains(&agent.to_string().as_str()));
         self.tree
     }
 }
@@ -205,6 +214,8 @@ fn our_own_surface_takes_the_owner_the_operator_and_agents() {
     // Which routes an agent may call is the route table's business.
     assert_eq!(who(&setting.ask(path, &[&bearer(AGENT)])), Some(&coder));
     assert_eq!(who(&setting.ask("POST /api/v1/self/send", &[&bearer(AGENT)])), Some(&coder));
+    let member = Who::Member(FullName::parse("s/coder").unwrap());
+    assert_eq!(who(&setting.ask("POST /api/v1/self/send", &[&bearer(MEMBER)])), Some(&member));
     for wrong in [
         x_key(PEER),
         x_key(API),
@@ -213,7 +224,7 @@ fn our_own_surface_takes_the_owner_the_operator_and_agents() {
         bearer(PEER),
         bearer(CONFIG),
         bearer("lga_"),
-        bearer(&AGENT.replace('1', "2")),
+        bearer(&AGENT.replace('1', "3")),
         bearer(&format!("lga_{}", "1".repeat(10_000))),
         format!("Authorization: {AGENT}"),
         format!("Authorization: bearer {API}"),

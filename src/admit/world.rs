@@ -1,18 +1,18 @@
 //! The questions that admission may ask about what is not in the head.
 
-use crate::wire::id::AgentId;
+use crate::wire::node::Holder;
 
 /// What admission may ask. Implemented by the program, and by a fake in tests.
 pub trait World {
     /// The running agent whose token this is, compared by hash.
-    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId>;
+    fn holder_of_token(&self, token: &[u8]) -> Option<Holder>;
 
     /// What the kernel says of the process at the other end. Asked at most once per request; the
     /// implementor keeps the answer for the connection.
     fn peer_facts(&self) -> PeerFacts;
 
     /// Whether the process at the other end belongs to this agent's tree.
-    fn agent_tree(&self, agent: &AgentId) -> TreeFact;
+    fn agent_tree(&self, agent: &Holder) -> TreeFact;
 }
 
 /// What the kernel says of the process at the other end of a connection.

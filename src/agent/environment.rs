@@ -9,7 +9,10 @@ use std::{
     path::Path,
 };
 
-use super::types::{StartError, StartSpec};
+use super::{
+    launch::Program,
+    types::{StartError, StartSpec},
+};
 use crate::{limits, wire::secret::Secret};
 
 /// Passed on from the instance's environment, beside `LC_*`.
@@ -25,26 +28,7 @@ pub(super) fn check(spec: &StartSpec) -> Result<(), StartError> {
     if spec.name.is_reserved() {
         return Err(StartError::Reserved);
     }
-    let words = &spec.command;
-    let runs = words.first().is_some_and(|program| !program.is_empty());
-    if !runs || words.len() > limits::COMMAND_WORDS || words.iter().any(|word| word.contains('\0')) {
-        return Err(StartError::OutOfBounds("command"));
-    }
-    if spec.env.iter().any(|(name, value)| !may_set(name) || value.contains('\0')) {
-        return Err(StartError::OutOfBounds("env"));
-    }
-    let command: usize = words.iter().map(|word| word.len() + 1).sum();
-    if command > limits::COMMAND_BYTES {
-        return Err(StartError::OutOfBounds("command"));
-    }
-    let env: usize = spec.env.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
-    if command + env > limits::COMMAND_BYTES {
-        return Err(StartError::OutOfBounds("env"));
-    }
-    let cwd = spec.cwd.as_os_str().as_bytes();
-    if !spec.cwd.is_absolute() || cwd.contains(&0) || cwd.len() > limits::REQUEST_LINE {
-        return Err(StartError::OutOfBounds("cwd"));
-    }
+    check_program(&spec.command, &spec.cwd, &spec.env)?;
     check_screen(spec.rows, spec.cols).map_err(StartError::OutOfBounds)?;
     let is_name = |name: &String| {
         (1..=TYPIST_BYTES).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic())
@@ -52,6 +36,35 @@ pub(super) fn check(spec: &StartSpec) -> Result<(), StartError> {
     let lists = [("accept_typed_from", &spec.accept_typed_from), ("may_type_into", &spec.may_type_into)];
     let wrong = lists.iter().find(|(_, names)| names.len() > TYPISTS || !names.iter().all(is_name));
     wrong.map_or(Ok(()), |(field, _)| Err(StartError::OutOfBounds(field)))
+}
+
+/// What is the same for every agent: its command, its directory and its variables.
+pub(super) fn check_program(
+    words: &[String],
+    cwd: &Path,
+    env: &[(String, String)],
+) -> Result<(), StartError> {
+    let runs = words.first().is_some_and(|program| !program.is_empty());
+    if !runs || words.len() > limits::COMMAND_WORDS || words.iter().any(|word| word.contains('\0')) {
+        return Err(StartError::OutOfBounds("command"));
+    }
+    if env.iter().any(|(name, value)| !may_set(name) || value.contains('\0')) {
+        return Err(StartError::OutOfBounds("env"));
+    }
+    let command: usize = words.iter().map(|word| word.len() + 1).sum();
+    if command > limits::COMMAND_BYTES {
+        return Err(StartError::OutOfBounds("command"));
+    }
+    let env: usize = env.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    if command + env > limits::COMMAND_BYTES {
+        return Err(StartError::OutOfBounds("env"));
+    }
+    let is_absolute = cwd.is_absolute();
+    let cwd = cwd.as_os_str().as_bytes();
+    if !is_absolute || cwd.contains(&0) || cwd.len() > limits::REQUEST_LINE {
+        return Err(StartError::OutOfBounds("cwd"));
+    }
+    Ok(())
 }
 
 /// The field of a screen's size that is out of bounds, if one is.
@@ -99,11 +112,11 @@ impl Base {
 
     /// The whole environment of one agent, as `NAME=value` strings. It holds the token: the caller
     /// hands it on and forgets it.
-    pub fn of_agent(&self, spec: &StartSpec, token: &Secret, url: &str) -> Vec<Vec<u8>> {
+    pub fn of_agent(&self, agent: &Program<'_>, token: &Secret, url: &str, terminal: bool) -> Vec<Vec<u8>> {
         let mut all = self.0.clone();
-        all.insert("TERM".into(), "xterm-256color".into());
-        all.extend(spec.env.iter().map(|(name, value)| (name.into(), value.into())));
-        all.insert("LOOPGATE_AGENT".into(), spec.name.as_str().into());
+        all.insert("TERM".into(), if terminal { "xterm-256color" } else { "dumb" }.into());
+        all.extend(agent.env.iter().map(|(name, value)| (name.into(), value.into())));
+        all.insert("LOOPGATE_AGENT".into(), agent.holder.to_string().into());
         all.insert("LOOPGATE_AGENT_TOKEN".into(), token.expose_str().into());
         all.insert("LOOPGATE_URL".into(), url.into());
         all.insert("AGENTMUX_LOCAL_URL".into(), url.into());
@@ -114,7 +127,10 @@ impl Base {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{agent::types::Submit, wire::id::AgentId};
+    use crate::{
+        agent::types::Submit,
+        wire::{id::AgentId, node::Holder},
+    };
 
     fn spec() -> StartSpec {
         StartSpec {
@@ -187,9 +203,14 @@ mod tests {
     #[test]
     fn a_request_overrides_what_is_passed_on_and_never_what_is_ours() {
         let base = Base([("PATH".into(), "/bin".into()), ("LANG".into(), "C".into())].into());
-        let mut spec = spec();
-        spec.env = vec![("LANG".to_owned(), "de".to_owned()), ("MORE".to_owned(), "1=2".to_owned())];
-        let env = base.of_agent(&spec, &Secret::new(b"lga_x".to_vec()), "http://127.0.0.1:1");
+        let env = ["LANG=de", "MORE=1=2"].map(|line| line.split_once('=').unwrap());
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let holder = Holder::Loose(AgentId::parse("coder").unwrap());
+        let agent = Program { holder, command: &[], cwd: Path::new("/"), env: &env };
+        let token = Secret::new(b"lga_x".to_vec());
+        let lines = base.of_agent(&agent, &token, "http://127.0.0.1:1", true);
+        assert!(!base.of_agent(&agent, &token, "", false).contains(&b"TERM=xterm-256color".to_vec()));
+        let env = lines;
         let env: Vec<_> = env.into_iter().map(|line| String::from_utf8(line).unwrap()).collect();
         assert_eq!(
             env,

@@ -9,7 +9,7 @@ use std::{
     fs::File,
     os::fd::AsFd,
     sync::{
-        Arc, Condvar, Mutex, OnceLock, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         mpsc::{self, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -17,10 +17,11 @@ use std::{
 
 use super::{
     environment,
+    launch::{Mortal, Running},
     life::{Life, lock},
-    queue::{Full, Queue},
+    queue::{self, Queue},
     ring::Ring,
-    token::TokenHash,
+    terminal::Opened,
     types::{
         BeyondEnd, Delivery, InputError, Later, NOT_RUNNING, Offer, Output, Record, ResizeError, StartSpec,
         State, Submit,
@@ -44,13 +45,13 @@ const QUEUE_FULL: &str = "failed to send input: queue full";
 
 /// One agent, running or done. Dropping it does not end it.
 pub struct Agent {
-    pub(super) spec: StartSpec,
-    pub(super) block_id: String,
-    /// set before anybody else is given the agent
-    pub(super) pid: OnceLock<u32>,
-    pub(super) keeper_pid: u32,
-    pub(super) started_at: u64,
-    pub(super) token: TokenHash,
+    spec: StartSpec,
+    /// It is an agent of a swarm, of which nobody but the swarm and who knows its block hears.
+    member: bool,
+    block_id: String,
+    pid: u32,
+    keeper_pid: u32,
+    started_at: u64,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) life: Arc<Life>,
     /// Locked before `screen` where both are.
@@ -67,6 +68,8 @@ pub(super) struct Screen {
     pub ring: Ring,
     /// When something was last shown or typed, by the monotonic clock.
     pub active: u64,
+    /// Its processes are held, and that it shows nothing means nothing.
+    pub held: bool,
     pub size: Size,
     /// The tree is gone and all output is here; those who asked to be told are told now.
     pub ended: bool,
@@ -75,6 +78,40 @@ pub(super) struct Screen {
 }
 
 impl Agent {
+    pub(super) fn new(spec: StartSpec, running: &Running, terminal: &Opened, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            spec,
+            member: false,
+            block_id: terminal.block_id.clone(),
+            pid: running.pid,
+            keeper_pid: running.keeper_pid,
+            started_at: running.started_at,
+            life: running.life.clone(),
+            queue: Mutex::new(Queue::default()),
+            screen: Mutex::new(Screen {
+                ring: Ring::default(),
+                active: clock.monotonic_ms(),
+                held: false,
+                size: terminal.size,
+                ended: false,
+                master: Some(terminal.master.clone()),
+            }),
+            clock,
+            changed: Condvar::new(),
+            watchers: Arc::default(),
+        }
+    }
+
+    /// The same, of a swarm; its name is that within the swarm.
+    pub(super) fn of_swarm(self) -> Self {
+        Self { member: true, ..self }
+    }
+
+    /// Whether it is an agent of a swarm.
+    pub(super) fn is_member(&self) -> bool {
+        self.member
+    }
+
     /// Its name.
     pub fn name(&self) -> &AgentId {
         &self.spec.name
@@ -134,7 +171,7 @@ impl Agent {
             if lock(&self.screen).is_done() {
                 return Offer::Settled(Delivery::Failed(NOT_RUNNING));
             }
-            if let Err(Full) = queue.push_text(text, submit, tell) {
+            if let Err(queue::Full) = queue.push_text(text, submit, tell) {
                 return Offer::Settled(Delivery::Failed(QUEUE_FULL));
             }
         }
@@ -153,7 +190,7 @@ impl Agent {
             if lock(&self.screen).is_done() {
                 return Err(InputError::Done);
             }
-            queue.push_keys(bytes).map_err(|Full| InputError::QueueFull)?;
+            queue.push_keys(bytes).map_err(|queue::Full| InputError::QueueFull)?;
         }
         self.life.wake();
         Ok(())
@@ -205,6 +242,15 @@ impl Agent {
         self.watchers.place(wake, Some(Arc::clone(self)))
     }
 
+    /// Its processes are held, or go on. Held, it is not taken to be quiet, and afterwards not at once.
+    pub(super) fn hold(&self, held: bool) {
+        let mut screen = lock(&self.screen);
+        screen.held = held;
+        screen.active = self.clock.monotonic_ms();
+        drop(screen);
+        self.life.wake();
+    }
+
     /// There is more, or the end: for the terminal thread.
     pub(super) fn tell(&self) {
         self.changed.notify_all();
@@ -231,7 +277,7 @@ impl Agent {
             name: self.spec.name.clone(),
             block_id: self.block_id.clone(),
             state: screen.state(now),
-            pid: self.pid.get().copied().unwrap_or_default(),
+            pid: self.pid,
             keeper_pid: self.keeper_pid,
             started_at: self.started_at,
             rows: screen.size.rows,
@@ -256,6 +302,16 @@ impl Agent {
             }
             screen = self.changed.wait_timeout(screen, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+impl Mortal for Agent {
+    fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    fn wait_done(&self, end: Instant) -> bool {
+        self.wait_done(end)
     }
 }
 

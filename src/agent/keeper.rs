@@ -9,6 +9,7 @@ use std::{
     collections::HashSet,
     env,
     ffi::{OsStr, OsString},
+    fs::File,
     io::{self, Read, Write},
     os::{
         fd::AsFd,
@@ -27,6 +28,7 @@ use super::{
     tree,
 };
 use crate::sys::{
+    inherited,
     poll::{self, Entry},
     process,
     signal::{self, SignalFd},
@@ -37,8 +39,13 @@ const ROUND: Duration = Duration::from_millis(5);
 /// Exit code for a keeper that was not started by an instance.
 const USAGE: u8 = 2;
 
-/// The program of the keeper process: the socket is its descriptor 0, the terminal 1.
-pub fn run() -> ExitCode {
+/// The program of the keeper process: the socket is its descriptor 0, the terminal 1. Pipes are the
+/// descriptors of these numbers, for the command's descriptors 0, 1 and 2.
+pub fn run(pipes: &[i32]) -> ExitCode {
+    // First of all: these numbers must not have come to mean anything of our own.
+    let Ok(pipes) = pipes.iter().map(|pipe| inherited::take(*pipe)).collect::<io::Result<Vec<_>>>() else {
+        return ExitCode::from(USAGE);
+    };
     let Ok(control) = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else {
         return ExitCode::from(USAGE);
     };
@@ -46,14 +53,14 @@ pub fn run() -> ExitCode {
         let _ = writeln!(io::stderr(), "loopgate keeper: is started by an instance, not by hand");
         return ExitCode::from(USAGE);
     }
-    match keep(control) {
+    match keep(control, pipes) {
         Ok(()) => ExitCode::SUCCESS,
         // Nothing runs yet where an error can still happen; the instance sees the end of our side.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn keep(mut control: UnixStream) -> io::Result<()> {
+fn keep(mut control: UnixStream, pipes: Vec<File>) -> io::Result<()> {
     process::harden()?;
     process::become_subreaper()?;
     process::close_on_exec()?;
@@ -62,7 +69,7 @@ fn keep(mut control: UnixStream) -> io::Result<()> {
     let order = Order::read(&mut control)?;
     // A report must not block the killing.
     control.set_nonblocking(true)?;
-    let mut keeper = match start(order) {
+    let mut keeper = match start(order, pipes) {
         Ok(pid) => Keeper { control, signals, command: pid },
         Err(report) => {
             let _ = control.write_all(&report.encode());
@@ -75,7 +82,7 @@ fn keep(mut control: UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-fn start(order: Order) -> Result<u32, Report> {
+fn start(order: Order, pipes: Vec<File>) -> Result<u32, Report> {
     let errno = |e: io::Error| e.raw_os_error().unwrap_or_default();
     let cwd = Path::new(OsStr::from_bytes(&order.cwd));
     env::set_current_dir(cwd).map_err(|e| Report::NoDirectory(errno(e)))?;
@@ -87,17 +94,29 @@ fn start(order: Order) -> Result<u32, Report> {
         let (name, value) = line.split_at(at);
         command.env(OsStr::from_bytes(name), OsStr::from_bytes(value.get(1..).unwrap_or_default()));
     }
-    process::in_own_session(&mut command, order.descriptors);
-    let terminal = || io::stdout().as_fd().try_clone_to_owned().map(Stdio::from);
-    let started = terminal().and_then(|stdin| {
-        command.stdin(stdin).stdout(terminal()?).stderr(terminal()?);
+    process::in_own_session(&mut command, order.descriptors, !order.pipes);
+    let started = streams(order.pipes, pipes).and_then(|[stdin, stdout, stderr]| {
+        command.stdin(stdin).stdout(stdout).stderr(stderr);
         command.spawn()
     });
+    // Our copies of its pipes go with it: a pipe must end where the agent lets go of it.
+    drop(command);
     // Not to keep a directory busy that the agent may want to remove.
     let _ = env::set_current_dir("/");
     match started {
         Ok(child) => Ok(child.id()),
         Err(e) => Err(Report::NotStarted(errno(e))),
+    }
+}
+
+/// The command's standard streams.
+fn streams(piped: bool, pipes: Vec<File>) -> io::Result<[Stdio; 3]> {
+    let terminal = || io::stdout().as_fd().try_clone_to_owned().map(Stdio::from);
+    match (piped, <[File; 3]>::try_from(pipes)) {
+        (true, Ok(pipes)) => Ok(pipes.map(Stdio::from)),
+        (false, Err(none)) if none.is_empty() => Ok([terminal()?, terminal()?, terminal()?]),
+        // An instance never says one thing and gives the other.
+        (true, Err(_)) | (false, _) => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 

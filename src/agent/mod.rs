@@ -2,7 +2,8 @@
 //!
 //! One thread forks and reaps ("spawner"); one keeper process per agent holds the agent's tree and
 //! ends it, whoever of the instance, the keeper and the agent dies first; one thread per agent
-//! (`term-<name>`) moves the bytes of its terminal, so that two deliveries never interleave. What
+//! (`term-<name>`, `pipe-<name>`) moves the bytes of its terminal or of its pipes, so that two deliveries
+//! never interleave. What
 //! may be typed, and by whom, is decided elsewhere.
 
 #![forbid(unsafe_code)]
@@ -11,10 +12,13 @@ mod environment;
 mod handle;
 pub mod inbox;
 pub mod keeper;
+mod launch;
 mod life;
+mod member;
 mod order;
 pub mod outbox;
 mod paste;
+pub mod protocol;
 mod queue;
 mod redact;
 mod registry;
@@ -27,10 +31,14 @@ mod types;
 mod watch;
 
 pub use handle::Agent;
+pub use launch::Settings;
+pub use member::{Full, Member, MemberSpec, Place, Sink, Stream};
 pub use redact::redacted;
-pub use registry::{Agents, Settings};
+pub use registry::Agents;
 pub use types::{
     BeyondEnd, Controller, Delivery, Exit, InputError, Later, Offer, Output, Record, ResizeError, StartError,
     StartSpec, State, StopError, Submit,
 };
 pub use watch::{Watch, Watchers};
+
+pub use crate::wire::node::Holder;

@@ -16,6 +16,8 @@ const LARGEST: usize = limits::COMMAND_BYTES + 512 * 1024;
 /// What a keeper is to start.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Order {
+    /// Its standard streams are three pipes and no terminal.
+    pub pipes: bool,
     /// The command's soft limit of descriptors.
     pub descriptors: u64,
     /// Where it starts.
@@ -27,10 +29,11 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// The order in bytes: its length, the limit, and counted strings; all numbers u32 or u64 in
+    /// The order in bytes: its length, the kind of streams, the limit, and counted strings; all numbers u32 or u64 in
     /// little-endian.
     pub fn encode(&self) -> Vec<u8> {
-        let mut body = self.descriptors.to_le_bytes().to_vec();
+        let mut body = vec![u8::from(self.pipes)];
+        body.extend(self.descriptors.to_le_bytes());
         put(&mut body, &self.cwd);
         for list in [&self.command, &self.env] {
             body.extend((list.len() as u32).to_le_bytes());
@@ -55,7 +58,8 @@ impl Order {
     }
 
     fn decode(mut body: &[u8]) -> Option<Self> {
-        let (descriptors, rest) = body.split_first_chunk()?;
+        let (&kind, rest) = body.split_first()?;
+        let (descriptors, rest) = rest.split_first_chunk()?;
         body = rest;
         let cwd = take(&mut body)?;
         let mut lists = [Vec::new(), Vec::new()];
@@ -65,8 +69,14 @@ impl Order {
             }
         }
         let [command, env] = lists;
-        let whole = body.is_empty() && !command.is_empty();
-        whole.then_some(Self { descriptors: u64::from_le_bytes(*descriptors), cwd, command, env })
+        let whole = body.is_empty() && !command.is_empty() && kind <= 1;
+        whole.then_some(Self {
+            pipes: kind == 1,
+            descriptors: u64::from_le_bytes(*descriptors),
+            cwd,
+            command,
+            env,
+        })
     }
 }
 
@@ -138,6 +148,7 @@ mod tests {
 
     fn order() -> Order {
         Order {
+            pipes: true,
             descriptors: 1024,
             cwd: b"/tmp".to_vec(),
             command: vec![b"sh".to_vec(), b"-c".to_vec(), Vec::new()],
@@ -149,6 +160,8 @@ mod tests {
     fn an_order_arrives_as_it_was_sent() {
         let bytes = order().encode();
         assert_eq!(Order::read(&mut &bytes[..]).unwrap(), order());
+        let terminal = || Order { pipes: false, ..order() };
+        assert_eq!(Order::read(&mut &terminal().encode()[..]).unwrap(), terminal());
     }
 
     #[test]

@@ -31,6 +31,8 @@ use letter::{Unread, read};
 pub const NAME: &str = "outbox";
 /// How the name of a letter ends.
 const END: &str = ".json";
+/// How long is remembered that a name was not worth a look.
+const FORGOTTEN_MS: u64 = 60_000;
 
 /// What a look at the outbox found.
 #[derive(Debug, Default)]
@@ -52,8 +54,8 @@ pub struct Outbox {
     beyond: bool,
     /// letters that were not whole, since when
     unfinished: BTreeMap<OsString, u64>,
-    /// names that could not be removed, and were reported
-    stuck: BTreeSet<OsString>,
+    /// names that could not be removed, and were reported then
+    stuck: BTreeMap<OsString, u64>,
     /// why the directory itself was last refused
     refused: Option<LentError>,
 }
@@ -67,7 +69,7 @@ impl Outbox {
             waiting: VecDeque::new(),
             beyond: false,
             unfinished: BTreeMap::new(),
-            stuck: BTreeSet::new(),
+            stuck: BTreeMap::new(),
             refused: None,
         }
     }
@@ -97,11 +99,14 @@ impl Outbox {
     fn look(&mut self, directory: &Lent) -> Result<(), LentError> {
         let mut names = BTreeSet::new();
         let mut dropped = false;
-        let (unfinished, stuck) = (&self.unfinished, &self.stuck);
         let now = self.clock.monotonic_ms();
+        // What has such a name may be another file by now, or gone.
+        self.unfinished.retain(|_, since| now.saturating_sub(*since) < FORGOTTEN_MS);
+        self.stuck.retain(|_, since| now.saturating_sub(*since) < FORGOTTEN_MS);
+        let (unfinished, stuck) = (&self.unfinished, &self.stuck);
         let beyond = directory.each_name(limits::OUTBOX_ENTRIES, &mut |name| {
             let young = |since: &u64| now.saturating_sub(*since) < limits::OUTBOX_UNFINISHED_MS;
-            if is_letter(&name) && !stuck.contains(&name) && !unfinished.get(&name).is_some_and(young) {
+            if is_letter(&name) && !stuck.contains_key(&name) && !unfinished.get(&name).is_some_and(young) {
                 names.insert(name);
                 if names.len() > limits::OUTBOX_NAMES {
                     names.pop_last();
@@ -136,7 +141,7 @@ impl Outbox {
             // Handed out now, it would be handed out again and again.
             letters.push(invalid("it cannot be removed"));
             if self.stuck.len() < limits::OUTBOX_NAMES {
-                self.stuck.insert(name);
+                self.stuck.insert(name, self.clock.monotonic_ms());
             }
             return read_file.map_or(0, |file| file.bytes.len());
         }

@@ -5,6 +5,8 @@
 //! the first byte after the public prefix on, so that typing `lga_` is seen as it is typed. An
 //! agent that wants to show its token can encode it: this guards against accidents.
 
+use std::borrow::Cow;
+
 use super::token;
 
 /// What stands in a token's place.
@@ -29,6 +31,20 @@ pub fn redacted(text: &str) -> String {
     redactor.finish(&mut out);
     // only whole runs of ASCII are replaced, so what was UTF-8 still is
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A line with every agent token in it replaced. Of one that was cut, what may be the begin of a token is
+/// left out.
+pub(super) fn of_line(line: &[u8], cut: bool) -> Cow<'_, [u8]> {
+    if !line.windows(PREFIX.len()).any(|part| part == PREFIX) {
+        return Cow::Borrowed(line);
+    }
+    let (mut redactor, mut out) = (Redactor::default(), Vec::with_capacity(line.len()));
+    redactor.push(line, &mut out);
+    if !cut {
+        redactor.finish(&mut out);
+    }
+    Cow::Owned(out)
 }
 
 impl Redactor {

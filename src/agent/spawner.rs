@@ -27,6 +27,7 @@ use super::{life::Life, order::Report, tree};
 use crate::{
     limits,
     sys::{
+        inherited,
         poll::{self, Entry, Wake},
         process::{self, PidFd},
         signal,
@@ -47,14 +48,22 @@ enum Ask {
     Kill(Arc<Life>),
 }
 
+/// What a keeper is given for its agent's standard streams.
+pub(super) enum Given {
+    /// All three are this terminal.
+    Terminal(OwnedFd),
+    /// The agent's ends of three pipes, in the order of its descriptors.
+    Pipes([OwnedFd; 3]),
+}
+
 /// A keeper to be started.
 pub(super) struct Start {
     /// Our side of the socket pair; the caller keeps a copy until the order is sent.
     pub ours: UnixStream,
     /// The keeper's side.
     pub theirs: UnixStream,
-    /// The agent's terminal.
-    pub slave: OwnedFd,
+    /// The agent's standard streams.
+    pub given: Given,
     /// Where its reports go.
     pub life: Arc<Life>,
     /// Gets the keeper's pid.
@@ -180,8 +189,8 @@ impl Thread {
     }
 
     fn start(&mut self, start: Start) {
-        let Start { ours, theirs, slave, life, answer } = start;
-        let started = ours.set_nonblocking(true).and_then(|()| spawn(&self.program, theirs, slave));
+        let Start { ours, theirs, given, life, answer } = start;
+        let started = ours.set_nonblocking(true).and_then(|()| spawn(&self.program, theirs, given));
         let told = started.map(|(child, ended)| {
             let pid = child.id();
             self.keepers.push(Keeper { child, ended, control: ours, silent: false, inbox: Vec::new(), life });
@@ -298,18 +307,25 @@ impl Keeper {
 }
 
 /// Starts a keeper in a process group of its own: what is typed at the terminal of the instance
-/// does not reach it.
-fn spawn(program: &Path, theirs: UnixStream, slave: OwnedFd) -> io::Result<(Child, PidFd)> {
-    let mut child = Command::new(program)
-        .arg0("loopgate")
-        .arg("keeper")
-        .env_clear()
-        .current_dir("/")
-        .process_group(0)
-        .stdin(OwnedFd::from(theirs))
-        .stdout(slave)
-        .stderr(Stdio::null())
-        .spawn()?;
+/// does not reach it. A terminal is its descriptor 1; pipes have the numbers that it is told.
+fn spawn(program: &Path, theirs: UnixStream, given: Given) -> io::Result<(Child, PidFd)> {
+    let mut command = Command::new(program);
+    command.arg0("loopgate").arg("keeper").env_clear().current_dir("/").process_group(0);
+    command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
+    match given {
+        Given::Terminal(terminal) => {
+            command.stdout(terminal);
+        }
+        Given::Pipes(pipes) => {
+            for pipe in pipes {
+                let number = inherited::pass(&mut command, pipe);
+                command.arg(number.to_string());
+            }
+        }
+    }
+    let mut child = command.spawn()?;
+    // Our copies of the agent's streams go with it.
+    drop(command);
     match PidFd::open(child.id()) {
         Ok(ended) => Ok((child, ended)),
         Err(e) => {

@@ -11,10 +11,23 @@ use std::{
     time::Duration,
 };
 
-use super::{handle::Agent, life::lock, paste::Tracker, queue::Action, redact::Redactor, types::Delivery};
+use super::{
+    handle::Agent,
+    launch::{Launcher, Program, Running},
+    life::lock,
+    paste::Tracker,
+    queue::Action,
+    redact::Redactor,
+    spawner::Given,
+    types::{Delivery, StartError},
+};
 use crate::{
     limits,
-    sys::poll::{self, Entry, Wake},
+    sys::{
+        poll::{self, Entry, Wake},
+        pty, random,
+        tty::Size,
+    },
 };
 
 /// More than the kernel hands out of a terminal at once.
@@ -24,10 +37,33 @@ const TURN: usize = 32;
 /// What a terminal took nothing of for `TERMINAL_WRITE_MS`.
 const STUCK: &str = "failed to send input: the terminal takes nothing";
 
+/// A terminal of which the program's side is a keeper's already.
+pub(super) struct Opened {
+    pub master: Arc<File>,
+    pub wake: Arc<Wake>,
+    pub block_id: String,
+    pub size: Size,
+}
+
+/// Runs a program in a new terminal.
+pub(super) fn open(
+    launcher: &Launcher,
+    program: &Program<'_>,
+    size: Size,
+) -> Result<(Running, Opened), StartError> {
+    let block_id = random::uuid().map_err(|_| StartError::Failed("randomness"))?;
+    let pty = pty::open(size).map_err(|_| StartError::Failed("terminal"))?;
+    let wake = Arc::new(Wake::new().map_err(|_| StartError::Failed("descriptors"))?);
+    let running = launcher.run(program, Given::Terminal(pty.slave), wake.clone())?;
+    Ok((running, Opened { master: Arc::new(pty.master), wake, block_id, size }))
+}
+
 /// Runs until the agent's tree is gone and its last output is read. `ended` is called then: after
 /// the agent's state has become done, so that whoever registers an agent and then sees it running
-/// is told, and before anybody who waits for the end goes on.
-pub(super) fn run(agent: &Agent, wake: Arc<Wake>, master: Arc<File>, ended: impl FnOnce(&Agent)) {
+/// is told, and before anybody who waits for the end goes on. `quiet` is called each time the agent
+/// has become quiet, with nothing left to type.
+pub(super) fn run(agent: &Agent, opened: Opened, quiet: Option<&dyn Fn()>, ended: impl FnOnce(&Agent)) {
+    let Opened { master, wake, .. } = opened;
     let mut terminal = Terminal {
         agent,
         wake,
@@ -35,6 +71,8 @@ pub(super) fn run(agent: &Agent, wake: Arc<Wake>, master: Arc<File>, ended: impl
         paste: Tracker::default(),
         redactor: Redactor::default(),
         open: true,
+        quiet,
+        busy: true,
     };
     let mut chunk = vec![0; CHUNK];
     while agent.life.end().is_none() {
@@ -70,6 +108,10 @@ struct Terminal<'a> {
     redactor: Redactor,
     /// Reading still gives something.
     open: bool,
+    /// Who wants to know that it is quiet.
+    quiet: Option<&'a dyn Fn()>,
+    /// Something was shown or typed, or the program has begun, since it was last said to be quiet.
+    busy: bool,
 }
 
 /// What the queue waits for.
@@ -84,6 +126,7 @@ impl Terminal<'_> {
     /// Writes what is due, waits, and reads what is there.
     fn turn(&mut self, chunk: &mut [u8]) {
         let (until, room) = match self.write_due() {
+            Pause::Until(None) => (self.tell_quiet(), false),
             Pause::Until(until) => (until, false),
             Pause::Room(until) => (until, true),
         };
@@ -113,6 +156,24 @@ impl Terminal<'_> {
         }
     }
 
+    /// Says that it is quiet, if it has become so; otherwise gives the moment when it may be.
+    fn tell_quiet(&mut self) -> Option<u64> {
+        let quiet = self.quiet.filter(|_| self.busy)?;
+        let now = self.agent.clock.monotonic_ms();
+        let screen = lock(&self.agent.screen);
+        if screen.held {
+            return None;
+        }
+        let due = screen.active.saturating_add(limits::QUIET_MS);
+        drop(screen);
+        if now < due {
+            return Some(due);
+        }
+        self.busy = false;
+        quiet();
+        None
+    }
+
     fn write_due(&mut self) -> Pause {
         let mut queue = lock(&self.agent.queue);
         loop {
@@ -123,6 +184,8 @@ impl Terminal<'_> {
                 Action::Idle => return Pause::Until(None),
                 Action::Failed(delivery) => {
                     let _ = delivery.send(Delivery::Failed(STUCK));
+                    // Whoever waits for it to be quiet again would wait for ever.
+                    self.busy = true;
                     continue;
                 }
             };
@@ -130,6 +193,7 @@ impl Terminal<'_> {
                 Ok(0) => return Pause::Room(queue.write_deadline()),
                 Ok(count) => {
                     lock(&self.agent.screen).active = now;
+                    self.busy = true;
                     if let Some(delivery) = queue.wrote(count, now) {
                         // Whoever asked may have stopped waiting.
                         let _ = delivery.send(Delivery::Delivered);
@@ -168,7 +232,8 @@ impl Terminal<'_> {
         self.show(&rest);
     }
 
-    fn show(&self, output: &[u8]) {
+    fn show(&mut self, output: &[u8]) {
+        self.busy = true;
         let mut screen = lock(&self.agent.screen);
         screen.active = self.agent.clock.monotonic_ms();
         screen.ring.push(output);

@@ -287,6 +287,7 @@ impl App {
         let by = match by.who() {
             Who::Api => "api".to_owned(),
             Who::Agent(name) => format!("agent {name}"),
+            Who::Member(name) => format!("agent {name}"),
             Who::Owner | Who::Peer | Who::Config | Who::Loopback => "owner".to_owned(),
         };
         let (name, block_id) = (record.name.as_str().to_owned(), record.block_id.clone());

@@ -12,7 +12,7 @@ use crate::{
     },
     bus::{Terminal, Terminals},
     sys::poll::Wake,
-    wire::id::AgentId,
+    wire::{id::AgentId, node::Holder},
 };
 
 /// The agents of an instance. `None` in an answer: there is no agent of that name.
@@ -40,9 +40,9 @@ pub trait Fleet: Terminals + Send + Sync {
     /// Changes the screen.
     fn resize(&self, name: &str, rows: u16, cols: u16) -> Option<Result<(), ResizeError>>;
     /// Whose token this is.
-    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId>;
-    /// The keepers of all agents that are not done.
-    fn keeper_pids(&self) -> Vec<u32>;
+    fn holder_of_token(&self, token: &[u8]) -> Option<Holder>;
+    /// The keepers of all agents that are not done, those of swarms too.
+    fn keepers(&self) -> Vec<(u32, Holder)>;
     /// `callback` is told of each agent that ends, once its state is done.
     fn on_exit(&self, callback: Box<dyn Fn(&Record) + Send + Sync>);
 
@@ -137,12 +137,12 @@ impl Fleet for Agents {
         self.get(name).map(|agent| agent.resize(rows, cols))
     }
 
-    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId> {
-        self.agent_of_token(token)
+    fn holder_of_token(&self, token: &[u8]) -> Option<Holder> {
+        self.holder_of_token(token)
     }
 
-    fn keeper_pids(&self) -> Vec<u32> {
-        self.keeper_pids()
+    fn keepers(&self) -> Vec<(u32, Holder)> {
+        self.keepers()
     }
 
     fn on_exit(&self, callback: Box<dyn Fn(&Record) + Send + Sync>) {

@@ -37,7 +37,7 @@ use crate::{
         skills::Skills,
     },
     sys::poll::Wake,
-    wire::{clock::Clock, clock::ManualClock, head::Head, id::AgentId, json, secret::Secret},
+    wire::{clock::Clock, clock::ManualClock, head::Head, id::AgentId, json, node::Holder, secret::Secret},
 };
 
 const OWNER: &str = "7f1d5a34-0a52-4c5c-9d4e-000000000001";
@@ -326,11 +326,11 @@ impl Fleet for Coder {
         Self::is(name).map(Ok)
     }
 
-    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId> {
-        AgentId::parse("coder").ok().filter(|_| token == TOKEN.as_bytes())
+    fn holder_of_token(&self, token: &[u8]) -> Option<Holder> {
+        AgentId::parse("coder").ok().filter(|_| token == TOKEN.as_bytes()).map(Holder::Loose)
     }
 
-    fn keeper_pids(&self) -> Vec<u32> {
+    fn keepers(&self) -> Vec<(u32, Holder)> {
         Vec::new()
     }
 

@@ -29,7 +29,7 @@ pub(super) fn inject(app: &App, caller: &Caller, request: &Request<'_>) -> Resul
     let fields = Fields::of(&body)?;
     let peer = match caller.who() {
         Who::Peer => true,
-        Who::Owner | Who::Api | Who::Agent(_) | Who::Config | Who::Loopback => false,
+        Who::Owner | Who::Api | Who::Agent(_) | Who::Member(_) | Who::Config | Who::Loopback => false,
     };
     // Only who has the peer key vouches for others; from anybody else the field is one that nobody knows.
     if peer && let Some(letter) = registry::Received::read(&body)? {

@@ -44,7 +44,9 @@ pub(super) fn send(app: &App, caller: &Caller, request: &Request<'_>) -> Result 
 fn sender(caller: &Caller) -> Sender<'_> {
     match caller.who() {
         Who::Api => Sender::Api,
-        Who::Owner | Who::Peer | Who::Agent(_) | Who::Config | Who::Loopback => Sender::Owner(""),
+        Who::Owner | Who::Peer | Who::Agent(_) | Who::Member(_) | Who::Config | Who::Loopback => {
+            Sender::Owner("")
+        }
     }
 }
 

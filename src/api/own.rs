@@ -239,7 +239,7 @@ fn target(fields: Fields<'_>) -> Result<Address> {
 fn own_name(caller: &Caller) -> Result<&AgentId> {
     match caller.who() {
         Who::Agent(name) => Ok(name),
-        Who::Owner | Who::Peer | Who::Api | Who::Config | Who::Loopback => {
+        Who::Owner | Who::Peer | Who::Api | Who::Member(_) | Who::Config | Who::Loopback => {
             Err(Fault::new(403, "forbidden", "only an agent may ask this"))
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     limits,
     wire::{
         head::{Head, HeadError, Method},
-        id::AgentId,
+        node::Holder,
     },
 };
 
@@ -31,7 +31,7 @@ pub struct Conn {
     /// looked up when first needed, because it costs
     facts: OnceCell<PeerFacts>,
     /// the same, for the agent whose token came first
-    tree: OnceCell<(AgentId, TreeFact)>,
+    tree: OnceCell<(Holder, TreeFact)>,
 }
 
 /// A head that was let in.
@@ -240,7 +240,8 @@ impl App {
     }
 
     fn facts(&self, conn: &Conn) -> PeerFacts {
-        let look = || self.peers.facts(&conn.at, &|| self.fleet.keeper_pids(), self.clock.monotonic_ms());
+        let keepers = || self.fleet.keepers().into_iter().map(|(pid, _)| pid).collect();
+        let look = || self.peers.facts(&conn.at, &keepers, self.clock.monotonic_ms());
         *conn.facts.get_or_init(look)
     }
 }
@@ -252,18 +253,20 @@ struct AtPeer<'a> {
 }
 
 impl World for AtPeer<'_> {
-    fn agent_of_token(&self, token: &[u8]) -> Option<AgentId> {
-        self.app.fleet.agent_of_token(token)
+    fn holder_of_token(&self, token: &[u8]) -> Option<Holder> {
+        self.app.fleet.holder_of_token(token)
     }
 
     fn peer_facts(&self) -> PeerFacts {
         self.app.facts(self.conn)
     }
 
-    fn agent_tree(&self, agent: &AgentId) -> TreeFact {
+    fn agent_tree(&self, agent: &Holder) -> TreeFact {
         let look = || {
-            let Some(record) = self.app.fleet.record(agent.as_str()) else { return TreeFact::Unknown };
-            self.app.peers.tree(&self.conn.at, record.keeper_pid, self.app.clock.monotonic_ms())
+            let keepers = self.app.fleet.keepers();
+            let keeper = keepers.iter().find(|(_, holder)| holder == agent);
+            let Some((keeper, _)) = keeper else { return TreeFact::Unknown };
+            self.app.peers.tree(&self.conn.at, *keeper, self.app.clock.monotonic_ms())
         };
         match self.conn.tree.get_or_init(|| (agent.clone(), look())) {
             (known, fact) if known == agent => *fact,

@@ -80,10 +80,8 @@ fn connections(app: &App) -> Value {
 /// `GET /api/v1/exposure`: looked at now, not remembered.
 pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
     let keepers = || {
-        let running = app.fleet.records().into_iter().filter(|record| record.state != State::Done);
-        running
-            .map(|record| Keeper { pid: record.keeper_pid, agent: record.name.as_str().to_owned() })
-            .collect()
+        let keepers = app.fleet.keepers().into_iter();
+        keepers.map(|(pid, holder)| Keeper { pid, agent: holder.to_string() }).collect()
     };
     let moving = || {
         let listing = app.bus.elsewhere.listing();
@@ -94,7 +92,6 @@ pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
         });
         Moving {
             keepers: keepers(),
-            pipes: 0,
             outbound: outbound.collect(),
             entries: listing.own_files(app.bus.elsewhere.home()),
         }

@@ -31,8 +31,10 @@ pub enum Scope {
     Peer,
     /// the API token
     Api,
-    /// an agent, by its own token
+    /// a loose agent, by its own token
     Agent,
+    /// an agent of a swarm, by its own token
+    Member,
     /// the config token
     Config,
     /// a process of this user, where no API token is configured
@@ -49,6 +51,7 @@ impl Scope {
             Who::Peer => &[Scope::Peer],
             Who::Api => &[Scope::Api],
             Who::Agent(_) => &[Scope::Agent],
+            Who::Member(_) => &[Scope::Member],
             Who::Config => &[Scope::Config],
             Who::Loopback => &[Scope::Loopback],
         }
@@ -58,7 +61,7 @@ impl Scope {
     /// exist or not.
     pub fn is_limited(self) -> bool {
         match self {
-            Scope::Peer | Scope::Agent | Scope::Config => true,
+            Scope::Peer | Scope::Agent | Scope::Member | Scope::Config => true,
             Scope::Anyone | Scope::Owner | Scope::OwnerAlone | Scope::Api | Scope::Loopback => false,
         }
     }
@@ -72,6 +75,7 @@ impl Scope {
             Scope::Peer => "peer key",
             Scope::Api => "API token",
             Scope::Agent => "agent token",
+            Scope::Member => "member token",
             Scope::Config => "config token",
             Scope::Loopback => "loopback",
         }

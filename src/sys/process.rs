@@ -84,15 +84,17 @@ pub fn uid() -> u32 {
 }
 
 /// Makes `command` start as the leader of a session of its own, with its standard input as
-/// controlling terminal; it dies with us, and gets default signals, umask 077, `descriptors` as
+/// controlling terminal where that is one (`terminal`); it dies with us, and gets default signals, umask 077, `descriptors` as
 /// its soft limit and no descriptor above the standard three.
-pub fn in_own_session(command: &mut Command, descriptors: u64) {
+pub fn in_own_session(command: &mut Command, descriptors: u64, terminal: bool) {
     let parent = process::id();
     let prepare = move || {
         // SAFETY: async-signal-safe calls without pointers.
         unsafe {
             checked(libc::setsid())?;
-            checked(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
+            if terminal {
+                checked(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
+            }
             libc::umask(0o077);
         }
         prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong)?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The numbers that callers need without depending on libc.
-pub use libc::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGWINCH};
+pub use libc::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM, SIGWINCH};
 
 /// A descriptor that is readable when one of its signals is pending. The signals are blocked from
 /// its creation on, in the calling thread and in those it starts later: create it first of all.

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::id::AgentId;
+
 /// Longest name of a swarm or of one of its nodes, in bytes.
 const LONGEST: usize = 64;
 
@@ -65,6 +67,24 @@ impl FullName {
 impl fmt::Display for FullName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.swarm, self.agent)
+    }
+}
+
+/// Whose an agent token is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holder {
+    /// a loose agent's
+    Loose(AgentId),
+    /// an agent's of a swarm
+    Member(FullName),
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loose(name) => name.fmt(f),
+            Self::Member(name) => name.fmt(f),
+        }
     }
 }
 

@@ -81,6 +81,7 @@ pub(super) fn caller_of(caller: &Caller) -> String {
         Who::Config => "config".to_owned(),
         Who::Loopback => "loopback".to_owned(),
         Who::Agent(name) => format!("agent {name}"),
+        Who::Member(name) => format!("agent {name}"),
     }
 }
 

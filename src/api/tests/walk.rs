@@ -34,6 +34,7 @@ fn everybody() -> Vec<Asks> {
         of(PEER, &[Scope::Peer], &[Surface::AgentMux], true),
         of(API, &[Scope::Api], tokens, true),
         of(&token("coder"), &[Scope::Agent], &[Surface::Ours], true),
+        of(&token("s--coder"), &[Scope::Member], &[Surface::Ours], true),
         // unknown where it opens nothing (spec genswarms C.3)
         of(CONFIG, &[Scope::Config], &[], true),
         of("", &[Scope::Loopback], &[Surface::Swarm], false),

@@ -1,7 +1,7 @@
 //! The commands that look at an instance and keep it, and the rest.
 
 use super::{Audience, Command, JSON, flag, one, optional, with_value};
-use crate::cli::verbs::{agents, api, audit, demo, exposure, keys, own, peers, swarm::look};
+use crate::cli::verbs::{agents, api, audit, demo, exposure, keys, own, peers};
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
@@ -40,13 +40,13 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "status",
-        summary: "show how the instance is, or a swarm",
+        summary: "show how the instance is",
         audience: Audience::Owner,
-        operands: &[optional("SWARM", "a swarm: its agents, objects and edges")],
-        flags: &[flag("--swarms", "list the swarms"), JSON],
+        operands: &[],
+        flags: &[JSON],
         about: "",
-        examples: &["loopgate status", "loopgate status --swarms", "loopgate status example"],
-        run: look::status,
+        examples: &["loopgate status"],
+        run: own::status,
     },
     Command {
         name: "stop-agent",

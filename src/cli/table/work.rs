@@ -1,6 +1,6 @@
 //! The commands that start an instance and agents, and those that type to them.
 
-use super::{ADDRESS, Audience, Command, JSON, SUBMIT, flag, one, optional, repeated, rest, with_value};
+use super::{ADDRESS, Audience, Command, JSON, SUBMIT, any, flag, one, optional, repeated, rest, with_value};
 use crate::cli::verbs::{attach, messages, run, serve};
 
 /// In the order of the help.
@@ -33,7 +33,7 @@ pub static COMMANDS: &[Command] = &[
         name: "keeper",
         summary: "hold one agent's processes (started by an instance, never by hand)",
         audience: Audience::Internal,
-        operands: &[],
+        operands: &[any("PIPE", "the numbers of the descriptors that become the agent's streams")],
         flags: &[],
         about: "",
         examples: &[],

@@ -7,7 +7,7 @@ use crate::{
     cli::{
         outcome::Failure,
         output::Output,
-        parse::Arguments,
+        parse::{Arguments, usage},
         serve::{self, ServeArgs},
     },
 };
@@ -25,6 +25,8 @@ pub fn serve(arguments: &Arguments, _: &mut Output) -> Result<ExitCode, Failure>
 }
 
 /// `loopgate keeper`.
-pub fn keeper(_: &Arguments, _: &mut Output) -> Result<ExitCode, Failure> {
-    Ok(keeper::run())
+pub fn keeper(arguments: &Arguments, _: &mut Output) -> Result<ExitCode, Failure> {
+    let numbers = arguments.operands()?;
+    let pipes = numbers.iter().map(|number| number.parse()).collect::<Result<Vec<_>, _>>();
+    Ok(keeper::run(&pipes.map_err(|_| usage("keeper: a descriptor is a number".to_owned()))?))
 }

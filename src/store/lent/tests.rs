@@ -1,1 +1,120 @@
+use std::{
+    os::unix::{fs::symlink, net::UnixListener},
+    path::Path,
+};
 
+use super::*;
+use crate::store::testing::{TempHome, is_root, mode_of};
+
+fn lent(temp: &TempHome) -> (Lent, PathBuf) {
+    let path = temp.around().join("lent");
+    (Lent::create(&path).expect("a directory"), path)
+}
+
+fn read(lent: &Lent, name: &str) -> Result<Vec<u8>, LentError> {
+    lent.read(OsStr::new(name), 64).map(|read| read.bytes)
+}
+
+#[test]
+fn a_lent_directory_is_made_private_and_kept_so() {
+    let temp = TempHome::new();
+    let (lent, path) = lent(&temp);
+    assert_eq!(mode_of(&path), 0o700);
+    lent.create_below("inner").expect("made");
+    std::fs::set_permissions(path.join("inner"), Permissions::from_mode(0o777)).expect("a mode");
+    lent.create_below("inner").expect("there");
+    assert_eq!(mode_of(&path.join("inner")), 0o700);
+}
+
+#[test]
+fn a_link_a_file_or_a_foreign_directory_is_never_lent() {
+    let temp = TempHome::new();
+    let (lent, path) = lent(&temp);
+    symlink(temp.path(), path.join("link")).expect("a link");
+    std::fs::write(path.join("file"), "").expect("written");
+    for name in ["link", "link/"] {
+        assert_eq!(lent.below(name).expect_err("refused"), LentError::Symlink, "{name}");
+        assert_eq!(lent.create_below(name).expect_err("refused"), LentError::Symlink, "{name}");
+    }
+    assert_eq!(lent.below("file").expect_err("refused"), LentError::NotRegular);
+    assert_eq!(lent.below("missing").expect_err("refused"), LentError::Missing);
+    if is_root() {
+        std::fs::create_dir(path.join("theirs")).expect("made");
+        std::os::unix::fs::chown(path.join("theirs"), Some(12_345), None).expect("given away");
+        assert_eq!(lent.below("theirs").expect_err("refused"), LentError::Owner);
+    }
+    lent.fresh_below("link").expect("made");
+    assert!(path.join("link").is_dir() && temp.path().is_dir(), "the link went, not what it leads to");
+}
+
+#[test]
+fn only_a_regular_file_of_ours_with_one_name_is_read() {
+    let temp = TempHome::new();
+    let (lent, path) = lent(&temp);
+    let elsewhere = temp.around().join("elsewhere");
+    std::fs::write(&elsewhere, "secret").expect("written");
+    symlink(&elsewhere, path.join("link")).expect("a link");
+    std::fs::hard_link(&elsewhere, path.join("hard")).expect("a link");
+    std::fs::create_dir(path.join("directory")).expect("made");
+    let _socket = UnixListener::bind(path.join("socket")).expect("a socket");
+    assert_eq!(read(&lent, "link"), Err(LentError::Symlink));
+    assert_eq!(read(&lent, "hard"), Err(LentError::HardLink));
+    assert_eq!(read(&lent, "directory"), Err(LentError::NotRegular));
+    assert_eq!(read(&lent, "socket"), Err(LentError::NotRegular));
+    assert_eq!(read(&lent, "missing"), Err(LentError::Missing));
+    let made = std::process::Command::new("mkfifo").arg(path.join("fifo")).status();
+    if made.is_ok_and(|status| status.success()) {
+        assert_eq!(read(&lent, "fifo"), Err(LentError::NotRegular));
+    } else {
+        println!("skipped: mkfifo missing");
+    }
+    if is_root() {
+        std::fs::write(path.join("theirs"), "x").expect("written");
+        std::os::unix::fs::chown(path.join("theirs"), Some(12_345), None).expect("given away");
+        assert_eq!(read(&lent, "theirs"), Err(LentError::Owner));
+    }
+    for (size, fits) in [(0, true), (64, true), (65, false), (5_000_000, false)] {
+        std::fs::write(path.join("file"), vec![b'x'; size]).expect("written");
+        assert_eq!(
+            read(&lent, "file").map(|bytes| bytes.len()),
+            if fits { Ok(size) } else { Err(LentError::TooLarge) }
+        );
+    }
+}
+
+#[test]
+fn what_is_written_replaces_a_link_and_not_what_it_leads_to() {
+    let temp = TempHome::new();
+    let (lent, path) = lent(&temp);
+    let elsewhere = temp.around().join("elsewhere");
+    std::fs::write(&elsewhere, "theirs").expect("written");
+    symlink(&elsewhere, path.join("file")).expect("a link");
+    lent.write("file", b"ours").expect("written");
+    assert_eq!(std::fs::read_to_string(&elsewhere).expect("read"), "theirs");
+    assert_eq!((read(&lent, "file"), mode_of(&path.join("file"))), (Ok(b"ours".to_vec()), 0o600));
+    symlink(&elsewhere, path.join("other")).expect("a link");
+    lent.remove(OsStr::new("other")).expect("removed");
+    lent.remove(OsStr::new("other")).expect("gone already");
+    assert!(elsewhere.exists());
+
+    std::fs::create_dir(path.join("directory")).expect("made");
+    assert!(lent.write("directory", b"x").is_err());
+    lent.remove(OsStr::new("directory")).expect("an empty directory");
+    let mut names = Vec::new();
+    assert_eq!(lent.each_name(9, &mut |name| names.push(name)), Ok(false));
+    assert_eq!(names, ["file"], "nothing half written is left");
+}
+
+/// Whoever holds the directory open is not led elsewhere by a new name.
+#[test]
+fn a_lent_directory_that_is_moved_away_is_the_same_one() {
+    let temp = TempHome::new();
+    let (lent, path) = lent(&temp);
+    let elsewhere = temp.around().join("elsewhere");
+    std::fs::create_dir(&elsewhere).expect("made");
+    std::fs::rename(&path, temp.around().join("moved")).expect("moved");
+    symlink(&elsewhere, &path).expect("a link");
+    lent.write("file", b"x").expect("written");
+    assert!(temp.around().join("moved/file").exists() && !elsewhere.join("file").exists());
+    assert_eq!(Lent::open(Path::new(&path)).expect_err("refused"), LentError::Symlink);
+}

@@ -23,7 +23,6 @@ mod secrets;
 mod show;
 mod topology;
 mod turns;
-mod variables;
 mod write;
 
 #[cfg(test)]
@@ -167,7 +166,7 @@ impl Config {
         Ok(place::no_relative(config)?)
     }
 
-    /// The same for a swarm that runs: it may have lost its last agent, or the object of a reply.
+    /// The same for a swarm that runs: it may have lost its last agent.
     pub fn of_running(value: &Value) -> Result<Self, ConfigError> {
         let config = read::config(value, read::Least::None)?;
         Ok(place::no_relative(config)?)

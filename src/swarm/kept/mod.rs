@@ -193,6 +193,15 @@ impl Shelf {
                 troubles.push(format!("{} is no swarm, and is left alone", path.display()));
                 continue;
             };
+            if kept.len() >= limits::SWARMS_KEPT {
+                troubles.push(format!(
+                    "the swarm {name} is not read: {}; move {} away",
+                    ShelfError::Full,
+                    path.display()
+                ));
+                places.insert(name, Place::Aside);
+                continue;
+            }
             match Shelved::open(&directory, &name) {
                 Ok(Some(Found { shelved, swarm, notes })) => {
                     let note = |note| format!("the swarm {name}: {note}");
@@ -327,4 +336,4 @@ impl Shelf {
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod tests_power;
+mod tests_kill;

@@ -2,7 +2,9 @@
 //! told that it was made.
 //!
 //! Each line carries a generation. Those of the newest generation that a `commit` line ends count, and those
-//! that come after it: so all changes are replaced by others in one step, the last line of theirs.
+//! that come after it: so all changes are replaced by others in one step, the last line of theirs. A line whose
+//! writing failed may still be found at the next start; before anything else is kept, what counts is written
+//! again as a generation above it.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +17,7 @@ use super::ShelfError;
 use crate::{
     limits,
     store::{
-        Disk, Journal,
+        Disk, Journal, JournalError,
         journal::{Line, Settings},
     },
     wire::json::Fields,
@@ -27,6 +29,8 @@ const SEGMENT: u64 = 1024 * 1024;
 /// An open overlay.
 pub(super) struct Overlay {
     journal: Journal,
+    /// one writes at a time, and waits for the disk; whoever only reads takes the other lock alone
+    writing: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -45,6 +49,8 @@ struct State {
     staged: (u64, BTreeMap<u64, Value>),
     /// lines that are not ours
     strange: u64,
+    /// the last writing failed: nobody knows which of its lines the next start finds
+    unsure: bool,
 }
 
 impl State {
@@ -100,27 +106,31 @@ impl Overlay {
         let note =
             (bad > 0).then(|| format!("{bad} lines of its overlay cannot be read and are passed over"));
         state.staged = Default::default();
-        let overlay = Self { journal, state: Mutex::new(state) };
+        let overlay = Self { journal, writing: Mutex::new(()), state: Mutex::new(state) };
         overlay.trim();
         Ok((overlay, note))
     }
 
     /// Keeps one change; its number, from 1. It is on the disk when this returns.
     pub fn append(&self, change: &Value) -> Result<u64, ShelfError> {
-        let (generation, size) = (self.state().generation, length(change));
-        {
+        let _turn = self.writing();
+        let size = length(change);
+        let (unsure, generation) = {
             let state = self.state();
             let full = state.changes.len() >= limits::OVERLAY_CHANGES;
             if full || state.bytes.saturating_add(size) > limits::OVERLAY_BYTES {
                 return Err(ShelfError::OverlayFull);
             }
-        }
-        // Not under the lock: whoever only reads does not wait for the disk.
-        let ticket = self.journal.append(|_, line| write(line, generation, Some(change), false))?;
-        self.journal.wait(&ticket)?;
+            (state.unsure, state.generation)
+        };
+        let generation = if unsure { self.write_again()? } else { generation };
+        let number = self.certainly(|| {
+            let ticket = self.journal.append(|_, line| write(line, generation, Some(change), false))?;
+            self.journal.wait(&ticket).map(|_| ticket.number())
+        })?;
         let mut state = self.state();
-        state.take(ticket.number(), generation, false, Some(change.clone()));
-        Ok(state.changes.range(..=ticket.number()).count() as u64)
+        state.take(number, generation, false, Some(change.clone()));
+        Ok(state.changes.len() as u64)
     }
 
     /// The changes that count, with their numbers.
@@ -130,29 +140,50 @@ impl Overlay {
 
     /// Keeps these changes instead.
     pub fn rewrite(&self, changes: &[Value]) -> Result<(), ShelfError> {
+        let _turn = self.writing();
         let bytes = changes.iter().map(length).fold(0, usize::saturating_add);
         if changes.len() > limits::OVERLAY_CHANGES || bytes > limits::OVERLAY_BYTES {
             return Err(ShelfError::OverlayFull);
         }
+        self.replace(changes.to_vec())?;
+        self.trim();
+        Ok(())
+    }
+
+    /// Writes what counts as a new generation, whose number this returns.
+    fn write_again(&self) -> Result<u64, ShelfError> {
+        let changes = self.state().changes.values().cloned().collect();
+        self.replace(changes)
+    }
+
+    fn replace(&self, changes: Vec<Value>) -> Result<u64, ShelfError> {
         let generation = {
             let mut state = self.state();
             state.highest = state.highest.saturating_add(1);
             state.highest
         };
         let mut numbers = BTreeMap::new();
-        for change in changes {
-            let ticket = self.journal.append(|_, line| write(line, generation, Some(change), false))?;
-            numbers.insert(ticket.number(), change.clone());
-        }
-        let commit = self.journal.append(|_, line| write(line, generation, None, true))?;
-        self.journal.wait(&commit)?;
+        self.certainly(|| {
+            for change in changes {
+                let ticket = self.journal.append(|_, line| write(line, generation, Some(&change), false))?;
+                numbers.insert(ticket.number(), change);
+            }
+            let commit = self.journal.append(|_, line| write(line, generation, None, true))?;
+            self.journal.wait(&commit).map(|_| ())
+        })?;
         let mut state = self.state();
-        if generation > state.generation {
-            (state.generation, state.changes, state.bytes) = (generation, numbers, bytes);
+        state.bytes = numbers.values().map(length).sum();
+        (state.generation, state.changes, state.unsure) = (generation, numbers, false);
+        Ok(generation)
+    }
+
+    /// Remembers where a writing failed.
+    fn certainly<T>(&self, writes: impl FnOnce() -> Result<T, JournalError>) -> Result<T, ShelfError> {
+        let written = writes();
+        if written.is_err() {
+            self.state().unsure = true;
         }
-        drop(state);
-        self.trim();
-        Ok(())
+        Ok(written?)
     }
 
     /// Removes the oldest files, as long as nothing in them counts. What cannot be removed stays for the next time.
@@ -171,6 +202,10 @@ impl Overlay {
                 return;
             }
         }
+    }
+
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -109,7 +109,8 @@ fn state(directory: &Home) -> Result<(String, bool), String> {
 /// The text of a seed, if it is one that is read again.
 pub(super) fn seed_bytes(seed: &Value) -> Result<Vec<u8>, ShelfError> {
     let bytes = seed.to_string().into_bytes();
-    if bytes.len() <= limits::SWARM_SEED { Ok(bytes) } else { Err(ShelfError::TooLarge) }
+    let fits = bytes.len() <= limits::SWARM_SEED && json::parse(&bytes).is_ok();
+    if fits { Ok(bytes) } else { Err(ShelfError::TooLarge) }
 }
 
 impl Overlay {

@@ -1,0 +1,304 @@
+//! What every start of an agent has in common, whatever its standard streams are.
+//!
+//! A token and a keeper are made, the token holds before the program runs, the keeper is told what to
+//! start, and somebody waits for its word. Whose token is whose, and which keepers there are, is known
+//! here and nowhere else, from before an agent's first act until nothing of its tree is left.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+    os::{
+        fd::AsFd,
+        unix::{ffi::OsStrExt, net::UnixStream},
+    },
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    environment::Base,
+    life::{Begin, Life, lock},
+    order::{Order, Report},
+    spawner::{Given, Spawner, Start},
+    token::{self, TokenHash},
+    types::StartError,
+};
+use crate::{
+    limits,
+    sys::{
+        poll::{self, Entry, Wake},
+        process,
+    },
+    wire::{clock::Clock, node::Holder},
+};
+
+/// Time for a keeper to start its command.
+const BEGIN: Duration = Duration::from_secs(10);
+
+/// What an [`super::Agents`] needs to know; tests change parts of it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the instance is reached: `http://127.0.0.1:<port>`.
+    pub url: String,
+    /// The soft limit of descriptors that agents get.
+    pub descriptors: u64,
+    /// The program that is started as keeper.
+    pub program: PathBuf,
+    /// Agents in all.
+    pub most: usize,
+}
+
+impl Settings {
+    /// Those of the running program.
+    pub fn new(url: String, descriptors: u64) -> Self {
+        Self { url, descriptors, program: "/proc/self/exe".into(), most: limits::AGENTS }
+    }
+}
+
+/// Starts agents and ends them.
+pub(super) struct Launcher {
+    pub settings: Settings,
+    pub clock: Arc<dyn Clock>,
+    base: Base,
+    spawner: Spawner,
+    holders: Arc<Holders>,
+    stopping: AtomicBool,
+}
+
+/// Every agent that is not done, by its token.
+#[derive(Default)]
+pub(super) struct Holders(Mutex<HashMap<TokenHash, Held>>);
+
+struct Held {
+    holder: Holder,
+    life: Arc<Life>,
+    keeper_pid: u32,
+}
+
+/// What is to run.
+pub(super) struct Program<'a> {
+    pub holder: Holder,
+    pub command: &'a [String],
+    pub cwd: &'a Path,
+    pub env: &'a [(String, String)],
+}
+
+/// What runs.
+pub(super) struct Running {
+    pub token: TokenHash,
+    pub life: Arc<Life>,
+    pub keeper_pid: u32,
+    pub pid: u32,
+    pub started_at: u64,
+}
+
+/// An agent of whatever kind, as far as its end goes.
+pub(super) trait Mortal {
+    fn life(&self) -> &Arc<Life>;
+    /// Waits for it to be done, until `end`; whether it is.
+    fn wait_done(&self, end: Instant) -> bool;
+}
+
+impl Launcher {
+    pub fn new(clock: Arc<dyn Clock>, settings: Settings) -> io::Result<Self> {
+        // Whatever our own parent left open in us is not for keepers.
+        process::close_on_exec()?;
+        Ok(Self {
+            base: Base::take(&settings.program),
+            spawner: Spawner::start(settings.program.clone())?,
+            settings,
+            clock,
+            holders: Arc::default(),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// No agent is started from now on.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether [`Launcher::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Whose token this is; a done agent's token is nobody's.
+    pub fn holder_of_token(&self, token: &[u8]) -> Option<Holder> {
+        self.holders.of(token)
+    }
+
+    /// The keepers of all agents that are not done.
+    pub fn keepers(&self) -> Vec<(u32, Holder)> {
+        self.holders.keepers()
+    }
+
+    /// Runs a program under a keeper, which gives it the streams of `given`; returns when it runs. Its
+    /// thread, which is to be started next, is woken by `wake`.
+    pub fn run(&self, program: &Program<'_>, given: Given, wake: Arc<Wake>) -> Result<Running, StartError> {
+        let token = token::fresh().map_err(|_| StartError::Failed("randomness"))?;
+        let hash = TokenHash::of(token.expose());
+        let life = Arc::new(Life::new(wake));
+        let order = Order {
+            pipes: matches!(given, Given::Pipes(_)),
+            descriptors: self.settings.descriptors,
+            cwd: program.cwd.as_os_str().as_bytes().to_vec(),
+            command: program.command.iter().map(|word| word.as_bytes().to_vec()).collect(),
+            env: self.base.of_agent(program, &token, &self.settings.url, matches!(given, Given::Terminal(_))),
+        };
+        let (keeper_pid, to_keeper) = self.keeper(given, &life)?;
+        // The token holds before the program runs: its first act may be to use it.
+        self.holders.add(hash, Held { holder: program.holder.clone(), life: life.clone(), keeper_pid });
+        match self.begin(&life, order, &to_keeper) {
+            Ok(pid) => Ok(Running { token: hash, life, keeper_pid, pid, started_at: self.clock.unix_ms() }),
+            Err(error) => {
+                self.holders.remove(&hash);
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts the thread of what runs; where there can be none, ends it.
+    pub fn thread(
+        &self,
+        running: &Running,
+        name: String,
+        run: impl FnOnce(&Holders) + Send + 'static,
+    ) -> Result<(), StartError> {
+        let holders = self.holders.clone();
+        let thread = thread::Builder::new().name(name).stack_size(limits::THREAD_STACK);
+        if thread.spawn(move || run(&holders)).is_err() {
+            self.spawner.end(&running.life);
+            self.holders.remove(&running.token);
+            return Err(StartError::Failed("threads"));
+        }
+        Ok(())
+    }
+
+    /// Ends what came to be after all the others were told that no more may. To be called once it can be
+    /// found by whoever tells them.
+    pub fn end_if_stopping(&self, life: &Arc<Life>) {
+        if self.is_stopping() {
+            self.spawner.end(life);
+        }
+    }
+
+    /// Tells an agent's keeper to end the tree.
+    pub fn begin_end(&self, life: &Arc<Life>) {
+        self.spawner.end(life);
+    }
+
+    /// Ends these agents' trees: tells the keepers, and kills those that do not do as told. Whether all
+    /// are gone.
+    pub fn end(&self, agents: &[&dyn Mortal], within: Duration) -> bool {
+        let begin = Instant::now();
+        let limits = [begin + within / 3 * 2, begin + within];
+        agents.iter().for_each(|agent| self.spawner.end(agent.life()));
+        let mut all = true;
+        for (last, limit) in [false, true].into_iter().zip(limits) {
+            all = true;
+            for agent in agents {
+                let done = agent.wait_done(limit);
+                all &= done;
+                if !done && !last {
+                    self.spawner.kill(agent.life());
+                }
+            }
+        }
+        all
+    }
+
+    /// Starts a keeper; its number, and where to send it its order.
+    fn keeper(&self, given: Given, life: &Arc<Life>) -> Result<(u32, UnixStream), StartError> {
+        let descriptors = |_| StartError::Failed("descriptors");
+        let (ours, theirs) = UnixStream::pair().map_err(descriptors)?;
+        let copy = ours.try_clone().map_err(descriptors)?;
+        let (answer, answered) = mpsc::channel();
+        self.spawner.keeper(Start { ours, theirs, given, life: life.clone(), answer });
+        let pid = answered.recv().ok().and_then(Result::ok).ok_or(StartError::Failed("keeper"))?;
+        Ok((pid, copy))
+    }
+
+    /// Lets the keeper start the agent's program, and waits until it runs; its number.
+    fn begin(&self, life: &Arc<Life>, mut order: Order, to_keeper: &UnixStream) -> Result<u32, StartError> {
+        let mut bytes = order.encode();
+        let sent = send(to_keeper, &bytes);
+        // It holds the agent's token, which nobody needs to find here later.
+        bytes.fill(0);
+        order.env.iter_mut().for_each(|line| line.fill(0));
+        std::hint::black_box((&bytes, &order));
+        if sent.is_err() {
+            self.spawner.kill(life);
+            return Err(StartError::Failed("keeper"));
+        }
+        match life.wait_for_begin(BEGIN) {
+            Begin::Told(Report::Started(pid)) => Ok(pid),
+            Begin::Told(Report::NoDirectory(_)) => Err(StartError::NoSuchDirectory),
+            Begin::Told(Report::NotStarted(errno)) => Err(not_started(errno)),
+            Begin::Told(Report::Ended(_)) | Begin::Nothing => Err(StartError::Failed("keeper")),
+            Begin::Late => {
+                self.spawner.kill(life);
+                Err(StartError::Failed("keeper"))
+            }
+        }
+    }
+}
+
+impl Holders {
+    fn add(&self, hash: TokenHash, held: Held) {
+        lock(&self.0).insert(hash, held);
+    }
+
+    /// The agent with this token has ended.
+    pub fn remove(&self, hash: &TokenHash) {
+        lock(&self.0).remove(hash);
+    }
+
+    fn of(&self, token: &[u8]) -> Option<Holder> {
+        let held = lock(&self.0);
+        let held = held.get(&TokenHash::of(token))?;
+        held.life.end().is_none().then(|| held.holder.clone())
+    }
+
+    fn keepers(&self) -> Vec<(u32, Holder)> {
+        let held = lock(&self.0);
+        let running = held.values().filter(|held| held.life.end().is_none());
+        running.map(|held| (held.keeper_pid, held.holder.clone())).collect()
+    }
+}
+
+/// Why the system did not run the command.
+fn not_started(errno: i32) -> StartError {
+    let error = io::Error::from_raw_os_error(errno);
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => StartError::Failed("processes"),
+        _ => {
+            let text = error.to_string();
+            let reason = text.split(" (os error").next().unwrap_or_default().to_owned();
+            StartError::NoSuchCommand { reason }
+        }
+    }
+}
+
+/// Sends all of it; the socket does not block, and a keeper that reads nothing is given up.
+fn send(mut to: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match to.write(bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                if poll::poll(&mut [Entry::new(to.as_fd(), false, true)], Some(BEGIN))? == 0 {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
