@@ -11,6 +11,109 @@
 )]
 
 pub mod form;
+mod local;
+pub mod mock;
 pub mod options;
 pub mod script;
 mod values;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::agent::{Agents, Full, MemberSpec, Sink, StartError, protocol::Item};
+use form::Form;
+use mock::Mocks;
+use script::Script;
+
+/// An agent that runs, wherever that is. Dropping it does not end it.
+pub trait Running: Send + Sync {
+    /// Tells it something, as a line of the protocol or typed. Never waits.
+    fn say(&self, item: &Item) -> Result<(), Full>;
+    /// One line as it stands, for process objects. Never waits.
+    fn raw(&self, line: Vec<u8>) -> Result<(), Full>;
+    /// Has it ended, and waits for nothing.
+    fn begin_end(&self);
+    /// Ends it; waits until nothing of it is left, at most `within`. Whether nothing is. Not to be called
+    /// from its own sink.
+    fn end(&self, within: Duration) -> bool;
+    /// Holds all of its processes; whether it reached them.
+    fn freeze(&self) -> bool;
+    /// Lets them go on.
+    fn thaw(&self) -> bool;
+    /// The process that holds its tree.
+    fn keeper_pid(&self) -> Option<u32>;
+    /// Its program's process.
+    fn pid(&self) -> Option<u32>;
+    /// Its terminal's id, if it is in one.
+    fn block_id(&self) -> Option<String>;
+}
+
+/// All backends that are built.
+pub struct Backends {
+    agents: Arc<Agents>,
+    mocks: Mocks,
+}
+
+/// A backend that is known by name, and does not exist yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotBuilt(pub &'static str);
+
+impl fmt::Display for NotBuilt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "backend {} is not built in yet; use local or mock", self.0)
+    }
+}
+
+/// Why an agent was not started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartFault {
+    /// its backend is not there
+    NotBuilt(NotBuilt),
+    /// its program could not be started
+    Start(StartError),
+}
+
+impl From<StartError> for StartFault {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
+    }
+}
+
+impl Backends {
+    /// Over these agents.
+    pub fn new(agents: Arc<Agents>) -> Self {
+        Self { agents, mocks: Mocks::default() }
+    }
+
+    /// Whether agents of this backend can be started at all.
+    pub fn check(form: &Form) -> Result<(), NotBuilt> {
+        match form {
+            Form::Local | Form::Mock => Ok(()),
+            Form::Bwrap { .. } | Form::Docker { .. } | Form::AppleContainer { .. } | Form::Ssh { .. } => {
+                Err(NotBuilt(form.name()))
+            }
+        }
+    }
+
+    /// Starts an agent; `sink` hears of it. A mock answers from `script`, and needs no command.
+    pub fn start(
+        &self,
+        form: &Form,
+        spec: MemberSpec,
+        script: Option<&Script>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Arc<dyn Running>, StartFault> {
+        match form {
+            Form::Local => local::start(&self.agents, spec, sink),
+            Form::Mock => {
+                let place = self.agents.place()?;
+                Ok(self.mocks.start(place, script.cloned(), sink)?)
+            }
+            Form::Bwrap { .. } | Form::Docker { .. } | Form::AppleContainer { .. } | Form::Ssh { .. } => {
+                Err(StartFault::NotBuilt(NotBuilt(form.name())))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
