@@ -77,6 +77,8 @@ limits! {
     TREE_LOOKS: usize = 32, "count", "looks_into_agents_trees_are_bounded_at_once";
     #[doc = "agents in all"]
     AGENTS: usize = 1_024, "count", "an_agent_over_the_limit_is_refused";
+    #[doc = "agents and objects of one swarm, where LOOPGATE_MAX_AGENTS_PER_SWARM does not say"]
+    SWARM_NODES: usize = 100, "count", "the_cap_of_a_swarm_is_a_number_within_what_an_instance_runs";
     #[doc = "output kept per agent"]
     RING: usize = 1024 * 1024, "bytes", "the_ring_keeps_the_newest_bytes_and_tells_of_a_gap";
     #[doc = "output in one answer"]
@@ -357,8 +359,16 @@ limits! {
     CONFIG_EDGES: usize = 16_384, "count", "a_config_has_a_bounded_number_of_nodes_and_edges";
     #[doc = "skills, tools, presets, binds or volumes of one agent, each"]
     CONFIG_LIST: usize = 64, "count", "lists_and_texts_of_a_config_are_bounded";
-    #[doc = "a text in a config: a model, a path, an endpoint"]
+    #[doc = "a text in a config: a path, an endpoint"]
     CONFIG_TEXT: usize = 4 * 1024, "bytes", "lists_and_texts_of_a_config_are_bounded";
+    #[doc = "the name of a model, an image or a host"]
+    CONFIG_WORD: usize = 256, "bytes", "lists_and_texts_of_a_config_are_bounded";
+    #[doc = "turns that a config may allow an agent"]
+    CONFIG_TURNS: u64 = 1_000_000, "count", "numbers_of_a_config_are_bounded";
+    #[doc = "time that a config may give a turn"]
+    CONFIG_TURN_MS: u64 = 7 * 24 * 60 * 60 * 1_000, "ms", "numbers_of_a_config_are_bounded";
+    #[doc = "time between a turn and its reply"]
+    CONFIG_GRACE_MS: u64 = 60 * 60 * 1_000, "ms", "numbers_of_a_config_are_bounded";
     #[doc = "variables of one agent"]
     CONFIG_ENV: usize = 256, "count", "the_environment_of_an_agent_is_bounded";
     #[doc = "turns in the script of a mock agent"]

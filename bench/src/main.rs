@@ -15,6 +15,7 @@ mod mail;
 mod measure;
 mod peers;
 mod report;
+mod swarm;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -44,6 +45,10 @@ fn main() -> ExitCode {
             // The roles that this program gives to its own children.
             "peer" => return peers::serve(&value()),
             "agent" => return peers::agent(&value()),
+            "hop" => {
+                let socket = value();
+                return swarm::hop(&socket, &value());
+            }
             "shout" => return live::shout(),
             "--quick" => options.quick = true,
             "--only" => options.only = value(),

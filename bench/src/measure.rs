@@ -24,16 +24,20 @@ use crate::{
     load::{self, percentile, raise_descriptors},
     peers,
     report::{Goal, Report, median},
+    swarm,
 };
 
 /// How much of everything is done.
 pub struct Size {
     rounds: usize,
-    round: Duration,
+    /// of one round of load
+    pub round: Duration,
     starts: usize,
     idle: u32,
     /// injects, and messages and events of other kinds as many
     pub injects: usize,
+    /// of a token in a ring
+    pub hops: usize,
     lookups: usize,
     attack: Duration,
     lines: usize,
@@ -47,6 +51,7 @@ const FULL: Size = Size {
     starts: 50,
     idle: 200,
     injects: 1_000,
+    hops: 20_000,
     lookups: 200,
     attack: Duration::from_secs(10),
     messages: 1_000_000,
@@ -59,6 +64,7 @@ const QUICK: Size = Size {
     starts: 10,
     idle: 200,
     injects: 100,
+    hops: 2_000,
     lookups: 40,
     attack: Duration::from_secs(2),
     messages: 50_000,
@@ -75,7 +81,7 @@ pub fn all(options: &Options) -> io::Result<()> {
     };
     let mut report = Report::new(options.quick);
     type Measurement = fn(&Path, &Size, &mut Report) -> io::Result<()>;
-    let parts: [(&str, Measurement); 11] = [
+    let parts: [(&str, Measurement); 13] = [
         ("throughput", throughput),
         ("start", start),
         ("memory", memory),
@@ -85,6 +91,8 @@ pub fn all(options: &Options) -> io::Result<()> {
         ("output to those who watch", live::watchers),
         ("peer look-up", peer_lookup),
         ("half heads", half_heads),
+        ("swarm hops", swarm::hops),
+        ("swarm REST", swarm::rest),
         ("mail", mail),
         ("journal", journal),
     ];

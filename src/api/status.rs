@@ -92,6 +92,7 @@ pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
         });
         Moving {
             keepers: keepers(),
+            pipes: 0,
             outbound: outbound.collect(),
             entries: listing.own_files(app.bus.elsewhere.home()),
         }

@@ -8,14 +8,15 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::options::{self, Kind};
-use crate::wire::{
-    document::{Wrong, quoted},
-    nearest,
+use crate::{
+    limits,
+    wire::{
+        document::{Wrong, quoted},
+        nearest,
+    },
 };
 
 const CODE: &str = "invalid_backend";
-/// Longest name of an image or a host, in bytes.
-const LONGEST: usize = 256;
 
 /// Why a document names no backend; told of the value that was read.
 pub type BadForm = Wrong;
@@ -244,7 +245,7 @@ fn build(
 fn image_named(image: &str) -> Result<String, BadForm> {
     let begins = image.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     let clean = image.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/:@-".contains(&b));
-    if begins && clean && image.len() <= LONGEST {
+    if begins && clean && image.len() <= limits::CONFIG_WORD {
         return Ok(image.to_owned());
     }
     Err(Wrong::new(CODE, "the name of the image is malformed"))
@@ -257,7 +258,7 @@ fn is_host(text: &str) -> bool {
         begins && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b) || more.contains(&b))
     };
     let (user, host) = text.split_once('@').map_or((None, text), |(user, host)| (Some(user), host));
-    text.len() <= LONGEST && user.is_none_or(|user| word(user, b"_")) && word(host, b":[]")
+    text.len() <= limits::CONFIG_WORD && user.is_none_or(|user| word(user, b"_")) && word(host, b":[]")
 }
 
 #[cfg(test)]

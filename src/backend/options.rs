@@ -78,6 +78,9 @@ const TABLE: &[Row] = &[
     row("nixos", &[Ssh], Rule::Flag),
 ];
 
+/// What an agent is told whatever its backend is: not an option of one.
+const ELSEWHERE: [&str; 7] = ["command", "cmd", "workspace", "env", "extra_env", "max_turns", "presets"];
+
 /// The network option: every backend has it, and only some can isolate.
 pub const NETWORK: &str = "network";
 
@@ -123,6 +126,9 @@ pub fn check(kind: Kind, name: &str, value: &Value) -> Result<(), Wrong> {
     let Some(row) = TABLE.iter().find(|row| row.name == name) else {
         let known = names().chain([NETWORK]).collect::<Vec<_>>();
         let wrong = Wrong::new("unknown_key", format!("no backend has an option {}", quoted(name))).by_name();
+        if ELSEWHERE.contains(&name) {
+            return Err(wrong.next("put it into the agent's \"config\""));
+        }
         return Err(match nearest::nearest(name, known) {
             Some(meant) => wrong.next(format!("did you mean \"{meant}\"?")),
             None => wrong,

@@ -5,6 +5,7 @@
 
 mod looks;
 mod mail;
+mod swarm;
 mod work;
 
 use std::process::ExitCode;
@@ -115,7 +116,7 @@ const SUBMIT: &str =
     "how Enter is pressed behind typed text: `thrice` (AgentMux's cadence, the default) or `once`";
 /// All commands, in the order of the help.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    [work::COMMANDS, mail::COMMANDS, looks::COMMANDS].into_iter().flatten()
+    [work::COMMANDS, mail::COMMANDS, swarm::COMMANDS, looks::COMMANDS].into_iter().flatten()
 }
 
 /// The command of this name.

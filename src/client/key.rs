@@ -20,6 +20,8 @@ enum Credential {
     OwnerKey(Secret),
     /// `Authorization: Bearer`
     AgentToken(Secret),
+    /// the same with the operator's token; nothing where he has none
+    ApiToken(Option<Secret>),
 }
 
 /// A credential as it is now. `number` tells it from earlier ones.
@@ -47,6 +49,11 @@ impl Key {
     /// An agent's token: there is never another one.
     pub(super) fn of_agent(token: Secret) -> Self {
         Self::new(Credential::AgentToken(token), None)
+    }
+
+    /// The operator's on the swarm surface: what his shell has, if it has one.
+    pub(super) fn of_operator(token: Option<Secret>) -> Self {
+        Self::new(Credential::ApiToken(token), None)
     }
 
     /// The owner's, read again from `home` where that is given.
@@ -82,24 +89,25 @@ impl Key {
                 *now = Arc::new(Shown { credential: Credential::OwnerKey(file.auth_key), number });
                 true
             }
-            Credential::OwnerKey(_) | Credential::AgentToken(_) => false,
+            Credential::OwnerKey(_) | Credential::AgentToken(_) | Credential::ApiToken(_) => false,
         }
     }
 }
 
 impl Shown {
-    /// The header that carries it.
-    pub(super) fn header(&self) -> Result<(&'static str, HeaderValue), ClientError> {
+    /// The header that carries it, if there is anything to carry.
+    pub(super) fn header(&self) -> Result<Option<(&'static str, HeaderValue)>, ClientError> {
         let (name, value) = match &self.credential {
+            Credential::ApiToken(None) => return Ok(None),
             Credential::OwnerKey(key) => ("x-authkey", HeaderValue::from_bytes(key.expose())),
-            Credential::AgentToken(token) => {
+            Credential::AgentToken(token) | Credential::ApiToken(Some(token)) => {
                 let value = Secret::new([b"Bearer ", token.expose()].concat());
                 ("authorization", HeaderValue::from_bytes(value.expose()))
             }
         };
         let mut value = value.map_err(|_| ClientError::Credential)?;
         value.set_sensitive(true);
-        Ok((name, value))
+        Ok(Some((name, value)))
     }
 }
 

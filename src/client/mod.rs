@@ -121,19 +121,23 @@ impl Client {
     /// The owner's client, from a key file that was verified. The listener is checked again on
     /// every connection before the key is sent over it.
     pub fn owner(file: KeyFile) -> Self {
-        Self::of(file, None)
+        Self::of(file.web_endpoint, file.pid, file.listener_inode, Key::of_owner(file, None))
     }
 
     /// The same; where the key was changed, the key file in `home` is read again, with all its checks.
     pub fn owner_in(home: Home, file: KeyFile) -> Self {
-        Self::of(file, Some(home))
+        Self::of(file.web_endpoint, file.pid, file.listener_inode, Key::of_owner(file, Some(home)))
     }
 
-    fn of(file: KeyFile, home: Option<Home>) -> Self {
-        let at = file.web_endpoint;
-        let pinned = Pinned::instance(at, file.pid, file.listener_inode);
-        let agent = agent(pinned.clone());
-        Self { agent, pinned, at, key: Key::of_owner(file, home), deadline: REQUEST }
+    /// The operator's client of the swarm surface of the instance that wrote this file, with the API token
+    /// where there is one. The owner key does not go there.
+    pub fn operator(file: &KeyFile, token: Option<Secret>) -> Self {
+        Self::of(file.web_endpoint, file.pid, file.listener_inode, Key::of_operator(token))
+    }
+
+    fn of(at: SocketAddr, pid: u32, inode: Option<u64>, key: Key) -> Self {
+        let pinned = Pinned::instance(at, pid, inode);
+        Self { agent: agent(pinned.clone()), pinned, at, key, deadline: REQUEST }
     }
 
     /// An agent's client: `url` and token as the instance put them into the agent's environment.
@@ -222,9 +226,11 @@ impl Client {
         body: Option<Vec<u8>>,
         wait: Duration,
     ) -> Result<Answer, ClientError> {
-        let (name, value) = key.header()?;
-        let request =
-            Request::builder().method(method).uri(format!("http://{}{path}", self.at)).header(name, value);
+        let request = Request::builder().method(method).uri(format!("http://{}{path}", self.at));
+        let request = match key.header()? {
+            Some((name, value)) => request.header(name, value),
+            None => request,
+        };
         let deadline = self.deadline.saturating_add(wait);
         let result = match body {
             Some(body) => request

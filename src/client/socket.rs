@@ -104,13 +104,18 @@ impl Client {
     }
 
     fn socket_with(&self, key: &Shown, path: &str) -> Result<Opened, ClientError> {
-        let (name, value) = key.header()?;
-        let credential = value.to_str().map_err(|_| ClientError::Credential)?;
+        let shown = key.header()?;
+        let credential = match &shown {
+            None => String::new(),
+            Some((name, value)) => {
+                format!("{name}: {}\r\n", value.to_str().map_err(|_| ClientError::Credential)?)
+            }
+        };
         let nonce: [u8; 16] = random::bytes().map_err(|error| ClientError::Broken(error.to_string()))?;
         let key = base64::encode(&nonce);
         let mut request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{name}: {credential}\r\n\r\n",
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{credential}\r\n",
             self.at
         )
         .into_bytes();
@@ -119,9 +124,11 @@ impl Client {
             ConnectError::Io(error) => self.explain_io(&error),
         })?;
         let opened = upgrade(stream, &request, &key);
-        // It holds the key, which nobody needs to find here later.
+        // Both hold the key, which nobody needs to find here later.
+        let mut credential = credential.into_bytes();
+        credential.fill(0);
         request.fill(0);
-        std::hint::black_box(&request);
+        std::hint::black_box((&request, &credential));
         opened.map_err(|error| self.explain_io(&error))
     }
 

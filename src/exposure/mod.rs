@@ -40,8 +40,12 @@ pub struct Declared {
     pub files: Vec<DeclaredFile>,
     /// directories whose files come and go
     pub folders: Vec<DeclaredFolder>,
+    /// directories in which it reads and writes as swarms need it
+    pub places: Vec<DeclaredPlace>,
     /// keepers that run now
     pub keepers: Vec<Keeper>,
+    /// pipes to agents of swarms, at most
+    pub pipes: usize,
     /// places that the program may connect to
     pub outbound: Vec<Outbound>,
     /// where instances find each other
@@ -64,6 +68,8 @@ pub struct DeclaredRegistry {
 pub struct Moving {
     /// keepers that run now
     pub keepers: Vec<Keeper>,
+    /// pipes to agents of swarms that run now: three each
+    pub pipes: usize,
     /// instances that letters may go to now
     pub outbound: Vec<Outbound>,
     /// our files in the registry now
@@ -101,6 +107,15 @@ pub struct DeclaredFolder {
     /// absolute
     pub path: PathBuf,
     /// what its segments are
+    pub purpose: String,
+}
+
+/// A directory that the program works in while it is asked to: what is open there is its own business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredPlace {
+    /// absolute
+    pub path: PathBuf,
+    /// what it is for
     pub purpose: String,
 }
 
@@ -144,7 +159,9 @@ impl Declared {
                 file(home.join(keyfile::FILE), "owner key for clients", false),
             ],
             folders: Vec::new(),
+            places: Vec::new(),
             keepers: Vec::new(),
+            pipes: 0,
             outbound: Vec::new(),
             registry: None,
         };
@@ -164,6 +181,14 @@ impl Declared {
     pub fn with_registry(mut self, directory: &Path, shared: bool) -> Self {
         let path = std::fs::canonicalize(directory).unwrap_or_else(|_| directory.into());
         self.registry = Some(DeclaredRegistry { path, shared, entries: Vec::new() });
+        self
+    }
+
+    /// With a directory that is read or written in when a swarm needs it.
+    #[must_use]
+    pub fn with_place(mut self, path: &Path, purpose: &str) -> Self {
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        self.places.push(DeclaredPlace { path, purpose: purpose.into() });
         self
     }
 
@@ -191,6 +216,7 @@ pub fn live(declared: &Declared, moving: &dyn Fn() -> Moving) -> io::Result<Repo
         let both = |keeper: &Keeper| before.keepers.contains(keeper) && after.keepers.contains(keeper);
         // One that began or ended meanwhile is neither foreign nor missed.
         let all = union(&before.keepers, &after.keepers);
+        declared.pipes = before.pipes.max(after.pipes);
         declared.keepers = all.into_iter().filter(|k| both(k) || observed.has_child(k.pid)).collect();
         declared.outbound.extend(union(&before.outbound, &after.outbound));
         Ok(report(&declared, &observed))

@@ -194,6 +194,7 @@ fn listeners(rows: &mut Rows, declared: &Declared, observed: &Observed) {
 
 fn descriptors(rows: &mut Rows, declared: &Declared, observed: &Observed) {
     let mut connections = BTreeSet::new();
+    let mut pipes = 0_usize;
     for descriptor in &observed.descriptors {
         let standard = descriptor.fd <= 2;
         // Several descriptors may be of one connection: it counts once.
@@ -238,7 +239,15 @@ fn descriptors(rows: &mut Rows, declared: &Declared, observed: &Observed) {
             What::OtherSocket(kind) => rows.stray(Kind::Socket, kind.clone(), "socket"),
             What::File(path) => file(rows, declared, descriptor.fd, path),
             What::Device(path) => device(rows, descriptor.fd, path),
-            What::Pipe => rows.stray(Kind::File, "pipe", "pipe"),
+            What::Pipe => {
+                pipes = pipes.saturating_add(1);
+                match pipes <= declared.pipes {
+                    true => {
+                        rows.known(Kind::File, "pipe", "stdin, stdout, stderr of agents", NONE, "per agent")
+                    }
+                    false => rows.stray(Kind::File, "pipe", "pipe"),
+                }
+            }
             What::Kernel(kind) => kernel_object(rows, kind),
         }
     }
@@ -283,6 +292,8 @@ fn file(rows: &mut Rows, declared: &Declared, fd: u32, path: &Path) {
         // counted with the others of its folder, which the disk lists
     } else if registry::holds(declared, path) {
         rows.known(Kind::File, registry::inside(declared), "file being read or written", NONE, NONE);
+    } else if let Some(place) = declared.places.iter().find(|place| path.starts_with(&place.path)) {
+        rows.known(Kind::File, clean(&place.path.to_string_lossy()), &place.purpose, NONE, "on");
     } else if !declared.files.iter().any(|file| file.path == path) {
         rows.stray(Kind::File, shown, "open file");
     }

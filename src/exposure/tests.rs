@@ -342,3 +342,23 @@ fn an_instance_that_letters_may_go_to_is_declared_whether_one_is_on_its_way_or_n
     observed.descriptors.push(Descriptor { fd: 20, what });
     assert_eq!(row(&observed), expected(true));
 }
+
+#[test]
+fn pipes_of_agents_and_places_of_swarms_are_known_and_no_more_of_them() {
+    let mut declared = declared();
+    declared.pipes = 3;
+    declared = declared.with_place(Path::new("/home/u/.loopgate/swarms"), "state of swarms");
+    let mut observed = plain();
+    let mut open = |fd, what| observed.descriptors.push(Descriptor { fd, what });
+    (20..23).for_each(|fd| open(fd, What::Pipe));
+    open(23, What::File("/home/u/.loopgate/swarms/ring/overlay/0.seg".into()));
+    let rows = report(&declared, &observed).rows;
+    assert!(rows.iter().all(|row| row.difference.is_none()), "{rows:?}");
+    let count = |address: &str| rows.iter().find(|row| row.address == address).map(|row| row.count);
+    assert_eq!((count("pipe"), count("/home/u/.loopgate/swarms")), (Some(3), Some(1)));
+    for what in [What::Pipe, What::File("/home/u/.loopgate/swarms-more/x".into())] {
+        observed.descriptors.push(Descriptor { fd: 30, what });
+        assert_eq!(report(&declared, &observed).differences, 1);
+        observed.descriptors.pop();
+    }
+}

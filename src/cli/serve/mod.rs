@@ -31,11 +31,7 @@ use crate::{
     limits,
     registry::{self as others, Registry},
     store::{Home, LockError, RealDisk, journal, keyfile},
-    swarm::{
-        Swarms,
-        manager::{self, Parts},
-        skills::{self, Skills},
-    },
+    swarm::Swarms,
     sys::{
         clock::SystemClock,
         env, inherited, memory, process, random,
@@ -51,6 +47,7 @@ mod logger;
 mod mail;
 mod registry;
 mod settings;
+mod swarms;
 
 use forward::Forwarder;
 use keys::KeyFileWriter;
@@ -172,12 +169,8 @@ impl Instance {
         let agents = Agents::new(Arc::clone(&clock), format!("http://{}", near(address)), descriptors)
             .map_err(|error| broken("agents cannot be run", &error))?;
         let mail = mail::open(home, &clock)?;
-        let swarms = open_swarms(Parts {
-            home: Arc::clone(home),
-            agents: Arc::clone(&agents),
-            clock: Arc::clone(&clock),
-            settings: manager::Settings { cap: 100, url: format!("http://{}", near(address)) },
-        })?;
+        let swarms::Opened { swarms, skills, config_dir } =
+            swarms::open(home, &agents, &clock, near(address), &settings.swarms)?;
         let inode = inode(&listener).map_err(|error| broken("the listener cannot be identified", &error))?;
         let key_file = KeyFileWriter {
             home: Arc::clone(home),
@@ -202,7 +195,8 @@ impl Instance {
             },
             &settings.registry,
         )?;
-        let declared = Declared::instance(address, home.path());
+        let declared =
+            swarms::declare(Declared::instance(address, home.path()), home.path(), &settings.swarms);
         let app = App::new(AppParts {
             policy: Policy {
                 port: address.port(),
@@ -227,8 +221,8 @@ impl Instance {
             instance: id.clone(),
             declared: declared.with_registry(&settings.registry.directory, settings.registry.shared),
             swarms: Arc::clone(&swarms),
-            skills: Skills::at(home.path().join(skills::DIRECTORY)),
-            config_dir: None,
+            skills,
+            config_dir,
         });
         Ok(Self { listener, address, agents, swarms, mail, app, registry, id, owner_key, key_file })
     }
@@ -292,16 +286,6 @@ impl Instance {
         let _ = keyfile::remove(home, &self.id);
         ending.map(|_| Exit::Ok.into()).map_err(|error| broken("waiting failed", &error))
     }
-}
-
-/// The swarms that are kept in the home.
-fn open_swarms(parts: Parts) -> Result<Arc<Swarms>, Failure> {
-    let (swarms, troubles) =
-        Swarms::open(parts).map_err(|error| broken("the swarms in the home cannot be read", &error))?;
-    for trouble in troubles {
-        log::warn!("{trouble}");
-    }
-    Ok(swarms)
 }
 
 /// The audit in the home, whose last entries are there.

@@ -14,6 +14,7 @@ use std::{
 use super::keys;
 use crate::{
     admit::{Cors, check_open},
+    limits,
     store::Home,
     wire::{host::HostEntry, secret::Secret},
 };
@@ -31,9 +32,8 @@ const CONFIG_TOKEN: &str = "config token";
 const LLM_KEY: &str = "model key";
 
 /// Variables of the interface whose part of the program does not exist yet.
-const NOT_YET: [&str; 8] = [
+const NOT_YET: [&str; 7] = [
     "GENSWARMS_ALLOWED_ENDPOINTS",
-    "GENSWARMS_SWARM_CONFIG_DIR",
     "LOOPGATE_QUERY_KEYS",
     "LOOPGATE_DOCKER",
     "LOOPGATE_LLM_ENDPOINT",
@@ -44,6 +44,12 @@ const NOT_YET: [&str; 8] = [
 
 /// Names the directory of the registry.
 const REGISTRY: &str = "LOOPGATE_REGISTRY";
+
+/// The directory below which callers may name configurations, under its seed's name and ours.
+const CONFIG_DIR: [&str; 2] = ["GENSWARMS_SWARM_CONFIG_DIR", "LOOPGATE_SWARM_CONFIG_DIR"];
+
+/// Most agents and objects of one swarm.
+const SWARM_CAP: &str = "LOOPGATE_MAX_AGENTS_PER_SWARM";
 
 /// AgentMux's home, whose registry its instances share.
 const DATA_HOME: &str = "AGENTMUX_DATA_HOME";
@@ -168,6 +174,25 @@ pub struct RegistryAt {
     pub shared: bool,
 }
 
+/// What swarms may be, and where their configurations are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwarmSettings {
+    /// `None` where nothing was said and the instance was started in `/`, below which everything lies: then
+    /// no caller may name a file
+    pub config_dir: Option<ConfigDir>,
+    /// agents and objects of one swarm at most
+    pub cap: usize,
+}
+
+/// The directory below which callers may name configurations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigDir {
+    /// absolute
+    pub path: PathBuf,
+    /// the variable that names it; `None`: where the instance was started
+    pub variable: Option<String>,
+}
+
 /// What an instance was asked to be.
 pub struct Settings {
     /// the home directory, made absolute
@@ -186,6 +211,8 @@ pub struct Settings {
     pub api_token: Option<Secret>,
     /// the config token
     pub config_token: Option<Secret>,
+    /// what swarms may be
+    pub swarms: SwarmSettings,
     /// variables that are set and have no effect yet
     pub unused: Vec<&'static str>,
 }
@@ -212,10 +239,22 @@ impl Settings {
         let home = Home::locate(flags.wavedata.as_deref(), |name| env.plain.get(name).cloned())
             .map_err(|error| SettingError::new("LOOPGATE_HOME", format!("names no home: {error}")))?;
         let registry = registry(&env, &home)?;
+        let swarms = SwarmSettings { config_dir: config_dir(&env)?, cap: swarm_cap(&env)? };
         let plain = |name: &str| env.plain.get(name).is_some_and(|value| !value.is_empty());
         let secret = |name: &str| env.secrets.get(name).is_some_and(|value| !value.expose().is_empty());
         let unused = NOT_YET.into_iter().filter(|name| plain(name) || secret(name)).collect();
-        Ok(Self { home, registry, bind, hosts, cors, auth_key: auth, api_token, config_token, unused })
+        Ok(Self {
+            home,
+            registry,
+            bind,
+            hosts,
+            cors,
+            auth_key: auth,
+            api_token,
+            config_token,
+            swarms,
+            unused,
+        })
     }
 }
 
@@ -232,6 +271,34 @@ fn registry(env: &Environment, home: &Path) -> Result<RegistryAt, SettingError> 
     }
     // AgentMux's data home is ours then, and --wavedata beats it for both.
     Ok(RegistryAt { directory: home.join(AGENTS), shared: set(DATA_HOME).is_some() })
+}
+
+/// Where callers' `config_path` is looked up: where the instance was started, where nothing else is said.
+fn config_dir(env: &Environment) -> Result<Option<ConfigDir>, SettingError> {
+    let set = env.text(&CONFIG_DIR)?;
+    let (name, given) = set.clone().unwrap_or_else(|| (CONFIG_DIR[0].to_owned(), ".".to_owned()));
+    let path = std::path::absolute(&given)
+        .map_err(|error| SettingError::new(&name, format!("names no directory: {error}")))?;
+    // Without dots and slashes that say nothing; a link is looked at when the directory is opened.
+    let path: PathBuf = path.components().collect();
+    match (path.parent(), set) {
+        (Some(_), set) => Ok(Some(ConfigDir { path, variable: set.map(|(name, _)| name) })),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(SettingError::new(
+            &name,
+            "is /, below which every file lies: name the directory that holds the configurations",
+        )),
+    }
+}
+
+fn swarm_cap(env: &Environment) -> Result<usize, SettingError> {
+    let Some((name, value)) = env.text(&[SWARM_CAP])? else { return Ok(limits::SWARM_NODES) };
+    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+    value
+        .parse()
+        .ok()
+        .filter(|cap| digits && (1..=limits::AGENTS).contains(cap))
+        .ok_or_else(|| SettingError::new(&name, format!("is not a number from 1 to {}", limits::AGENTS)))
 }
 
 fn address(env: &Environment) -> Result<IpAddr, SettingError> {
@@ -376,6 +443,30 @@ mod tests {
         assert_eq!(unused(&[("LOOPGATE_LLM_API_KEY", "secret-key")]), ["LOOPGATE_LLM_API_KEY"]);
         assert_eq!(unused(&[("SUBZEROCLAW_API_KEY", "secret-key")]), ["SUBZEROCLAW_API_KEY"]);
         assert!(unused(&[("LOOPGATE_PORT", "1")]).is_empty());
+    }
+
+    #[test]
+    fn configurations_are_looked_for_where_it_was_started_or_where_it_is_told_but_never_below_the_root() {
+        let here = std::env::current_dir().expect("a directory");
+        let dir =
+            |pairs: &[(&str, &str)]| read(pairs).ok().and_then(|s| s.swarms.config_dir).map(|dir| dir.path);
+        assert_eq!(dir(&[]), Some(here.clone()));
+        assert_eq!(dir(&[("GENSWARMS_SWARM_CONFIG_DIR", "")]), Some(here.clone()));
+        assert_eq!(dir(&[("GENSWARMS_SWARM_CONFIG_DIR", "swarms")]), Some(here.join("swarms")));
+        assert_eq!(dir(&[("LOOPGATE_SWARM_CONFIG_DIR", "/srv/allowed/")]), Some("/srv/allowed".into()));
+        for root in ["/", "//", "/.", "/./"] {
+            let text = error(&[("GENSWARMS_SWARM_CONFIG_DIR", root)]);
+            assert!(text.starts_with("GENSWARMS_SWARM_CONFIG_DIR is /, below which"), "{root}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_cap_of_a_swarm_is_a_number_within_what_an_instance_runs() {
+        let cap = |value| read(&[("LOOPGATE_MAX_AGENTS_PER_SWARM", value)]).ok().map(|s| s.swarms.cap);
+        assert_eq!((cap(""), cap("1"), cap("1024")), (Some(100), Some(1), Some(1024)));
+        for bad in ["0", "1025", "-1", "+5", "x", "1e2", " 5"] {
+            assert_eq!(cap(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The commands that look at an instance and keep it, and the rest.
 
 use super::{Audience, Command, JSON, flag, one, optional, with_value};
-use crate::cli::verbs::{agents, api, audit, demo, exposure, keys, own, peers};
+use crate::cli::verbs::{agents, api, audit, demo, exposure, keys, own, peers, swarm::look};
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
@@ -40,13 +40,13 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "status",
-        summary: "show how the instance is",
+        summary: "show how the instance is, or a swarm",
         audience: Audience::Owner,
-        operands: &[],
-        flags: &[JSON],
+        operands: &[optional("SWARM", "a swarm: its agents, objects and edges")],
+        flags: &[flag("--swarms", "list the swarms"), JSON],
         about: "",
-        examples: &["loopgate status"],
-        run: own::status,
+        examples: &["loopgate status", "loopgate status --swarms", "loopgate status example"],
+        run: look::status,
     },
     Command {
         name: "stop-agent",

@@ -1,7 +1,7 @@
 //! The commands about messages.
 
 use super::{ADDRESS, Audience, Command, JSON, any, flag, one, optional, with_value};
-use crate::cli::verbs::{ask, inbox, mail, messages};
+use crate::cli::verbs::{ask, inbox, mail, member, messages};
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
@@ -77,6 +77,26 @@ pub static COMMANDS: &[Command] = &[
         about: "What is not acknowledged comes again.",
         examples: &["loopgate ack --through 3", "loopgate ack 5f0c7f4e-1111-4222-8333-444455556666"],
         run: inbox::ack,
+    },
+    Command {
+        name: "broadcast",
+        summary: "inside an agent of a swarm: send a message to all that an edge leads to",
+        audience: Audience::Agent,
+        operands: &[optional("TEXT", "the text; without it, or with `-`, it is read from stdin")],
+        flags: &[JSON],
+        about: "",
+        examples: &["loopgate broadcast \"the build is green\""],
+        run: member::broadcast,
+    },
+    Command {
+        name: "list",
+        summary: "inside an agent: whom it can send to",
+        audience: Audience::Agent,
+        operands: &[],
+        flags: &[JSON],
+        about: "",
+        examples: &["loopgate list"],
+        run: member::list_targets,
     },
     Command {
         name: "ask",

@@ -7,7 +7,7 @@ use std::{process::ExitCode, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Side, elsewhere, messages::accepted, own::shown, side, text_or_stdin};
+use super::{Side, elsewhere, member, messages::accepted, own::shown, side, text_or_stdin};
 use crate::cli::{
     display,
     outcome::{Exit, Failure},
@@ -20,29 +20,47 @@ const TIMEOUT: i64 = 30;
 
 /// `loopgate ask`.
 pub fn ask(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
+    if member::is_member() {
+        return member::ask(arguments, output);
+    }
     let to = arguments.required(0)?;
-    let seconds = arguments.number("--timeout", 1..=300)?.unwrap_or(TIMEOUT);
-    let wait = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    let wait = seconds(arguments)?;
     let Side::Agent(client) = side()? else {
         return Err(Failure::new(Exit::NotPermitted, "only an agent asks"));
     };
     let text = text_or_stdin(arguments.operand(1)?)?;
-    let mut body = json!({ "to": to, "text": text, "timeout_ms": seconds.saturating_mul(1_000) });
+    let mut body = json!({ "to": to, "text": text, "timeout_ms": wait.as_secs().saturating_mul(1_000) });
     if let (Some(fields), Some(id)) = (body.as_object_mut(), arguments.text("--correlation")?) {
         fields.insert("correlation_id".to_owned(), id.into());
     }
     let answer = client.call("POST", "/api/v1/self/ask", Some(body.to_string().into_bytes()), wait);
     let envelope = accepted("ask", to, answer)?.json();
+    ended(to, &envelope, arguments, output)
+}
+
+/// How long `--timeout` waits for an answer.
+pub(super) fn seconds(arguments: &Arguments) -> Result<Duration, Failure> {
+    let seconds = arguments.number("--timeout", 1..=300)?.unwrap_or(TIMEOUT);
+    Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+}
+
+/// What an envelope means for the command.
+pub(super) fn ended(
+    to: &str,
+    envelope: &Value,
+    arguments: &Arguments,
+    output: &mut Output,
+) -> Result<ExitCode, Failure> {
     if arguments.has("--json") {
-        output.json(&envelope)?;
+        output.json(envelope)?;
     }
     let is = |name: &str| envelope.get(name).and_then(Value::as_bool) == Some(true);
     if is("timeout") {
-        return Err(Failure::new(Exit::TryLater, format!("no answer: {}", why(&envelope)))
+        return Err(Failure::new(Exit::TryLater, format!("no answer: {}", why(envelope)))
             .next("ask again, or look for the answer with `loopgate inbox`"));
     }
     if !is("ok") {
-        return Err(failed(to, &envelope));
+        return Err(failed(to, envelope));
     }
     if !arguments.has("--json") {
         result(envelope.get("result").unwrap_or(&Value::Null), output)?;

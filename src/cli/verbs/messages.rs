@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::{
-    Side, client_failure, elsewhere, mail::length, own::shown, owner, refusal, run::submit, segment, side,
-    text_or_stdin,
+    Side, client_failure, elsewhere, mail::length, member, own::shown, owner, refusal, run::submit, segment,
+    side, text_or_stdin,
 };
 use crate::{
     cli::{
@@ -131,6 +131,9 @@ const OPTIONS: [(&str, &str); 4] = [
 
 /// `loopgate send`.
 pub fn send(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
+    if member::is_member() {
+        return member::send(arguments, output);
+    }
     let target = arguments.required(0)?;
     let priority = arguments.text("--priority")?;
     if priority.is_some_and(|priority| !["normal", "high", "urgent"].contains(&priority)) {

@@ -14,11 +14,14 @@ pub mod exposure;
 pub mod inbox;
 pub mod keys;
 pub mod mail;
+pub mod member;
 pub mod messages;
+mod outbox;
 pub mod own;
 pub mod peers;
 pub mod run;
 pub mod serve;
+pub mod swarm;
 
 use std::{
     io::Read,
@@ -52,23 +55,28 @@ pub enum Side {
 
 /// Refuses the owner's commands inside an agent, and an agent's outside, before anything is opened.
 pub fn may_run(command: &Command) -> Result<(), Failure> {
-    match (command.audience, agent_token()) {
-        (Audience::Agent, None) => {
+    match (command.audience, is_agent()) {
+        (Audience::Agent, false) => {
             let what = format!("`loopgate {}` is for an agent, and this shell is not one's", command.name);
             return Err(Failure::new(Exit::NotPermitted, what)
                 .next("`loopgate inbox AGENT` and `loopgate send AGENT` are for the owner"));
         }
-        (Audience::Owner, Some(_)) => {}
+        (Audience::Owner, true) => {}
         (Audience::OwnerOrAgent | Audience::Anyone | Audience::Internal, _)
-        | (Audience::Owner, None)
-        | (Audience::Agent, Some(_)) => return Ok(()),
+        | (Audience::Owner, false)
+        | (Audience::Agent, true) => return Ok(()),
     }
     let what = format!(
-        "`loopgate {}` is for the owner, and this shell is an agent's ({TOKEN} is set)",
+        "`loopgate {}` is for the owner, and this shell is an agent's ({TOKEN} or OUTBOX_DIR is set)",
         command.name
     );
     Err(Failure::new(Exit::NotPermitted, what)
         .next("an agent may use `loopgate send`, `inbox`, `ack`, `ask`, `agents` and `whoami`; the owner runs the rest in a shell of their own"))
+}
+
+/// Whether this shell is an agent's. One without a network has no token, and its directories instead.
+fn is_agent() -> bool {
+    agent_token().is_some() || (member::is_member() && outbox::Outbox::of_environment().is_some())
 }
 
 /// The agent's token, where this shell is an agent's. Empty counts as unset.

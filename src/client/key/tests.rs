@@ -60,7 +60,7 @@ impl Drop for Stage {
 }
 
 fn shown(key: &Key) -> String {
-    let (_, value) = key.now().header().expect("a header");
+    let (_, value) = key.now().header().expect("can be sent").expect("a header");
     value.to_str().expect("text").to_owned()
 }
 

@@ -13,6 +13,7 @@ use crate::{
         options::{self, Kind},
         script::Script,
     },
+    limits,
     wire::{document::Wrong, json},
 };
 
@@ -65,12 +66,18 @@ pub fn agent(value: &Value) -> Result<AgentConfig, Wrong> {
         return Err(wrong.under("command").under("config"));
     }
     agent.config = agent.config_value();
+    read::shallow(&agent.config).map_err(|wrong| wrong.under("config"))?;
+    let opts = agent.backend.opts().map_or(Ok(()), read::shallow);
+    opts.map_err(|wrong| wrong.under("opts").under("backend"))?;
     Ok(agent)
 }
 
 fn model(value: &Value) -> Result<String, Wrong> {
-    let text = value.as_str().filter(|text| lists::is_text(text));
-    text.map(str::to_owned).ok_or_else(|| Wrong::new("invalid_model", "must be a text of one line"))
+    let text = value.as_str().filter(|text| lists::is_text(text) && text.len() <= limits::CONFIG_WORD);
+    text.map(str::to_owned).ok_or_else(|| {
+        let why = format!("must be a text of one line, of at most {} bytes", limits::CONFIG_WORD);
+        Wrong::new("invalid_model", why)
+    })
 }
 
 fn script(value: &Value, kind: Kind) -> Result<Script, Wrong> {

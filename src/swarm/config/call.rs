@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{AgentConfig, Config, ConfigError, Handler, ObjectConfig, agent, keys, object};
 use crate::{
-    backend::options,
+    backend::{form::Form, options},
     limits,
     wire::{document::Wrong, node::NodeName},
 };
@@ -79,7 +79,7 @@ fn agent_node(value: &Value, seed: &Config) -> Result<Node<AgentConfig>, Wrong> 
         _ => wrong,
     })?;
     if let Some(command) = &agent.command
-        && !has_command(seed, command)
+        && !has_command(seed, command, &agent.backend)
     {
         return Err(not_in_seed().under("command").under("config"));
     }
@@ -103,7 +103,9 @@ fn object_node(value: &Value, seed: &Config) -> Result<Node<ObjectConfig>, Wrong
     allowed(forbidden, map)?;
     let object = object::object(&Value::Object(own))?;
     match &object.handler {
-        Handler::Process { command } if !has_command(seed, command) => {
+        Handler::Process { command }
+            if !has_command(seed, command, object.backend.as_ref().unwrap_or(&Form::Local)) =>
+        {
             return Err(not_in_seed().under("command").under("handler"));
         }
         Handler::Process { .. } | Handler::BuiltIn(_) => {}
@@ -135,17 +137,25 @@ fn allowed<'a>(mut forbidden: BTreeSet<&'a str>, map: &'a Map<String, Value>) ->
         .next("only the swarm's seed config may give them"))
 }
 
-fn has_command(seed: &Config, command: &[String]) -> bool {
-    let agents = seed.agents.iter().filter_map(|agent| agent.command.as_deref());
-    let objects = seed.objects.iter().filter_map(|object| match &object.handler {
-        Handler::Process { command } => Some(command.as_slice()),
-        Handler::BuiltIn(_) => None,
+/// Whether the seed runs this command, and where nothing confines it, in the same place: a command of a
+/// sandbox is not to be had without one.
+fn has_command(seed: &Config, command: &[String], backend: &Form) -> bool {
+    let agents = seed.agents.iter().filter_map(|agent| Some((agent.command.as_deref()?, &agent.backend)));
+    let objects = seed.objects.iter().filter_map(|object| match (&object.handler, &object.backend) {
+        (Handler::Process { command }, Some(backend)) => Some((command.as_slice(), backend)),
+        (Handler::Process { .. }, None) | (Handler::BuiltIn(_), _) => None,
     });
-    agents.chain(objects).any(|known| known == command)
+    let mut known = agents.chain(objects).filter(|(known, _)| *known == command);
+    match backend {
+        Form::Local | Form::Ssh { .. } => known.any(|(_, place)| place == backend),
+        Form::Mock | Form::Bwrap { .. } | Form::Docker { .. } | Form::AppleContainer { .. } => {
+            known.next().is_some()
+        }
+    }
 }
 
 fn not_in_seed() -> Wrong {
-    Wrong::new("command_not_in_seed", "is no command of the swarm's seed config")
+    Wrong::new("command_not_in_seed", "is no command of the swarm's seed config on this backend")
         .next("give one of its commands word for word, or put it into the config and start the swarm anew")
 }
 

@@ -7,12 +7,12 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::excerpt;
+use super::{excerpt, secrets};
 use crate::{
     limits,
     wire::{
         document::{
-            Wrong,
+            Step, Wrong,
             place::{self, Position},
         },
         json,
@@ -99,9 +99,14 @@ impl ConfigError {
     }
 
     /// The line of `text` that is to blame and a caret below the place in it; none where the error has no
-    /// place, or where the line may hold a secret.
+    /// place, or where the value at the place is a secret.
     pub fn excerpt(&self, text: &[u8]) -> Option<String> {
-        self.at.and_then(|at| excerpt::excerpt(text, at))
+        let hidden = |step: &Step| match step {
+            Step::Key(key) => secrets::is_secret(key) || matches!(key.as_str(), "env" | "extra_env"),
+            Step::At(_) => false,
+        };
+        let at = self.at.filter(|_| self.wrong.on_key || !self.wrong.path.iter().any(hidden))?;
+        excerpt::excerpt(text, at)
     }
 
     /// With its place in the text that it was read from.

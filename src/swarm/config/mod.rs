@@ -23,6 +23,7 @@ mod secrets;
 mod show;
 mod topology;
 mod turns;
+mod variables;
 mod write;
 
 #[cfg(test)]
@@ -166,7 +167,7 @@ impl Config {
         Ok(place::no_relative(config)?)
     }
 
-    /// The same for a swarm that runs: it may have lost its last agent.
+    /// The same for a swarm that runs: it may have lost its last agent, or the object of a reply.
     pub fn of_running(value: &Value) -> Result<Self, ConfigError> {
         let config = read::config(value, read::Least::None)?;
         Ok(place::no_relative(config)?)

@@ -42,6 +42,7 @@ pub fn object(value: &Value) -> Result<ObjectConfig, Wrong> {
         (None, None) => return Err(no_handler()),
     };
     check_config(&config, &handler).map_err(|wrong| wrong.under("config"))?;
+    read::shallow(&config).map_err(|wrong| wrong.under("config"))?;
     let backend = runs_on(&handler, backend).map_err(|wrong| wrong.under("backend"))?;
     Ok(ObjectConfig { name, handler, backend, config })
 }

@@ -20,7 +20,7 @@ const RULE: &str = "must start with a letter and contain only alphanumeric, unde
 /// Names that would be ambiguous in a message: who sent it, or to whom it goes.
 const RESERVED: [&str; 6] = ["all", "orchestrator", "owner", "api", "config", "loopgate"];
 
-/// How many agents a config has at least.
+/// How many agents a config has at least; also whether it is a seed, in which each reply has its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Least {
     /// none: that of a swarm that runs
@@ -35,6 +35,9 @@ pub fn config(value: &Value, least: Least) -> Result<Config, Wrong> {
         .as_object()
         .ok_or_else(|| Wrong::new("invalid_config_format", "a config must be a JSON object"))?;
     keys::check(map, keys::ROOT)?;
+    if map.get("$schema").is_some_and(|schema| !schema.is_string()) {
+        return Err(Wrong::new("invalid_config_format", "must be a text").under("$schema"));
+    }
     let name = swarm_name(map)?;
     let agents = agents(map, least)?;
     let objects = objects(map)?;
@@ -46,7 +49,9 @@ pub fn config(value: &Value, least: Least) -> Result<Config, Wrong> {
         return Err(Wrong::new("too_many_nodes", format!("more than {most} agents and objects")));
     }
     let topology = topology::edges(keys::given(map, "topology"), &nodes)?;
-    replies(&agents, &objects)?;
+    if least == Least::One {
+        replies(&agents, &objects)?;
+    }
     Ok(Config { name, topology, options: options(map)?, autostart: autostart(map)?, agents, objects })
 }
 
@@ -159,7 +164,30 @@ fn options(map: &Map<String, Value>) -> Result<Map<String, Value>, Wrong> {
             .under("skills_base_dir")
             .under("options"));
     }
+    shallow(options).map_err(|wrong| wrong.under("options"))?;
     Ok(options.clone())
+}
+
+/// Whether free fields have no more levels than the documents of a swarm can hold.
+pub fn shallow(map: &Map<String, Value>) -> Result<(), Wrong> {
+    let mut level: Vec<&Value> = map.values().collect();
+    for _ in 1..limits::IR_DEPTH {
+        level = level.into_iter().flat_map(within).collect();
+    }
+    if level.iter().all(|value| !value.is_array() && !value.is_object()) {
+        return Ok(());
+    }
+    let why = format!("has more than {} arrays and objects inside each other", limits::IR_DEPTH);
+    Err(Wrong::new("too_deep", why))
+}
+
+/// What stands directly within a value.
+fn within(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(fields) => fields.values().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
 }
 
 fn autostart(map: &Map<String, Value>) -> Result<bool, Wrong> {

@@ -1,8 +1,8 @@
 //! What is shown of a document that may hold secrets (spec genswarms H.6).
 //!
 //! A value whose key looks like a secret's is replaced, and so is every variable of an `env`, whatever its
-//! name; beyond the specification also the name and password in a URL, and the argument behind a flag that is
-//! called like a secret. A secret that nothing around it gives away cannot be known.
+//! name; beyond the specification also the name and password in a URL, a field of its query, and the argument
+//! behind a flag that is called like a secret. A secret that nothing around it gives away cannot be known.
 
 use serde_json::{Map, Value};
 
@@ -23,7 +23,7 @@ pub fn is_secret(name: &str) -> bool {
 pub fn redacted(value: &Value) -> Value {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-        Value::String(text) => Value::String(without_userinfo(text)),
+        Value::String(text) => Value::String(query(&userinfo(text))),
         Value::Array(items) => items.iter().map(redacted).collect(),
         Value::Object(map) => Value::Object(map.iter().map(field).collect::<Map<_, _>>()),
     }
@@ -61,7 +61,7 @@ fn arguments(words: &[Value]) -> Value {
 }
 
 /// A text in which no URL has a name and a password.
-fn without_userinfo(text: &str) -> String {
+fn userinfo(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
@@ -79,4 +79,19 @@ fn without_userinfo(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// A text in which no URL has a secret among the fields of its query.
+fn query(text: &str) -> String {
+    let Some(at) = text.find("://").and_then(|at| text.get(at..)?.find('?').map(|more| at + more + 1)) else {
+        return text.to_owned();
+    };
+    let (before, query) = text.split_at(at);
+    let field = |field: &str| {
+        let (name, value) = field.split_once('=')?;
+        let ends = value.find(|c: char| c == '#' || c.is_whitespace()).unwrap_or(value.len());
+        is_secret(name).then(|| format!("{name}={MASK}{}", value.get(ends..).unwrap_or_default()))
+    };
+    let shown = query.split('&').map(|text| field(text).unwrap_or_else(|| text.to_owned()));
+    format!("{before}{}", shown.collect::<Vec<_>>().join("&"))
 }

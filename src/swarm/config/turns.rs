@@ -12,12 +12,12 @@ use crate::{
     wire::{document::Wrong, nearest, node::NodeName},
 };
 
-/// Most turns, and longest times, in ms.
-pub const TURNS: RangeInclusive<u64> = 1..=1_000_000;
-/// A week.
-pub const TURN_MS: RangeInclusive<u64> = 1..=604_800_000;
-/// An hour.
-pub const GRACE_MS: RangeInclusive<u64> = 1..=3_600_000;
+/// How many turns an agent may be allowed.
+pub const TURNS: RangeInclusive<u64> = 1..=limits::CONFIG_TURNS;
+/// How long a turn may be.
+pub const TURN_MS: RangeInclusive<u64> = 1..=limits::CONFIG_TURN_MS;
+/// How long a reply may wait.
+pub const GRACE_MS: RangeInclusive<u64> = 1..=limits::CONFIG_GRACE_MS;
 /// The size of a screen where a config names none.
 const SCREEN: (u16, u16) = (24, 80);
 

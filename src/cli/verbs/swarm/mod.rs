@@ -1,0 +1,145 @@
+//! The operator's commands about swarms, and what they share: the client of the swarm surface.
+//!
+//! That surface asks for the API token where the instance has one, and for a process of this user where it has
+//! none; the owner key does not go there. A 401 is told as one, with what to set: never as "not running", and
+//! nothing is kept to be tried again later. Secrets come from the environment alone.
+
+pub mod change;
+pub mod life;
+pub mod look;
+pub mod talk;
+
+use std::os::unix::ffi::OsStringExt;
+
+use serde_json::Value;
+
+use super::{client_failure, home_failure, home_path, keyfile_failure, not_running, refusal};
+use crate::{
+    cli::{
+        display,
+        outcome::{Exit, Failure},
+        parse::usage,
+    },
+    client::{Answer, Client, ClientError},
+    store::{Home, HomeError, keyfile},
+    wire::{node::NodeName, secret::Secret},
+};
+
+/// The API token, under its seed's name and ours.
+const TOKENS: [&str; 2] = ["GENSWARMS_API_TOKEN", "LOOPGATE_API_TOKEN"];
+
+/// The operator's client of the instance in the home that the environment names.
+pub fn operator() -> Result<Client, Failure> {
+    let token = api_token(|name| std::env::var_os(name).map(OsStringExt::into_vec))?;
+    let path = home_path()?;
+    let home = match Home::open(&path) {
+        Ok(home) => home,
+        Err(HomeError::Missing(_)) => return Err(not_running(&path, "there is no such directory")),
+        Err(error) => return Err(home_failure(&error)),
+    };
+    match keyfile::read(&home) {
+        Ok(file) => Ok(Client::operator(&file, token)),
+        Err(error) => Err(keyfile_failure(&path, &error)),
+    }
+}
+
+/// The token of this shell. Empty counts as unset; two that differ are refused.
+fn api_token(variable: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Option<Secret>, Failure> {
+    let mut found: Option<(&str, Secret)> = None;
+    for name in TOKENS {
+        let Some(value) = variable(name).filter(|value| !value.is_empty()).map(Secret::new) else { continue };
+        match &found {
+            Some((first, other)) if !other.matches(value.expose()) => {
+                return Err(Failure::new(Exit::BadConfig, format!("{name} differs from {first}"))
+                    .next("set one of them"));
+            }
+            Some(_) => {}
+            None => found = Some((name, value)),
+        }
+    }
+    Ok(found.map(|(_, token)| token))
+}
+
+/// The answer, if it says that it worked.
+fn done(answer: Result<Answer, ClientError>) -> Result<Value, Failure> {
+    let answer = answer.map_err(|error| client_failure(&error))?;
+    if answer.is_success() { Ok(answer.json()) } else { Err(refused(&answer)) }
+}
+
+/// What a refusal on the swarm surface means for the command.
+fn refused(answer: &Answer) -> Failure {
+    let body = answer.json();
+    let code = body.get("code").and_then(Value::as_str).unwrap_or_default();
+    match (answer.status, code) {
+        (401, "not_our_user" | "agent_process" | "peer_unknown") => refusal(answer),
+        (401, _) => match std::env::var_os(TOKENS[0]).or_else(|| std::env::var_os(TOKENS[1])) {
+            None => {
+                let what = format!("this server needs {}, set it in this shell", TOKENS[0]);
+                Failure::new(Exit::NotPermitted, what)
+                    .next("nothing was done; whoever started the server knows the token")
+            }
+            Some(_) => Failure::new(
+                Exit::NotPermitted,
+                format!("this server takes another token than the {} of this shell", TOKENS[0]),
+            )
+            .next("nothing was done; whoever started the server knows the token"),
+        },
+        (404, "swarm_not_found") => refusal(answer).next("`loopgate status` lists the swarms"),
+        (404, "agent_not_found" | "object_not_found") => {
+            refusal(answer).next("`loopgate status SWARM` lists its agents and objects")
+        }
+        (_, "already_exists") => refusal(answer)
+            .next("it runs; `loopgate restart SWARM` starts it again, `loopgate stop SWARM` ends it"),
+        (_, "route_denied") => {
+            refusal(answer).next("`loopgate status SWARM` shows the edges; only along them messages go")
+        }
+        (_, "overlay_does_not_fit") => refusal(answer).next(
+            "`loopgate overlay SWARM` shows the changes, `loopgate overlay SWARM --clear` forgets them",
+        ),
+        (_, "inbox_full" | "agent_initializing" | "busy") => refusal(answer).next("try again in a moment"),
+        (_, "agent_error" | "agent_stopped") => {
+            refusal(answer).next("`loopgate restart SWARM AGENT` starts it again")
+        }
+        _ => refusal(answer),
+    }
+}
+
+/// An operand that names a swarm or a node of one, as a path segment.
+fn name(text: &str) -> Result<&str, Failure> {
+    NodeName::parse(text).map(|_| text).map_err(|_| {
+        usage(format!(
+            "`{}` is no name: a letter, then letters, digits, `_` and `-`, at most 64",
+            display::line(text)
+        ))
+    })
+}
+
+/// The array of this name; none where it is something else.
+fn list<'a>(answer: &'a Value, field: &str) -> &'a [Value] {
+    answer.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(pairs: &[(&str, &str)]) -> Result<Option<String>, Exit> {
+        let find = |name: &str| {
+            pairs.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_bytes().to_vec())
+        };
+        api_token(find)
+            .map(|token| token.map(|token| token.expose_str().to_owned()))
+            .map_err(|failure| failure.exit())
+    }
+
+    #[test]
+    fn the_token_is_the_shells_and_two_that_differ_are_refused() {
+        assert_eq!(token(&[]), Ok(None));
+        assert_eq!(token(&[("GENSWARMS_API_TOKEN", "")]), Ok(None));
+        assert_eq!(token(&[("LOOPGATE_API_TOKEN", "t")]), Ok(Some("t".to_owned())));
+        let both = [("GENSWARMS_API_TOKEN", "t"), ("LOOPGATE_API_TOKEN", "t")];
+        assert_eq!(token(&both), Ok(Some("t".to_owned())));
+        let differ = [("GENSWARMS_API_TOKEN", "one"), ("LOOPGATE_API_TOKEN", "two")];
+        assert_eq!(token(&differ), Err(Exit::BadConfig));
+    }
+}
