@@ -11,11 +11,25 @@
 )]
 
 pub mod config;
+// Questions to objects, and the envelope that answers them.
+pub mod ask;
+// What happened, for who reads it.
+pub mod events;
 pub mod fault;
+// What was said, as far as it is kept.
+pub mod history;
 pub mod ir;
 pub mod kept;
 pub mod manager;
+// The nodes that are no agents.
+pub mod objects;
+// A change of an object's configuration, and whether it may be.
+pub mod patch;
+// Who may send to whom.
+pub mod router;
 pub mod skills;
+// One agent's states and turns.
+pub mod turn;
 pub mod view;
 
 pub use fault::{Fault, TaskFault};

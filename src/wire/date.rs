@@ -62,6 +62,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn events_carry_dates_of_microseconds() {
+        assert_eq!(rfc3339_us(951_782_400_007), "2000-02-29T00:00:00.007000Z");
+    }
+
+    #[test]
     fn files_carry_dates_as_rfc_3339() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(951_782_400), "2000-02-29T00:00:00Z");

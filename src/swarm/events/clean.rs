@@ -1,0 +1,112 @@
+//! What of an event may be seen: secrets by the name of their key, agent tokens anywhere, bounded texts.
+
+use serde_json::{Map, Value};
+
+use super::Draft;
+use crate::{agent, limits};
+
+/// What stands in a secret's place.
+pub(super) const REDACTED: &str = "[REDACTED]";
+
+/// The first [`limits::PREVIEW`] characters of a text, without agent tokens.
+pub fn preview(text: &str) -> String {
+    let clean = agent::redacted(beginning(text, limits::PREVIEW * AHEAD));
+    beginning(&clean, limits::PREVIEW).to_owned()
+}
+
+/// How much more of a text is read than is shown of it. A token shrinks to a fifth when it is replaced, and
+/// one that is read in part only is not known as one: it must lie behind all that is shown.
+const AHEAD: usize = 6;
+
+/// The first `most` characters.
+fn beginning(text: &str, most: usize) -> &str {
+    let end = text.char_indices().nth(most).map(|(at, _)| at);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// The longest beginning of `text` of at most `most` bytes.
+pub(in crate::swarm) fn cut(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
+/// Whether what stands under this key is a secret (spec genswarms H.6).
+fn is_secret(key: &str) -> bool {
+    const WORDS: [&str; 6] = ["key", "secret", "token", "password", "passwd", "credential"];
+    let key = key.to_ascii_lowercase();
+    key != "key_path" && WORDS.iter().any(|word| key.contains(word))
+}
+
+/// The draft as it is kept: who and where stand in their fields and not in the metadata, everything is clean
+/// and of bounded size.
+pub(super) fn cleaned(mut draft: Draft) -> Draft {
+    lift(&mut draft.metadata, "swarm", &mut draft.swarm);
+    lift(&mut draft.metadata, "agent", &mut draft.agent);
+    lift(&mut draft.metadata, "object", &mut draft.agent);
+    draft.message = text(&draft.message);
+    for name in [&mut draft.swarm, &mut draft.agent] {
+        *name = name.as_deref().map(text);
+    }
+    let mut room = limits::SWARM_EVENT_METADATA;
+    draft.metadata = object(draft.metadata, &mut room);
+    draft
+}
+
+/// Takes a name out of the metadata, into its field where that is empty.
+fn lift(metadata: &mut Map<String, Value>, key: &str, field: &mut Option<String>) {
+    match metadata.remove(key) {
+        Some(Value::String(name)) if field.is_none() => *field = Some(name),
+        Some(_) | None => {}
+    }
+}
+
+fn text(text: &str) -> String {
+    let clean = agent::redacted(cut(text, limits::SWARM_EVENT_TEXT * AHEAD));
+    cut(&clean, limits::SWARM_EVENT_TEXT).to_owned()
+}
+
+/// An object, as far as there is room; what has none is left out and said to be.
+fn object(map: Map<String, Value>, room: &mut usize) -> Map<String, Value> {
+    let mut kept = Map::new();
+    for (key, value) in map {
+        let secret = is_secret(&key) && !value.is_null();
+        let key = text(&key);
+        let value = if secret { Some(REDACTED.into()) } else { self::value(value, room) };
+        match value {
+            Some(value) if take(room, key.len()) => {
+                kept.insert(key, value);
+            }
+            Some(_) | None => {
+                kept.insert("truncated".to_owned(), true.into());
+                break;
+            }
+        }
+    }
+    kept
+}
+
+/// A value, as far as there is room. As deep as the value: those who make events build them flat, and what a
+/// caller sent was bounded in depth by wire/json.
+fn value(value: Value, room: &mut usize) -> Option<Value> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => take(room, 8).then_some(value),
+        Value::String(word) => {
+            let word = text(&word);
+            take(room, word.len()).then(|| word.into())
+        }
+        Value::Array(items) => {
+            take(room, 8).then(|| items.into_iter().map_while(|item| self::value(item, room)).collect())
+        }
+        Value::Object(map) => take(room, 8).then(|| Value::Object(object(map, room))),
+    }
+}
+
+fn take(room: &mut usize, bytes: usize) -> bool {
+    match room.checked_sub(bytes) {
+        Some(left) => {
+            *room = left;
+            true
+        }
+        None => false,
+    }
+}
