@@ -29,6 +29,7 @@ replay! {
     every_bus_json_seed_keeps_its_promise: "bus_json" => crate::api::fuzz;
     every_forward_answer_seed_keeps_its_promise: "forward_answer" => crate::registry::fuzz_answer;
     every_letter_seed_keeps_its_promise: "letter" => crate::registry::fuzz_letter;
+    every_ir_document_seed_keeps_its_promise: "ir_documents" => crate::swarm::ir::fuzz;
 }
 
 fn replay(target: &str, entry: fn(&[u8])) {

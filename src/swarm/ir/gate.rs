@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{
-    error::{Error, Stopped},
+    error::{Error, Shown, Stopped},
     fold::{self, Naming},
     op::Op,
     overlay::Event,
@@ -18,6 +18,7 @@ use super::{
     state::{Agent, Edge, Object, State},
     translate::{self, translate},
 };
+use crate::wire::node::NodeName;
 
 /// What passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +38,13 @@ pub fn start(config: &Value, cap: usize) -> Result<State, Error> {
 
 /// A swarm starts again, from its seed and what was done since: after a restart as after a stop.
 pub fn replay(seed: &State, events: &[Event], cap: usize) -> Result<State, Stopped> {
-    fold::each(seed, events, |state, op| policy::step(state, op, cap, Naming::Runtime))
+    fold::each(seed, events, |state, op| step(state, op, cap))
 }
 
 /// Operations that are done together or not at all.
 pub fn all(state: &State, ops: Vec<Op>, cap: usize) -> Result<Passed, Error> {
     let mut after = state.clone();
-    ops.iter().try_for_each(|op| policy::step(&mut after, op, cap, Naming::Runtime))?;
+    ops.iter().try_for_each(|op| step(&mut after, op, cap))?;
     Ok(Passed { state: after, ops })
 }
 
@@ -110,6 +111,14 @@ pub fn update_config(
 ) -> Result<Passed, Error> {
     let config = config.clone().into();
     all(state, vec![Op::UpdateConfig { target: target.to_owned(), config }], cap)
+}
+
+/// One operation. A node that runs has a name that may be a directory, whoever wrote the operation down.
+fn step(state: &mut State, op: &Op, cap: usize) -> Result<(), Error> {
+    if let Op::AddAgent(Agent { name, .. }) | Op::AddObject(Object { name, .. }) = op {
+        NodeName::parse(name).map_err(|_| Error::InvalidName(Shown::name(name)))?;
+    }
+    policy::step(state, op, cap, Naming::Runtime)
 }
 
 fn edges(name: &str, connections: &[&str], incoming: &[&str]) -> BTreeSet<Edge> {

@@ -8,6 +8,8 @@
 mod error;
 mod fields;
 mod fold;
+#[cfg(any(fuzzing, test))]
+mod fuzz;
 pub mod gate;
 mod op;
 mod overlay;
@@ -21,6 +23,8 @@ mod translate;
 pub use error::{Error, Shown, Stopped};
 pub use fields::Held;
 pub use fold::{compact, fold};
+#[cfg(any(fuzzing, test))]
+pub use fuzz::fuzz;
 pub use op::{InFlight, Migration, Op, Slot};
 pub use overlay::{Apply, Event, Overlay};
 pub use reconcile::{Action, reconcile};

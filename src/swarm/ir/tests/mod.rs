@@ -6,6 +6,7 @@ mod folds;
 mod gates;
 mod plans;
 mod policies;
+mod random;
 mod scale;
 
 use serde_json::{Value, json};
