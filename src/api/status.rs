@@ -18,6 +18,7 @@ use crate::{
     bus::audit::Query,
     exposure::{self, Keeper, Moving, Outbound},
     registry::Counts,
+    wire::node::Holder,
 };
 
 /// `GET /api/v1/status`.
@@ -79,11 +80,9 @@ fn connections(app: &App) -> Value {
 
 /// `GET /api/v1/exposure`: looked at now, not remembered.
 pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
-    let keepers = || {
-        let keepers = app.fleet.keepers().into_iter();
-        keepers.map(|(pid, holder)| Keeper { pid, agent: holder.to_string() }).collect()
-    };
     let moving = || {
+        let keepers = app.fleet.keepers();
+        let of_swarms = keepers.iter().filter(|(_, holder)| matches!(holder, Holder::Member(_))).count();
         let listing = app.bus.elsewhere.listing();
         let outbound = listing.instances.iter().map(|instance| Outbound {
             address: instance.at,
@@ -91,8 +90,12 @@ pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
             default: "off: set".to_owned(),
         });
         Moving {
-            keepers: keepers(),
-            pipes: 0,
+            keepers: keepers
+                .into_iter()
+                .map(|(pid, holder)| Keeper { pid, agent: holder.to_string() })
+                .collect(),
+            // stdin, stdout and stderr; those in terminals have none
+            pipes: of_swarms.saturating_mul(3),
             outbound: outbound.collect(),
             entries: listing.own_files(app.bus.elsewhere.home()),
         }
