@@ -44,6 +44,8 @@ pub struct Failure {
     exit: Exit,
     /// what failed and why, one sentence
     what: String,
+    /// what it is about, as lines of text
+    lines: Vec<String>,
     /// the next step
     next: Option<String>,
     /// command lines to choose one from
@@ -53,7 +55,14 @@ pub struct Failure {
 impl Failure {
     /// A failure; `what` says what failed and why.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), next: None, choices: Vec::new() }
+        Self { exit, what: what.into(), lines: Vec::new(), next: None, choices: Vec::new() }
+    }
+
+    /// With lines of the text that it is about, below the sentence.
+    #[must_use]
+    pub fn lines<'a>(mut self, lines: impl IntoIterator<Item = &'a str>) -> Self {
+        self.lines = lines.into_iter().map(str::to_owned).collect();
+        self
     }
 
     /// With the next step.
@@ -93,6 +102,9 @@ impl Failure {
     pub(super) fn tell(&self, output: &mut Output) -> Exit {
         if !self.what.is_empty() {
             output.say(&format!("loopgate: {}", display::line(&self.what)));
+        }
+        for line in &self.lines {
+            output.say(&format!("  {}", display::line(line)));
         }
         if let Some(next) = &self.next {
             output.say(&format!("  next: {}", display::line(next)));

@@ -167,6 +167,8 @@ fn arguments(
         if text == "--help" || text == "-h" {
             return Ok(Parsed::Help);
         }
+        // the one short flag, which GenSwarms' users know
+        let text = if text == "-q" { "--quiet" } else { text };
         let (name, joined) = match text.split_once('=') {
             Some((name, value)) => (name, Some(OsString::from(value))),
             None => (text, None),

@@ -1,7 +1,7 @@
 //! The commands that look at an instance and keep it, and the rest.
 
-use super::{Audience, Command, JSON, flag, one, optional, with_value};
-use crate::cli::verbs::{agents, api, audit, demo, exposure, keys, own, peers, swarm::look};
+use super::{Audience, Command, JSON, any, flag, one, optional, with_value};
+use crate::cli::verbs::{agents, api, audit, config, demo, exposure, keys, own, peers, swarm::look};
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
@@ -37,6 +37,21 @@ pub static COMMANDS: &[Command] = &[
         about: "",
         examples: &["loopgate whoami"],
         run: own::whoami,
+    },
+    Command {
+        name: "config",
+        summary: "check configs of swarms, without an instance",
+        audience: Audience::Anyone,
+        operands: &[one("validate", "what to do"), any("FILE", "a JSON file; `-` reads stdin")],
+        flags: &[flag("--quiet", "print nothing where a config is valid; `-q` is the same"), JSON],
+        about: "An error names the file, the line and the column, what is wrong and what to do; ends with 0 where all \
+                are valid, with 65 where one is not, with 1 where one cannot be read. The fields are described in \
+                docs/swarm-config.schema.json.",
+        examples: &[
+            "loopgate config validate swarms/example.json",
+            "loopgate config validate --json - < config.json",
+        ],
+        run: config::config,
     },
     Command {
         name: "status",

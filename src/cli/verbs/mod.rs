@@ -8,6 +8,7 @@ pub mod api;
 pub mod ask;
 pub mod attach;
 pub mod audit;
+pub mod config;
 pub mod demo;
 mod elsewhere;
 pub mod exposure;

@@ -3,33 +3,24 @@
 //! A configuration is read here, with the operator's own rights and wherever it lies, checked with the place
 //! of each error, and sent as it was understood; the instance checks it again and reads no file for it.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
 use super::{done, name, operator};
-use crate::{
-    cli::{
-        display,
-        outcome::{Exit, Failure},
-        output::Output,
-        parse::{Arguments, usage},
-        verbs::own::shown,
-    },
-    limits,
-    swarm::config::{Config, ConfigError},
+use crate::cli::{
+    display,
+    outcome::{Exit, Failure},
+    output::Output,
+    parse::{Arguments, usage},
+    verbs::{config, own::shown},
 };
 
 /// `loopgate start`: a configuration, or a swarm that the instance has kept.
 pub fn start(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let what = arguments.required(0)?;
     let (client, answer) = if is_file(what) {
-        let config = read(what)?;
+        let config = config::read(what)?;
         let client = operator()?;
         let answer = client.post("/api/swarms", &json!({ "config": config.to_value() }));
         (client, answer)
@@ -66,51 +57,6 @@ fn counts(status: &Value) -> String {
 /// Whether an operand of `start` names a file: a swarm's name has neither slash nor dot.
 fn is_file(operand: &str) -> bool {
     operand == "-" || operand.contains(['/', '.'])
-}
-
-/// Reads a configuration and says where in it something is wrong. What it runs beside itself is found
-/// beside it.
-fn read(path: &str) -> Result<Config, Failure> {
-    let bytes = bytes_of(path)?;
-    let config = Config::parse(&bytes).map_err(|error| wrong(path, &error))?;
-    let directory = match path {
-        "-" => std::env::current_dir(),
-        path => std::path::absolute(path).map(|path| path.parent().map(Path::to_path_buf).unwrap_or(path)),
-    };
-    let directory = directory
-        .map_err(|error| Failure::new(Exit::BadData, format!("the directory cannot be named: {error}")))?;
-    Ok(config.beside(&directory))
-}
-
-/// Where a configuration is wrong, and why.
-fn wrong(path: &str, error: &ConfigError) -> Failure {
-    let at = error.position().map_or_else(String::new, |at| format!(":{}:{}", at.line, at.column));
-    let what = format!("{}{at}: {}", display::line(path), error.why());
-    Failure::new(Exit::BadData, what).next("`loopgate config validate FILE` shows it in its line")
-}
-
-fn bytes_of(path: &str) -> Result<Vec<u8>, Failure> {
-    let most = limits::BODY_LARGEST;
-    let limit = (most as u64).saturating_add(1);
-    let mut bytes = Vec::new();
-    let read = |bytes: &mut Vec<u8>| -> io::Result<()> {
-        match path {
-            "-" => io::stdin().lock().take(limit).read_to_end(bytes)?,
-            path => File::open(path)?.take(limit).read_to_end(bytes)?,
-        };
-        Ok(())
-    };
-    read(&mut bytes).map_err(|error| {
-        Failure::new(Exit::BadData, format!("{} cannot be read: {error}", display::line(path)))
-            .next("give the path of a configuration, or the name of a swarm that `loopgate status` lists")
-    })?;
-    if bytes.len() > most {
-        return Err(Failure::new(
-            Exit::BadData,
-            format!("{} is larger than {most} bytes", display::line(path)),
-        ));
-    }
-    Ok(bytes)
 }
 
 /// `loopgate stop`.

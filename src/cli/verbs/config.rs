@@ -1,0 +1,157 @@
+//! `config validate`: whether files are configs of swarms, without an instance, and what is wrong in them: the
+//! file, the line and the column, what, why, and what to do.
+//!
+//! A file is read with the rights of whoever asks, and nothing of it is evaluated, looked up or started.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{
+        display,
+        outcome::{Exit, Failure},
+        output::Output,
+        parse::{Arguments, usage},
+    },
+    limits,
+    swarm::config::{self, Config, ConfigError},
+};
+
+/// `loopgate config`.
+pub fn config(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
+    let words = arguments.operands()?;
+    let files = match words.split_first() {
+        Some((&"validate", files)) if !files.is_empty() => files,
+        Some((&"validate", _)) => return Err(usage("config validate: no file was given".to_owned())),
+        Some(_) | None => return Err(usage("config: the one thing to do is `validate`".to_owned())),
+    };
+    if files.iter().filter(|file| **file == "-").count() > 1 {
+        return Err(usage("config validate: stdin can be read once".to_owned()));
+    }
+    let (as_json, quiet) = (arguments.has("--json"), arguments.has("--quiet"));
+    let (mut told, mut exit) = (Vec::new(), Exit::Ok);
+    for path in files {
+        let checked = check(path);
+        if as_json {
+            told.push(as_value(path, &checked));
+        }
+        match checked {
+            Ok(config) if !as_json && !quiet => output.data(&line(path, &config))?,
+            Ok(_) => {}
+            Err(Bad { failure, .. }) => {
+                // a wrong file says more than one that cannot be read
+                exit = if exit == Exit::BadData { exit } else { failure.exit() };
+                if !as_json {
+                    failure.tell(output);
+                }
+            }
+        }
+    }
+    if as_json {
+        output.json(&Value::Array(told))?;
+    }
+    Ok(exit.into())
+}
+
+/// The config in a file (`-` is stdin), with the programs beside the file found from there.
+pub fn read(path: &str) -> Result<Config, Failure> {
+    let config = check(path).map_err(|bad| bad.failure)?;
+    let directory = match path {
+        "-" => std::env::current_dir(),
+        path => std::path::absolute(path).map(|path| path.parent().map_or_else(PathBuf::new, Path::to_owned)),
+    };
+    let directory = directory.map_err(|error| {
+        Failure::new(Exit::Negative, format!("the directory of {path} cannot be named: {error}"))
+    })?;
+    Ok(config.beside(&directory))
+}
+
+/// What is said of a config that was refused, with its place and the line in question.
+pub fn failure(path: &str, bytes: &[u8], error: &ConfigError) -> Failure {
+    let at = error.position().map_or_else(String::new, |at| format!(":{at}"));
+    let field = error.field();
+    let field = if field.is_empty() { field } else { format!("{field}: ") };
+    let what = format!("{}{at}: {field}{} [{}]", name(path), error.why(), error.code());
+    let failure = Failure::new(Exit::BadData, what);
+    let failure = failure.lines(error.excerpt(bytes).iter().flat_map(|text| text.lines()));
+    failure.next(
+        error
+            .suggestion()
+            .unwrap_or("correct it; `loopgate help config` says where the fields are described"),
+    )
+}
+
+/// Why a file is no config.
+struct Bad {
+    failure: Failure,
+    error: Option<Box<ConfigError>>,
+}
+
+fn check(path: &str) -> Result<Config, Bad> {
+    let refused = |bytes: &[u8], error: ConfigError| Bad {
+        failure: failure(path, bytes, &error),
+        error: Some(Box::new(error)),
+    };
+    // a name without an extension says nothing: it may be a pipe of the shell
+    if Path::new(path).extension().is_some() {
+        config::format_of(path).map_err(|error| refused(&[], error))?;
+    }
+    let bytes = bytes(path).map_err(|error| Bad {
+        failure: Failure::new(Exit::Negative, format!("{} cannot be read: {error}", name(path)))
+            .next("give the path of a file that you may read"),
+        error: None,
+    })?;
+    Config::parse(&bytes).map_err(|error| refused(&bytes, error))
+}
+
+/// As much as tells whether it is too large.
+fn bytes(path: &str) -> io::Result<Vec<u8>> {
+    let most = (limits::CONFIG_BYTES as u64).saturating_add(1);
+    let mut bytes = Vec::new();
+    match path {
+        "-" => io::stdin().lock().take(most).read_to_end(&mut bytes)?,
+        path => File::open(path)?.take(most).read_to_end(&mut bytes)?,
+    };
+    Ok(bytes)
+}
+
+fn name(path: &str) -> &str {
+    if path == "-" { "stdin" } else { path }
+}
+
+fn line(path: &str, config: &Config) -> String {
+    let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+    display::line(&format!(
+        "{}: valid: swarm {}, {}, {}, {}",
+        name(path),
+        config.name,
+        count(config.agents.len(), "agent"),
+        count(config.objects.len(), "object"),
+        count(config.topology.len(), "edge"),
+    ))
+}
+
+fn as_value(path: &str, checked: &Result<Config, Bad>) -> Value {
+    match checked {
+        Ok(config) => json!({"file": path, "valid": true, "config": config::summary(config)}),
+        Err(Bad { error: Some(error), .. }) => json!({
+            "file": path,
+            "valid": false,
+            "code": error.code(),
+            "field": error.field(),
+            "error": error.why(),
+            "next": error.suggestion(),
+            "line": error.position().map(|at| at.line),
+            "column": error.position().map(|at| at.column),
+        }),
+        Err(Bad { error: None, .. }) => {
+            json!({"file": path, "valid": false, "code": "unreadable", "error": "the file cannot be read"})
+        }
+    }
+}
