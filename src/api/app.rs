@@ -88,7 +88,6 @@ pub struct App {
     pub(super) key_file: KeyFileHook,
     pub(super) swarms: Arc<Swarms>,
     pub(super) skills: Skills,
-    #[expect(dead_code, reason = "the routes that read it follow")]
     pub(super) config_dir: Option<Beneath>,
     pub(super) bus: Arc<Bus>,
     pub(super) penalties: Penalties,

@@ -24,6 +24,7 @@ mod inject;
 mod letters;
 mod messages;
 mod own;
+mod own_swarm;
 mod peer;
 mod request;
 mod rotate;

@@ -291,7 +291,9 @@ mod tests {
     fn no_two_rows_answer_the_same_request() {
         for (index, route) in routes().enumerate() {
             for other in routes().skip(index + 1) {
-                let same = route.method == other.method;
+                // Agents of swarms have their own rows for paths that loose agents have too.
+                let both = route.scopes.iter().any(|scope| other.scopes.contains(scope));
+                let same = route.method == other.method && both;
                 let example = example(route.path, "x");
                 assert!(!(same && other.matches(&example).is_some()), "{} and {}", route.path, other.path);
             }

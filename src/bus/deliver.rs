@@ -194,7 +194,8 @@ impl Bus {
         self.presence.is_known(name) || terminals.knows(name) || self.state().directory.get(name).is_some()
     }
 
-    pub(super) fn count_send(&self, sender: Sender<'_>) -> Result<(), SendError> {
+    /// Counts one message of a sender, or says that he has sent as many as he may. Messages in a swarm count too.
+    pub fn count_send(&self, sender: Sender<'_>) -> Result<(), SendError> {
         let now = self.clock.monotonic_ms();
         self.state().sends.take(sender, now).map_err(SendError::RateLimited)
     }

@@ -139,6 +139,11 @@ impl Beneath {
         Ok(Self { directory, path: lexical(&path), way })
     }
 
+    /// The directory's name, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Reads the regular file that `path` leads to, of at most `most` bytes.
     pub fn read(&self, path: &str, most: usize) -> Result<Vec<u8>, BeneathError> {
         let file = self.open_inside(&self.relative(path)?, FLAGS)?;

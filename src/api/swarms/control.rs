@@ -2,15 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::{Change, no_fields, no_swarm};
+use super::{
+    Change,
+    configs::{self, Unread, config_fault},
+    fields_of, no_fields, no_swarm,
+};
 use crate::{
     admit::Caller,
     api::{
         App,
-        request::{Request, Result, ok},
+        request::{Fault, Request, Result, ok},
     },
     bus::audit::SwarmHappened,
-    swarm::view::SwarmRow,
+    gate::{Reply, Response},
+    swarm::{self, config::Config, view::SwarmRow},
+    wire::node::NodeName,
 };
 
 /// `GET /api/swarms`: those that are kept too.
@@ -22,6 +28,24 @@ pub(in crate::api) fn list(app: &App, _: &Caller, _: &Request<'_>) -> Result {
 /// `GET /api/swarms/:swarm`.
 pub(in crate::api) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     ok(&app.swarms.status(request.id)?.to_value())
+}
+
+/// `POST /api/swarms`: `{"config": {...}}` or `{"config_path": "..."}`, the first of them where both are there.
+pub(in crate::api) fn create(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
+    let body = fields_of(request.body)?;
+    let config = match (body.get("config").filter(|config| !config.is_null()), body.get("config_path")) {
+        (Some(config), _) => Config::of(config).map_err(|error| config_fault(&error))?,
+        (None, Some(path)) => configs::read(app, path).map_err(Unread::fault)?,
+        (None, None) => {
+            let sentence = "Missing 'config' or 'config_path' parameter";
+            return Err(Fault::new(400, "missing_field", sentence));
+        }
+    };
+    let name = config.name.clone();
+    let change = Change::of(SwarmHappened::Create, name.as_str());
+    let name: NodeName = app.change(caller, &change, |_| Err(swarm::Fault::NotBuiltYet))?;
+    let answer = json!({ "status": "created", "swarm_name": name.as_str() });
+    Ok(Reply::Response(Response::json(201, &answer)))
 }
 
 /// `POST /api/swarms/:swarm/start`: one that is kept runs again.

@@ -5,6 +5,7 @@
 //! what was sent is not. No answer shows a path of this machine, nor a secret.
 
 pub(super) mod agents;
+pub(super) mod configs;
 pub(super) mod control;
 mod descriptor;
 pub(super) mod objects;
@@ -28,16 +29,16 @@ use crate::{
 };
 
 /// What a call is to change, as the audit has it.
-struct Change<'a> {
-    happened: SwarmHappened,
-    swarm: &'a str,
-    node: Option<&'a str>,
+pub(super) struct Change<'a> {
+    pub happened: SwarmHappened,
+    pub swarm: &'a str,
+    pub node: Option<&'a str>,
     /// whose length and keyed hash are written
-    text: Option<&'a str>,
+    pub text: Option<&'a str>,
 }
 
 impl<'a> Change<'a> {
-    fn of(happened: SwarmHappened, swarm: &'a str) -> Self {
+    pub fn of(happened: SwarmHappened, swarm: &'a str) -> Self {
         Self { happened, swarm, node: None, text: None }
     }
 
@@ -52,7 +53,7 @@ impl<'a> Change<'a> {
 
 impl App {
     /// Does it, and writes down that it was asked for, and why it was not done where it was not.
-    fn change<T>(
+    pub(super) fn change<T>(
         &self,
         caller: &Caller,
         change: &Change<'_>,

@@ -27,7 +27,11 @@ fn row(skill: &SkillRow) -> Value {
 /// `GET /api/skills/:name`: the name of one file, decoded once, with or without its ending.
 pub(in crate::api) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let name = query::decode_text(request.id).ok_or_else(|| fault(&SkillError::BadName))?;
-    let skill = app.skills.read(&name).map_err(|error| fault(&error))?;
+    let skill = app.skills.read(&name).map_err(|error| match error {
+        // A name that leads out is a link in the repository.
+        SkillError::BadPath => fault(&SkillError::BadName),
+        other => fault(&other),
+    })?;
     ok(&json!({ "name": skill.name, "content": skill.content, "size": skill.content.len() }))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Handler, Route, Scope, ours};
 use crate::{
-    api::{agents, elsewhere, messages, own, rotate, status, swarms},
+    api::{agents, elsewhere, messages, own, own_swarm, rotate, status, swarms},
     limits::BODY_LARGEST,
     wire::head::Method,
 };
@@ -39,6 +39,16 @@ pub(super) static ROWS: &[Route] = &[
     own(Method::Post, "/api/v1/self/inject", own::inject)
         .doc("an agent types into a terminal that was started to let it"),
     own(Method::Post, "/api/v1/self/ask", own::ask).doc("an agent asks another, and waits for the answer"),
+    member(Method::Get, "/api/v1/self/whoami", own_swarm::whoami)
+        .doc("an agent of a swarm asks for its own name"),
+    member(Method::Get, "/api/v1/self/agents", own_swarm::agents)
+        .doc("an agent of a swarm asks to whom it has an edge"),
+    member(Method::Post, "/api/v1/self/send", own_swarm::send)
+        .doc("a message of an agent of a swarm, along an edge: {to, text}"),
+    member(Method::Post, "/api/v1/self/ask", own_swarm::ask)
+        .doc("an agent of a swarm asks an object: {to, text, correlation_id}"),
+    member(Method::Post, "/api/v1/self/broadcast", own_swarm::broadcast)
+        .doc("a message of an agent of a swarm along all its edges: {text}"),
     ours(Method::Get, "/api/v1/peers", elsewhere::peers)
         .doc("other instances of this user and their agents, and what is wrong in the registry"),
     ours(Method::Get, "/api/v1/audit", status::audit)
@@ -56,4 +66,10 @@ pub(super) static ROWS: &[Route] = &[
 
 const fn own(method: Method, path: &'static str, handler: Handler) -> Route {
     Route { scopes: &[Scope::Agent], ..ours(method, path, handler) }
+}
+
+/// A row for the agents of swarms; the same path may have another for loose ones.
+const fn member(method: Method, path: &'static str, handler: Handler) -> Route {
+    let body_limit = if matches!(method, Method::Post) { BODY_LARGEST } else { 0 };
+    Route { scopes: &[Scope::Member], body_limit, ..ours(method, path, handler) }
 }

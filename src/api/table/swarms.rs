@@ -5,13 +5,14 @@
 use super::{Handler, Route, Scope, ours};
 use crate::{
     admit::Surface,
-    api::swarms::{agents, control, objects, shelf, traffic},
+    api::swarms::{agents, configs, control, objects, shelf, traffic},
     limits::{BODY_LARGEST, BODY_SMALL},
     wire::head::Method,
 };
 
 pub(super) static ROWS: &[Route] = &[
     row(Method::Get, "/api/swarms", control::list).doc("all swarms, those that do not run too"),
+    large(Method::Post, "/api/swarms", control::create).doc("start a new swarm: {config} or {config_path}"),
     act("/api/swarms/clean", control::clean)
         .doc("forget the swarms that do not run; ?all=true: the events too"),
     row(Method::Get, "/api/swarms/:swarm", control::show).doc("one swarm"),
@@ -65,6 +66,9 @@ pub(super) static ROWS: &[Route] = &[
         .doc("forget what was changed while it ran, from the next start on"),
     act("/api/swarms/:swarm/snapshot", objects::snapshot)
         .doc("the configuration that would make it as it is now, secrets replaced"),
+    large(Method::Post, "/api/config/validate", configs::validate).doc(
+        "what is wrong in a configuration: {config}, {config_path} or {content, format}; nothing is run",
+    ),
     row(Method::Get, "/api/skills", shelf::list).doc("the skills in the repository; ?path=<below it>"),
     row(Method::Get, "/api/skills/:skill", shelf::show).doc("one skill of the repository"),
 ];

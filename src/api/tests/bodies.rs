@@ -29,12 +29,17 @@ fn bodies_are_small_but_for_what_starts_programs_and_for_what_swarms_take() {
         routes().filter(|route| route.body_limit > limits::BODY_SMALL).map(|route| route.path).collect();
     let wanted = [
         "/api/v1/agents",
+        "/api/v1/self/send",
+        "/api/v1/self/ask",
+        "/api/v1/self/broadcast",
+        "/api/swarms",
         "/api/swarms/:swarm/message",
         "/api/swarms/:swarm/agents",
         "/api/swarms/:swarm/agents/:agent/task",
         "/api/swarms/:swarm/agents/:agent/skills/:skill",
         "/api/swarms/:swarm/objects",
         "/api/swarms/:swarm/objects/:object/config",
+        "/api/config/validate",
     ];
     assert_eq!(large, wanted);
     for route in routes() {

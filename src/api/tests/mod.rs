@@ -23,7 +23,7 @@ mod walk;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Mutex, OnceLock, mpsc},
     time::Duration,
 };
 
@@ -40,11 +40,11 @@ use crate::{
     exposure::Declared,
     gate::{Decision, Peer, Reply, Response, Service},
     registry::{Elsewhere, Nowhere},
-    store::{Home, disk::testing::Model, journal::Settings, testing::TempHome},
+    store::{Beneath, Home, disk::testing::Model, journal::Settings, testing::TempHome},
     swarm::{
         Swarms,
         manager::{self, Parts},
-        skills::{self, Skills},
+        skills::Skills,
     },
     sys::poll::Wake,
     wire::{
@@ -75,42 +75,38 @@ struct Instance {
     app: Arc<App>,
     table: Arc<Table>,
     clock: Arc<ManualClock>,
-    /// where its swarms are kept
-    home: Option<TempHome>,
 }
 
-impl Instance {
-    fn new() -> Self {
-        Self::with_api_token(Some("api-token-of-the-tests"))
+/// What an instance of tests is made of, where one is not like another.
+struct Made {
+    /// for the API and for configurations
+    tokens: [Option<&'static str>; 2],
+    elsewhere: Arc<dyn Elsewhere>,
+    key_file: KeyFileHook,
+    swarms: Arc<Swarms>,
+    skills: Skills,
+    config_dir: Option<Beneath>,
+}
+
+impl Made {
+    fn with_api_token(api_token: Option<&'static str>) -> Self {
+        Self {
+            tokens: [api_token, api_token.map(|_| "config-token-of-the-tests")],
+            elsewhere: Arc::new(Nowhere::default()),
+            key_file: KeyFileHook { write: Box::new(|_| Ok(())), from_host: false },
+            swarms: no_swarms(),
+            skills: Skills::at("/proc/self/fdinfo/none".into()),
+            config_dir: None,
+        }
     }
 
-    fn with_api_token(api_token: Option<&str>) -> Self {
-        Self::with_elsewhere(api_token, Arc::new(Nowhere::default()))
-    }
-
-    fn with_elsewhere(api_token: Option<&str>, elsewhere: Arc<dyn Elsewhere>) -> Self {
-        let key_file = KeyFileHook { write: Box::new(|_| Ok(())), from_host: false };
-        Self::with(api_token, elsewhere, key_file)
-    }
-
-    fn with(api_token: Option<&str>, elsewhere: Arc<dyn Elsewhere>, key_file: KeyFileHook) -> Self {
-        let tokens = [api_token, api_token.map(|_| "config-token-of-the-tests")];
-        Self::with_tokens(tokens, address(4000), elsewhere, key_file)
-    }
-
-    /// As [`Instance::new`], with these tokens for the API and for configurations, bound to this address.
-    fn with_tokens(
-        [api_token, config_token]: [Option<&str>; 2],
-        bound: SocketAddr,
-        elsewhere: Arc<dyn Elsewhere>,
-        key_file: KeyFileHook,
-    ) -> Self {
+    fn instance(self) -> Instance {
         let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
         let table = Arc::new(Table::default());
         let clock = ManualClock::at(1_000_000);
         let policy = Policy {
             port: 4000,
-            bound,
+            bound: address(4000),
             hosts: Vec::new(),
             cors: Cors::Loopback,
             host_origin: None,
@@ -118,15 +114,13 @@ impl Instance {
                 owner: secret("11111111-1111-4111-8111-111111111111"),
                 peer: secret("22222222-2222-4222-8222-222222222222"),
             })),
-            api_token: api_token.map(secret),
-            config_token: config_token.map(secret),
+            api_token: self.tokens[0].map(secret),
+            config_token: self.tokens[1].map(secret),
         };
         let keys = (secret("k"), [1; 32]);
         let audit = Audit::open(Model::new().disk(), Settings::default(), keys, Arc::clone(&clock) as _, "i");
         let (audit, _) = audit.expect("an audit");
         audit.start().expect("a thread");
-        let home = TempHome::in_memory();
-        let swarms = no_swarms(&home, Arc::clone(&clock) as _);
         let app = App::new(AppParts {
             policy,
             fleet: Arc::clone(&table) as Arc<dyn Fleet>,
@@ -136,13 +130,27 @@ impl Instance {
             declared: Declared::default(),
             audit,
             mail: Mail::in_memory(Arc::clone(&clock) as _),
-            elsewhere,
-            key_file,
-            swarms,
-            skills: Skills::at(home.path().join(skills::DIRECTORY)),
-            config_dir: None,
+            elsewhere: self.elsewhere,
+            key_file: self.key_file,
+            swarms: self.swarms,
+            skills: self.skills,
+            config_dir: self.config_dir,
         });
-        Self { app, table, clock, home: Some(home) }
+        Instance { app, table, clock }
+    }
+}
+
+impl Instance {
+    fn new() -> Self {
+        Self::with_api_token(Some("api-token-of-the-tests"))
+    }
+
+    fn with_api_token(api_token: Option<&'static str>) -> Self {
+        Made::with_api_token(api_token).instance()
+    }
+
+    fn with_elsewhere(api_token: Option<&'static str>, elsewhere: Arc<dyn Elsewhere>) -> Self {
+        Made { elsewhere, ..Made::with_api_token(api_token) }.instance()
     }
 
     /// An agent that runs and is registered, as if it had been started.
@@ -213,16 +221,22 @@ impl Instance {
     }
 }
 
-/// The swarms of a new home: there is none.
-fn no_swarms(home: &TempHome, clock: Arc<dyn Clock>) -> Arc<Swarms> {
-    let url = "http://127.0.0.1:4000".to_owned();
+/// No swarms, for all instances that make none: what they are kept in is gone already.
+fn no_swarms() -> Arc<Swarms> {
+    static SWARMS: OnceLock<Arc<Swarms>> = OnceLock::new();
+    Arc::clone(SWARMS.get_or_init(|| open_swarms(&TempHome::in_memory())))
+}
+
+/// The swarms of a home.
+fn open_swarms(home: &TempHome) -> Arc<Swarms> {
+    let (clock, url): (Arc<dyn Clock>, _) = (ManualClock::at(1_000_000), "http://127.0.0.1:4000".to_owned());
     let (swarms, troubles) = Swarms::open(Parts {
         home: Arc::new(Home::open(&home.path()).expect("a home")),
         agents: Agents::new(Arc::clone(&clock), url.clone(), 1_024).expect("a thread"),
         clock,
         settings: manager::Settings { cap: 100, url },
     })
-    .expect("no swarms");
+    .expect("swarms");
     assert!(troubles.is_empty(), "{troubles:?}");
     swarms
 }

@@ -80,7 +80,7 @@ impl Files {
 
     fn ask<T>(&self, ask: impl FnOnce(&Instance) -> T) -> T {
         let app = self.app.lock().unwrap().upgrade().expect("an app");
-        ask(&Instance { app, table: Arc::default(), clock: ManualClock::at(0), home: None })
+        ask(&Instance { app, table: Arc::default(), clock: ManualClock::at(0) })
     }
 }
 
@@ -142,7 +142,8 @@ fn rig() -> (Instance, Arc<Files>) {
     });
     let written = Arc::clone(&files);
     let key_file = KeyFileHook { write: Box::new(move |key| written.write(key)), from_host: true };
-    let instance = Instance::with(Some("api-token-of-the-tests"), Arc::clone(&files) as _, key_file);
+    let made = Made::with_api_token(Some("api-token-of-the-tests"));
+    let instance = Made { elsewhere: Arc::clone(&files) as _, key_file, ..made }.instance();
     *files.app.lock().unwrap() = Arc::downgrade(&instance.app);
     (instance, files)
 }

@@ -111,8 +111,7 @@ fn walk(instance: &Instance, route: &crate::api::table::Route, target: &str, tok
                     instance.ask(route.method.as_str(), target, &headers, body.to_string().as_bytes())
                 }
             };
-            let open = route.scopes.contains(&Scope::Agent) || route.scopes.contains(&Scope::Anyone);
-            if !open {
+            if !super::walk::opens(route, &[Scope::Agent]) {
                 assert!(
                     [401, 403].contains(&answer.status),
                     "{} {target}: {}",

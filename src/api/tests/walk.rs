@@ -42,7 +42,7 @@ fn everybody() -> Vec<Asks> {
 }
 
 /// Whether a request to this row's path with this row's method is somebody's, by any row.
-fn opens(route: &Route, scopes: &[Scope]) -> bool {
+pub(super) fn opens(route: &Route, scopes: &[Scope]) -> bool {
     routes()
         .filter(|row| (row.method, row.path) == (route.method, route.path))
         .flat_map(|row| row.scopes)

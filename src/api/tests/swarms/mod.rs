@@ -2,14 +2,14 @@
 //! numbers, with the differences of design section 5.
 
 mod admission;
+mod configs;
 mod skills;
 
 use super::*;
 
-/// An instance with these tokens for the API and for configurations, and no other credential of the swarms.
-fn with_tokens(api: Option<&str>, config: Option<&str>) -> Instance {
-    let key_file = KeyFileHook { write: Box::new(|_| Ok(())), from_host: false };
-    Instance::with_tokens([api, config], address(4000), Arc::new(Nowhere::default()), key_file)
+/// An instance with these tokens for the API and for configurations.
+fn with_tokens(api: Option<&'static str>, config: Option<&'static str>) -> Instance {
+    Made { tokens: [api, config], ..Made::with_api_token(None) }.instance()
 }
 
 /// A peer on another machine.

@@ -53,6 +53,10 @@ pub enum SwarmHappened {
     Task,
     /// send a message from a node to another
     Message,
+    /// send a message from a node to all its neighbours
+    Broadcast,
+    /// ask an object
+    Ask,
     /// add or remove edges
     Topology,
     /// add an object
@@ -85,6 +89,8 @@ impl SwarmHappened {
             SwarmHappened::Scale => "scale",
             SwarmHappened::Task => "task",
             SwarmHappened::Message => "message",
+            SwarmHappened::Broadcast => "broadcast",
+            SwarmHappened::Ask => "ask",
             SwarmHappened::Topology => "topology",
             SwarmHappened::AddObject => "add_object",
             SwarmHappened::RemoveObject => "remove_object",
