@@ -30,6 +30,8 @@ replay! {
     every_forward_answer_seed_keeps_its_promise: "forward_answer" => crate::registry::fuzz_answer;
     every_letter_seed_keeps_its_promise: "letter" => crate::registry::fuzz_letter;
     every_ir_document_seed_keeps_its_promise: "ir_documents" => crate::swarm::ir::fuzz;
+    every_path_guard_seed_keeps_its_promise: "path_guard" => crate::store::beneath::fuzz;
+    every_outbox_file_seed_keeps_its_promise: "outbox_file" => crate::agent::outbox::fuzz;
 }
 
 fn replay(target: &str, entry: fn(&[u8])) {

@@ -146,7 +146,7 @@ fn no_change_that_was_acknowledged_is_lost_whatever_the_disk_does() {
     for nth in 1..=operations {
         for fault in Fault::ALL {
             for stays in [false, true] {
-                for seed in 0..8 {
+                for seed in 0..4 {
                     let model = Model::new();
                     let mut witness = Witness::default();
                     model.fail(nth, fault, stays);
@@ -172,7 +172,7 @@ fn a_process_that_ends_anywhere_leaves_what_it_acknowledged() {
     let model = Model::new();
     Witness::default().work(&open(&model));
     for last in 0..=model.operations() {
-        for seed in 0..20 {
+        for seed in 0..10 {
             let model = Model::new();
             let mut witness = Witness::default();
             model.crash_after(last);
