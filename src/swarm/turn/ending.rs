@@ -58,6 +58,7 @@ impl Turn {
     pub fn stop(&mut self, _now: Now) -> Vec<Effect> {
         let mut out = Vec::new();
         if !matches!(self.state, State::Error | State::Stopped) {
+            self.deliver(&mut out);
             let told = Draft::new(Name::AgentStopped, format!("agent {} stopped", self.name.agent));
             self.over(State::Stopped, told, &mut out);
         }

@@ -65,6 +65,8 @@ pub struct Turn {
     ended: u64,
     tail: Tail,
     troubles: Troubles,
+    /// when the last broadcast went out, and whom it reached first
+    broadcast: Option<(u64, NodeName)>,
     /// when the last line that nobody understood was told of
     invalid: Option<u64>,
     history: History,
@@ -112,6 +114,7 @@ impl Turn {
             ended: 0,
             tail: Tail::default(),
             troubles: Troubles::default(),
+            broadcast: None,
             invalid: None,
             history: History::default(),
             conversation: Conversation::default(),
@@ -271,8 +274,10 @@ impl Turn {
             return out;
         }
         self.last_activity = Some(now.unix_ms);
-        let past = Past::Outgoing { to: to.to_string(), sort, content: content.to_owned() };
-        self.remember(past, now);
+        if self.is_another(to, sort, now) {
+            let to = if sort == Sort::Broadcast { "all".to_owned() } else { to.to_string() };
+            self.remember(Past::Outgoing { to, sort, content: content.to_owned() }, now);
+        }
         if expects_reply && sort != Sort::Ask {
             self.awaiting = Some(now.ms.saturating_add(self.rules.reply_wait_ms));
         }
@@ -284,6 +289,19 @@ impl Turn {
             }
         }
         out
+    }
+
+    /// Whether this is a message of its own, and not one more of whom the last broadcast reached: those are
+    /// told at one moment, each once.
+    fn is_another(&mut self, to: &NodeName, sort: Sort, now: Now) -> bool {
+        if sort != Sort::Broadcast {
+            return true;
+        }
+        let same = self.broadcast.as_ref().is_some_and(|(at, first)| *at == now.ms && first != to);
+        if !same {
+            self.broadcast = Some((now.ms, to.clone()));
+        }
+        !same
     }
 
     fn invalid(&mut self, why: &'static str, now: Now, out: &mut Vec<Effect>) {

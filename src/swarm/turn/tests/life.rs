@@ -275,3 +275,45 @@ fn a_history_and_a_conversation_are_kept() {
     assert_eq!(turn.facts().message_count, 3);
     assert_eq!((turn.facts().started_at, turn.facts().last_activity), (Some(0), Some(5)));
 }
+
+#[test]
+fn a_broadcast_is_one_line_of_the_history() {
+    let mut turn = idle(Rules::default());
+    for (to, ms) in [("b", 1), ("c", 1), ("d", 1), ("b", 1), ("c", 1), ("b", 2)] {
+        assert_eq!(turn.sent(&node(to), "x", Sort::Broadcast, false, at(ms)), []);
+    }
+    assert_eq!(turn.sent(&node("b"), "x", Sort::Direct, false, at(2)), []);
+    let to: Vec<_> = turn.history(9).iter().map(|entry| entry["to"].clone()).collect();
+    assert_eq!((to, turn.facts().message_count), (["b", "all", "all", "all"].map(Value::from).to_vec(), 4));
+}
+
+#[test]
+fn a_flood_of_anything_takes_a_bounded_room() {
+    let mut turn = idle(Rules { reply_to: Some(node("gw")), ..Rules::default() });
+    task(&mut turn, "one", 0);
+    let long = "\u{1f600}".repeat(16 * 1024);
+    let mut told = 0;
+    for round in 0..2_000 {
+        for spoken in [
+            output(&long),
+            Spoken::Log { content: long.clone() },
+            Spoken::Exit { status: i64::MIN },
+            Spoken::Invalid { why: "x" },
+            output("invalid_api_key 429 quota_exceeded No API key"),
+        ] {
+            told += turn.spoken(spoken, at(round)).len();
+        }
+    }
+    assert_eq!(told, 4 + 2, "four kinds of trouble in a minute, a line that is none each second");
+    let effects = complete(&mut turn, 2_000);
+    let output = effects.iter().find_map(|effect| match effect {
+        Effect::TurnDone { output, lost } => Some((output.len(), *lost)),
+        _ => None,
+    });
+    let (kept, lost) = output.unwrap();
+    assert!((limits::TURN_TEXT - 3..=limits::TURN_TEXT).contains(&kept));
+    assert!(lost > 100 * limits::TURN_TEXT as u64);
+    let text = |effects: Vec<Value>| effects.iter().map(|line| line.to_string().len()).sum::<usize>();
+    assert!(text(turn.logs(usize::MAX)) < 2 * limits::SWARM_HISTORY_BYTES);
+    assert_eq!(turn.tick(at(3_000)).len(), 1, "its text is delivered, once");
+}

@@ -256,8 +256,8 @@ impl World {
         match self.random.below(30) {
             0 => {
                 let effects = self.turn.stop(at(self.now));
-                self.does = Does::Nothing;
                 self.take(effects);
+                assert_eq!(self.turn.state(), State::Stopped);
             }
             1..=4 => {
                 let effects = self.turn.restarted(at(self.now));
