@@ -195,7 +195,7 @@ impl Launcher {
     }
 
     /// Ends these agents' trees: tells the keepers, and kills those that do not do as told. Whether all
-    /// are gone.
+    /// are gone; an agent whose last output is not heard yet when the time is over may still be.
     pub fn end(&self, agents: &[&dyn Mortal], within: Duration) -> bool {
         let begin = Instant::now();
         let limits = [begin + within / 3 * 2, begin + within];
@@ -204,9 +204,9 @@ impl Launcher {
         for (last, limit) in [false, true].into_iter().zip(limits) {
             all = true;
             for agent in agents {
-                let done = agent.wait_done(limit);
-                all &= done;
-                if !done && !last {
+                let gone = agent.wait_done(limit) || agent.life().end().is_some();
+                all &= gone;
+                if !gone && !last {
                     self.spawner.kill(agent.life());
                 }
             }

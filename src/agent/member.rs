@@ -30,7 +30,7 @@ use super::{
     types::{Controller, Delivery, Exit, Offer, StartError, StartSpec, Submit},
 };
 use crate::{
-    sys::{signal, tty::Size},
+    sys::tty::Size,
     wire::{
         id::AgentId,
         node::{FullName, Holder},
@@ -244,6 +244,9 @@ impl Member {
     /// member does not take is queued, up to `SAY_QUEUE` or `TERMINAL_QUEUE`. Also refused by one that has
     /// ended, or reads nothing any more.
     pub fn say(&self, bytes: Vec<u8>) -> Result<(), Full> {
+        if !self.is_running() {
+            return Err(Full);
+        }
         match &self.hands {
             Hands::Pipe(desk) => {
                 desk.say(bytes)?;
@@ -275,26 +278,22 @@ impl Member {
         }
     }
 
-    /// Stops every process of its tree (SIGSTOP); whether all that could be seen are stopped. A stopped
-    /// tree can still be ended.
+    /// Stops every process of its tree (SIGSTOP), and waits up to a second until they stand still; whether
+    /// they do. A stopped tree can still be ended.
     pub fn freeze(&self) -> bool {
         if let Hands::Terminal(agent, _) = &self.hands {
             agent.hold(true);
         }
-        self.signal_tree(signal::SIGSTOP)
+        self.is_running() && self.keeper.is_some_and(tree::stop_all)
     }
 
     /// Lets every process of its tree go on (SIGCONT), also those that the member itself has stopped.
     pub fn thaw(&self) -> bool {
-        let done = self.signal_tree(signal::SIGCONT);
+        let done = self.is_running() && self.keeper.is_some_and(tree::continue_all);
         if let Hands::Terminal(agent, _) = &self.hands {
             agent.hold(false);
         }
         done
-    }
-
-    fn signal_tree(&self, signal: i32) -> bool {
-        self.is_running() && self.keeper.as_ref().is_some_and(|keeper| tree::signal_all(keeper, signal))
     }
 }
 

@@ -5,8 +5,14 @@
 //! is killed through a pidfd, after it has been seen to be still what it was; that only makes it
 //! faster. The walk is repeated by the caller until nothing is left: who forks while we look is
 //! found in the next round, and whole process groups die at one blow.
+//!
+//! A tree is stopped in the same way, until everybody in it has been seen to stand still.
 
-use std::{collections::HashSet, io, process};
+use std::{
+    collections::HashSet,
+    io, process, thread,
+    time::{Duration, Instant},
+};
 
 use crate::sys::{
     proc,
@@ -64,53 +70,104 @@ impl Identity {
     }
 }
 
-/// Looks in a row that must find nobody new: one look can miss who moves at that moment.
-const CLEAN_LOOKS: u32 = 3;
-/// Looks in all: who forks faster than he is stopped is given up.
-const LOOKS: u32 = 256;
+/// Looks in a row that must find everybody in his place: who moves between two of them is found by the
+/// second.
+const CLEAN_LOOKS: u32 = 2;
+/// Time for a tree to stand still.
+const STILL: Duration = Duration::from_secs(1);
+/// Time in which nobody of a tree that rests does anything, to take it for still.
+const RESTING: Duration = Duration::from_millis(50);
+/// Between two looks at a tree that does not stand still.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Sends a signal to every process below `keeper`, again and again until nobody new is found. Whether it
-/// reached all that could be seen.
-pub(super) fn signal_all(keeper: &Identity, signal: i32) -> bool {
-    let mut reached = HashSet::new();
-    let (mut clean, mut all) = (0, true);
-    for _ in 0..LOOKS {
-        let before = reached.len();
-        all = signal_round(*keeper, signal, &mut reached);
-        clean = if reached.len() == before { clean + 1 } else { 0 };
-        if clean >= CLEAN_LOOKS {
-            return all;
-        }
-    }
-    all && clean >= CLEAN_LOOKS
+/// What one look at a tree found.
+#[derive(Default)]
+struct Look {
+    found: HashSet<Identity>,
+    /// Everybody who was found has been sent the signal, now or before.
+    reached: bool,
+    /// Of everybody who was found, every thread was seen to be stopped before his children were looked for:
+    /// nobody can have made another one since.
+    still: bool,
+    /// The same, but for those who wait in the kernel and stop before they do anything else; for a child that
+    /// was stopped between vfork and exec they do so for ever.
+    resting: bool,
 }
 
-/// One look; whether everybody that it found was reached.
-fn signal_round(keeper: Identity, signal: i32, reached: &mut HashSet<Identity>) -> bool {
-    let mut all = true;
+/// Stops every process below `keeper`; whether all of them stand still.
+pub(super) fn stop_all(keeper: Identity) -> bool {
+    let end = Instant::now() + STILL;
+    let (mut sent, mut before, mut clean) = (HashSet::new(), HashSet::new(), 0);
+    let mut rests_since = None;
+    loop {
+        let look = look(keeper, signal::SIGSTOP, &mut sent);
+        let now = Instant::now();
+        let same = look.reached && look.found == before;
+        clean = if same && look.still { clean + 1 } else { 0 };
+        rests_since = if same && look.resting { rests_since.or(Some(now)) } else { None };
+        if clean >= CLEAN_LOOKS || rests_since.is_some_and(|since| now.duration_since(since) >= RESTING) {
+            return true;
+        }
+        if now >= end {
+            return false;
+        }
+        before = look.found;
+        if !look.still {
+            thread::park_timeout(LOOK_AGAIN);
+        }
+    }
+}
+
+/// Lets every process below `keeper` go on; whether all that were seen could be told.
+pub(super) fn continue_all(keeper: Identity) -> bool {
+    let mut sent = HashSet::new();
+    // Who was stopped and has lost its parent meanwhile is found by the second look.
+    let looks = [(); CLEAN_LOOKS as usize].map(|()| look(keeper, signal::SIGCONT, &mut sent).reached);
+    looks.iter().all(|reached| *reached)
+}
+
+/// Sends a signal to everybody below `keeper` who is not in `sent`.
+fn look(keeper: Identity, signal: i32, sent: &mut HashSet<Identity>) -> Look {
+    let mut look = Look { reached: true, still: true, resting: true, ..Look::default() };
     let mut parents = vec![keeper];
-    let mut seen = HashSet::from([keeper]);
     while let Some(above) = parents.pop() {
-        for pid in proc::children(above.pid).unwrap_or_default() {
-            let Ok(held) = PidFd::open(pid) else { continue };
-            let Ok(stat) = proc::stat(pid) else { continue };
+        let Ok(children) = proc::children(above.pid) else {
+            look.still = false;
+            continue;
+        };
+        for pid in children {
+            let (Ok(held), Ok(stat)) = (PidFd::open(pid), proc::stat(pid)) else {
+                look.still = false;
+                continue;
+            };
             let child = Identity { pid, started: stat.started };
             // Held first, looked at second: if it is the child of a process that is still what it was, it
             // is of this tree, and the signal can go to no other.
-            if stat.parent != above.pid || !above.is_still() || !seen.insert(child) {
+            if stat.parent != above.pid || !above.is_still() {
+                look.still = false;
                 continue;
             }
-            parents.push(child);
-            if stat.state != b'Z' && !reached.contains(&child) {
+            if !look.found.insert(child) {
+                continue;
+            }
+            if stat.state != b'Z' && !sent.contains(&child) {
                 match held.signal(signal) {
                     Ok(()) => {
-                        reached.insert(child);
+                        sent.insert(child);
                     }
                     // A program that has changed its user.
-                    Err(_) => all = false,
+                    Err(_) => look.reached = false,
                 }
             }
+            let states = proc::thread_states(pid).unwrap_or_default();
+            look.still &= !states.is_empty() && states.iter().all(|state| STOPPED.contains(state));
+            let rests = |state: &u8| STOPPED.contains(state) || *state == b'D';
+            look.resting &= states.iter().all(rests);
+            parents.push(child);
         }
     }
-    all
+    look
 }
+
+/// Threads that do nothing: stopped, traced, or ended.
+const STOPPED: [u8; 4] = [b'T', b't', b'Z', b'X'];

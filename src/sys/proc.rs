@@ -60,6 +60,17 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     Some(Stat { parent, state, started })
 }
 
+/// The state of each thread of one process.
+pub fn thread_states(pid: u32) -> io::Result<Vec<u8>> {
+    let mut states = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread that has ended meanwhile is none.
+        let Ok(line) = fs::read(task?.path().join("stat")) else { continue };
+        states.push(parse_stat(&line).ok_or(io::ErrorKind::InvalidData)?.state);
+    }
+    Ok(states)
+}
+
 /// The parent of every process that we can see.
 pub fn parents() -> io::Result<BTreeMap<u32, u32>> {
     Ok(pids()?.into_iter().filter_map(|pid| Some((pid, stat(pid).ok()?.parent))).collect())
@@ -217,6 +228,8 @@ mod tests {
         assert_eq!(chain(own, u32::MAX), Chain::Misses);
         assert_eq!(chain(u32::MAX, own), Chain::Broken);
         assert!(parents().is_ok_and(|all| all.contains_key(&own)));
+        assert!(thread_states(own).is_ok_and(|states| states.contains(&b'R')));
+        assert!(thread_states(u32::MAX).is_err());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let path = format!("/proc/self/fd/{}", listener.as_raw_fd());
         let inode = u32::try_from(fs::metadata(path).unwrap().ino()).unwrap();

@@ -29,10 +29,10 @@ use crate::{
 /// What a pipe holds, as the kernel makes them.
 const CHUNK: usize = 64 * 1024;
 /// Chunks that are read of one stream before the others have their turn.
-const TURN: usize = 8;
-/// The most that is read of one stream after the tree is gone: more than a pipe of an ordinary user's
-/// program can hold. Who was passed a descriptor out of the tree cannot keep us with what he writes.
-const REST: usize = 2 * 1024 * 1024;
+const TURN: usize = 2;
+/// The most that is read of one stream after the tree is gone: what a pipe of an ordinary user's program
+/// can hold. Who was passed a descriptor out of the tree cannot keep us with what he writes.
+const REST: usize = 1024 * 1024;
 
 /// Our ends of the three pipes.
 pub(super) struct Pipes {
