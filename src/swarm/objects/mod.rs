@@ -58,9 +58,6 @@ pub enum ObjectError {
     Config(patch::PatchError),
 }
 
-/// The handlers that are built in.
-pub const HANDLERS: [&str; 3] = ["counter", "log", "relay"];
-
 /// Makes an object; with it, what it wants done at its start.
 pub fn build(
     handler: &str,

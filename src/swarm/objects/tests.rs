@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::limits;
+use crate::{limits, swarm::config::BUILT_IN};
 
 fn made(handler: &str, config: Value) -> Box<dyn Object> {
     let config = config.as_object().cloned().unwrap();
@@ -24,14 +24,14 @@ fn m6_an_unknown_handler_makes_nothing() {
         assert!(matches!(build(handler, &Map::new()), Err(ObjectError::UnknownHandler)), "{handler}");
         assert_eq!(config_schema(handler), None);
     }
-    for handler in HANDLERS {
+    for handler in BUILT_IN {
         assert!(build(handler, &Map::new()).is_ok());
     }
 }
 
 #[test]
 fn every_handlers_schema_has_keys_that_may_be_changed_and_knows_its_keys_types() {
-    for handler in HANDLERS {
+    for handler in BUILT_IN {
         let schema = config_schema(handler).unwrap();
         let properties = schema["properties"].as_object().unwrap();
         assert!(properties.values().any(|property| property["x-mutable"] == true), "{handler}");

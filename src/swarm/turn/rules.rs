@@ -1,6 +1,10 @@
 //! What an agent's configuration says of its turns.
 
-use crate::{limits, swarm::config::Restart, wire::node::NodeName};
+use crate::{
+    limits,
+    swarm::config::{REPLY_GRACE_MS, Restart},
+    wire::node::NodeName,
+};
 
 /// What an agent's configuration says of its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +32,7 @@ impl Default for Rules {
             max_turns: None,
             turn_timeout_ms: None,
             reply_to: None,
-            reply_grace_ms: 1_000,
+            reply_grace_ms: REPLY_GRACE_MS,
             restart: Restart::Never,
             pty: false,
         }
