@@ -4,9 +4,10 @@
 //! No fault carries a path, a word of the system or a secret: what goes in comes from the call itself, or is
 //! a word of ours.
 
-use std::{fmt, io};
+use std::fmt;
 
-use crate::wire::node::NodeName;
+use super::{config::ConfigError, kept::ShelfError, patch::PatchError, skills::SkillError};
+use crate::{limits, wire::node::NodeName};
 
 /// Why a call about a swarm is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,11 +144,21 @@ pub enum Fault {
     },
     /// not all processes were gone in time
     StillThere,
+    /// the change is one of what was dropped with the overlay, and would not come again at the next start
+    OverlayCleared,
+    /// as many changes are kept as may be
+    OverlayFull,
+    /// what is to be kept is larger than may be
+    TooLargeToKeep,
+    /// what is kept of the swarm cannot be read
+    Unreadable,
     /// the disk takes nothing; nothing was changed
     NotKept {
         /// because it is full
         full: bool,
     },
+    /// nobody knows whether the disk took it; nothing was changed of what runs
+    DiskSlow,
     /// the disk took nothing, and what was changed could not be changed back: it holds until the swarm stops
     HoldsUntilStop,
     /// not built in yet
@@ -209,12 +220,18 @@ impl Fault {
             | Self::BadSkillName
             | Self::NotStarted { .. } => 400,
             Self::RouteDenied { .. } => 403,
-            Self::NotRunning | Self::Busy | Self::TooManySwarms { .. } | Self::TooManyNodes { .. } => 409,
-            Self::TooLarge { .. } => 413,
+            Self::NotRunning
+            | Self::Busy
+            | Self::TooManySwarms { .. }
+            | Self::TooManyNodes { .. }
+            | Self::OverlayCleared
+            | Self::OverlayFull
+            | Self::Unreadable => 409,
+            Self::TooLarge { .. } | Self::TooLargeToKeep => 413,
             Self::Patch { status, .. } => *status,
             Self::StillThere | Self::NotKept { full: false } | Self::HoldsUntilStop => 500,
             Self::NotBuiltYet => 501,
-            Self::Stopping => 503,
+            Self::Stopping | Self::DiskSlow => 503,
             Self::NotKept { full: true } => 507,
         }
     }
@@ -246,21 +263,54 @@ impl Fault {
             Self::RouteDenied { .. } => "route_denied",
             Self::Task(fault) => fault.word(),
             Self::TooLarge { .. } => "too_large",
+            Self::OverlayCleared => "overlay_cleared",
+            Self::OverlayFull => "overlay_full",
+            Self::TooLargeToKeep => "too_large_to_keep",
+            Self::Unreadable => "unreadable",
             Self::BadSkillName => "invalid_skill_name",
             Self::SkillNotFound => "skill_not_found",
             Self::NotStarted { .. } => "not_started",
             Self::StillThere => "still_there",
             Self::NotKept { full: true } => "disk_full",
             Self::NotKept { full: false } => "disk_failed",
+            Self::DiskSlow => "disk_slow",
             Self::HoldsUntilStop => "not_kept",
             Self::NotBuiltYet => "not_built_yet",
         }
     }
 
-    /// What a failure of the disk is to the caller, where nothing was changed.
-    pub fn of_disk(error: &io::Error) -> Self {
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        Self::NotKept { full }
+    /// What a failure of the shelf is to the caller, where nothing was changed.
+    pub fn of_shelf(error: ShelfError) -> Self {
+        match error {
+            ShelfError::Full => Self::TooManySwarms { most: limits::SWARMS_KEPT },
+            ShelfError::Aside => Self::Unreadable,
+            ShelfError::Unknown => Self::SwarmNotFound,
+            ShelfError::TooLarge => Self::TooLargeToKeep,
+            ShelfError::OverlayFull => Self::OverlayFull,
+            ShelfError::NoSpace => Self::NotKept { full: true },
+            ShelfError::Slow => Self::DiskSlow,
+            ShelfError::Left | ShelfError::Io(_) => Self::NotKept { full: false },
+        }
+    }
+
+    /// Why an object's configuration may not be changed so.
+    pub fn of_patch(error: PatchError) -> Self {
+        Self::Patch { status: error.status(), code: error.code(), sentence: error.to_string() }
+    }
+
+    /// Why a skill is not shown or written.
+    pub fn of_skill(error: SkillError) -> Self {
+        match error {
+            SkillError::BadName | SkillError::BadPath => Self::BadSkillName,
+            SkillError::Missing => Self::SkillNotFound,
+            SkillError::TooLarge | SkillError::Twice(_) => Self::TooLargeToKeep,
+            SkillError::Unreadable => Self::NotKept { full: false },
+        }
+    }
+
+    /// What is wrong with the document of a swarm, an agent or an object.
+    pub fn of_config(error: ConfigError) -> Self {
+        Self::Config { code: error.code(), error: error.answer() }
     }
 }
 
@@ -309,8 +359,18 @@ impl fmt::Display for Fault {
             Self::SkillNotFound => f.write_str("Skill not found"),
             Self::NotStarted { name, reason } => write!(f, "{name} could not be started: {reason}"),
             Self::StillThere => f.write_str("not all processes were gone in time"),
-            Self::NotKept { full: true } => f.write_str("the disk is full: nothing was changed"),
-            Self::NotKept { full: false } => f.write_str("the disk failed: nothing was changed"),
+            Self::OverlayCleared => f.write_str(
+                "the change is one of what was dropped with the overlay: restart the swarm first",
+            ),
+            Self::OverlayFull => f.write_str("as many changes are kept as may be: clear the overlay first"),
+            Self::TooLargeToKeep => f.write_str("what is to be kept is larger than may be"),
+            Self::Unreadable => f.write_str("what is kept under this name cannot be read: purge it first"),
+            Self::NotKept { full: true } => f.write_str("the disk is full: it was not done"),
+            Self::NotKept { full: false } => f.write_str("the disk failed: it was not done"),
+            Self::DiskSlow => f.write_str(
+                "the disk has not answered in time: the change was not made, and may none the less be there at the \
+                 next start",
+            ),
             Self::HoldsUntilStop => f.write_str(
                 "the change holds, but could not be written down and could not be undone: it is gone when the swarm \
                  stops",
@@ -350,9 +410,9 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_apart_from_a_broken_one() {
-        let full = Fault::of_disk(&io::ErrorKind::StorageFull.into());
+        let full = Fault::of_shelf(ShelfError::NoSpace);
         assert_eq!((full.status(), full.code()), (507, "disk_full"));
-        let broken = Fault::of_disk(&io::Error::other("/a/path"));
+        let broken = Fault::of_shelf(ShelfError::Io(std::io::Error::other("/a/path")));
         assert_eq!((broken.status(), broken.code()), (500, "disk_failed"));
         assert!(!broken.to_string().contains('/'));
     }

@@ -66,6 +66,8 @@ pub enum ShelfError {
     OverlayFull,
     /// the disk is full
     NoSpace,
+    /// nobody knows yet whether it is on the disk, which has not answered in time
+    Slow,
     /// it is off the shelf, and not all of it could be removed yet: the next start tries again
     Left,
     /// the system refused
@@ -81,6 +83,7 @@ impl fmt::Display for ShelfError {
             Self::TooLarge => f.write_str("it is too large to be kept"),
             Self::OverlayFull => f.write_str("as many changes are kept as may be; clear the overlay"),
             Self::NoSpace => f.write_str("there is no room left on the disk"),
+            Self::Slow => f.write_str("the disk has not answered in time"),
             Self::Left => f.write_str("not all of it could be removed yet"),
             Self::Io(error) => write!(f, "the system says: {error}"),
         }
@@ -118,8 +121,8 @@ impl From<JournalError> for ShelfError {
             JournalError::NoSpace => Self::NoSpace,
             JournalError::TooLong => Self::TooLarge,
             JournalError::Refused(_) => Self::Aside,
+            JournalError::Slow => Self::Slow,
             JournalError::Io
-            | JournalError::Slow
             | JournalError::Busy
             | JournalError::Gone
             | JournalError::Malformed => Self::Io(io::Error::other(error)),
