@@ -383,6 +383,12 @@ limits! {
     IR_NODES: usize = 1_024, "count", "a_document_holds_a_bounded_number_of_nodes";
     #[doc = "edges in one document of a swarm"]
     IR_EDGES: usize = 16_384, "count", "a_document_holds_a_bounded_number_of_edges";
+    #[doc = "objects that a message passes, one after the other, without an agent"]
+    OBJECT_HOPS: u32 = 32, "count", "messages_between_objects_end_after_the_limit_of_hops";
+    #[doc = "messages of objects that come of one input"]
+    OBJECT_MESSAGES: usize = 1_000, "count", "a_circle_that_forks_is_bounded_for_one_input";
+    #[doc = "bytes in messages of objects that come of one input"]
+    OBJECT_BYTES: usize = 16 * 1024 * 1024, "bytes", "the_bytes_that_objects_send_for_one_input_are_bounded";
     #[doc = "events in one overlay"]
     IR_EVENTS: usize = 10_000, "count", "an_overlay_holds_a_bounded_number_of_events";
     #[doc = "a name or a ref in a document of a swarm"]

@@ -20,6 +20,8 @@ pub mod fault;
 pub mod history;
 pub mod ir;
 pub mod kept;
+// One running swarm.
+pub mod live;
 pub mod manager;
 // The nodes that are no agents.
 pub mod objects;

@@ -54,6 +54,8 @@ pub struct AgentView {
     pub name: NodeName,
     /// `initializing`, `idle`, `working`, `error` or `stopped`
     pub state: &'static str,
+    /// why, where the state is `error`: a sentence
+    pub reason: Option<String>,
     /// `local`, `mock`, ...
     pub backend: &'static str,
     /// `pipe` or `pty`
@@ -70,6 +72,8 @@ pub struct AgentView {
     pub last_activity: Option<u64>,
     /// the number of its program, while it runs
     pub pid: Option<u32>,
+    /// its terminal, where it runs in one
+    pub block_id: Option<String>,
 }
 
 /// What is shown of one object.
@@ -79,6 +83,8 @@ pub struct ObjectView {
     pub name: NodeName,
     /// `initializing`, `idle`, `working`, `error` or `stopped`
     pub state: &'static str,
+    /// why, where the state is `error`: a sentence
+    pub reason: Option<String>,
     /// its built-in handler; none where it is a process
     pub handler: Option<String>,
 }
@@ -215,6 +221,7 @@ impl AgentView {
             "name": self.name.as_str(),
             "swarm_name": self.swarm.as_str(),
             "state": self.state,
+            "reason": self.reason,
             "backend": self.backend,
             "controller": self.controller,
             "inbox_size": self.inbox_size,
@@ -231,6 +238,7 @@ impl AgentView {
             "name": self.name.as_str(),
             "pid": self.pid,
             "state": self.state,
+            "reason": self.reason,
             "backend_type": self.backend,
             "controller": self.controller,
             "skills_paths": self.skills,
@@ -243,7 +251,8 @@ impl AgentView {
 impl ObjectView {
     /// As in the list of `GET /api/swarms/:s/objects`.
     pub fn to_value(&self) -> Value {
-        json!({"name": self.name.as_str(), "state": self.state, "handler": self.handler})
+        let name = self.name.as_str();
+        json!({"name": name, "state": self.state, "reason": self.reason, "handler": self.handler})
     }
 
     fn in_swarm(&self) -> Value {
@@ -251,6 +260,7 @@ impl ObjectView {
             "name": self.name.as_str(),
             "pid": null,
             "state": self.state,
+            "reason": self.reason,
             "handler": self.handler,
             "handler_module": self.handler,
             "source_file": null,
@@ -302,6 +312,7 @@ mod tests {
             swarm: name("s"),
             name: name(text),
             state,
+            reason: None,
             backend: "local",
             controller: "pipe",
             inbox_size: 0,
@@ -310,6 +321,7 @@ mod tests {
             started_at: Some(0),
             last_activity: None,
             pid: Some(7),
+            block_id: None,
         };
         let view = SwarmView {
             name: name("s"),
@@ -319,7 +331,12 @@ mod tests {
             autostart: false,
             started_at: Some(1_500),
             agents: vec![agent("a", "idle"), agent("b", "idle"), agent("c", "working")],
-            objects: vec![ObjectView { name: name("o"), state: "idle", handler: Some("counter".to_owned()) }],
+            objects: vec![ObjectView {
+                name: name("o"),
+                state: "idle",
+                reason: None,
+                handler: Some("counter".to_owned()),
+            }],
             topology: vec![TopologyRow { from: name("a"), targets: vec![name("b"), name("o")] }],
         };
         let value = view.to_value();

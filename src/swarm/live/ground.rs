@@ -1,0 +1,149 @@
+//! What a program stands on: its directories, its skills, its variables (spec genswarms E.1).
+//!
+//! What an agent is told of the topology is
+//! whom it may send to, and nothing of the rest.
+
+use std::{path::PathBuf, sync::Arc};
+
+use serde_json::json;
+
+use super::{
+    Live,
+    place::Place,
+    table::{Agent, Node, Table, full},
+};
+use crate::{
+    agent::{Controller, MemberSpec},
+    backend::form::Form,
+    store::Lent,
+    swarm::{
+        config::AgentConfig,
+        kept::AgentDirs,
+        skills::{NamedBy, SkillError, Values},
+    },
+    wire::node::NodeName,
+};
+
+/// What is known of an agent before it is started.
+pub(super) struct Plan {
+    pub config: AgentConfig,
+    pub named_by: NamedBy,
+    /// what it is told of the topology
+    pub topology: String,
+}
+
+impl Plan {
+    /// The plan for this agent, as the table stands.
+    pub fn of(table: &Table, name: &NodeName, agent: &Agent) -> Self {
+        let targets = table.topology.targets(name);
+        let is_object = |to: &&&NodeName| matches!(table.nodes.get(**to), Some(Node::Object(_)));
+        let objects: Vec<&str> = targets.iter().filter(is_object).map(|to| to.as_str()).collect();
+        let agents: Vec<&str> = targets.iter().filter(|to| !is_object(to)).map(|to| to.as_str()).collect();
+        let topology = json!({"agent": name.as_str(), "targets": agents, "objects": objects}).to_string();
+        Self { config: agent.config.clone(), named_by: agent.named_by, topology }
+    }
+}
+
+impl Live {
+    /// Makes what an agent's program stands on. The error is a sentence, without a path of ours.
+    pub(super) fn ground(&self, plan: &Plan) -> Result<(MemberSpec, Option<Arc<Place>>), String> {
+        let config = &plan.config;
+        let name = full(&self.name, &config.name);
+        let command = config.command.clone().unwrap_or_default();
+        let controller = config.controller;
+        if !has_process(&config.backend) {
+            let spec = MemberSpec { name, command, cwd: PathBuf::from("/"), env: Vec::new(), controller };
+            return Ok((spec, None));
+        }
+        let dirs = self.dirs(&config.name)?;
+        let cwd = workspace(&dirs, config.workspace.as_deref())?;
+        let values = Values {
+            agent: config.name.as_str(),
+            swarm: self.name.as_str(),
+            workspace: cwd.to_str().unwrap_or_default(),
+        };
+        let deployed = self.parts.skills.deploy(&config.skills, plan.named_by, &dirs, values);
+        deployed.map_err(|error| skill_sentence(&error))?;
+        let env = variables(plan, &dirs)?;
+        let place = Place::open(&dirs, &self.parts.clock);
+        Ok((MemberSpec { name, command, cwd, env, controller }, Some(Arc::new(place))))
+    }
+
+    /// What an object's process stands on: a directory to work in, and no letters.
+    pub(super) fn object_ground(&self, name: &NodeName, command: &[String]) -> Result<MemberSpec, String> {
+        let dirs = self.dirs(name)?;
+        Ok(MemberSpec {
+            name: full(&self.name, name),
+            command: command.to_vec(),
+            cwd: dirs.workspace(),
+            env: Vec::new(),
+            controller: Controller::Pipe,
+        })
+    }
+
+    fn dirs(&self, name: &NodeName) -> Result<AgentDirs, String> {
+        self.parts
+            .shelf
+            .agent_dirs(&self.name, name)
+            .map_err(|_| "its directories could not be made".to_owned())
+    }
+}
+
+/// Whether a backend runs a process that directories of this machine are lent to.
+pub(super) fn has_process(form: &Form) -> bool {
+    match form {
+        Form::Mock => false,
+        Form::Local
+        | Form::Bwrap { .. }
+        | Form::Docker { .. }
+        | Form::AppleContainer { .. }
+        | Form::Ssh { .. } => true,
+    }
+}
+
+/// Where an agent works: its own directory, one below that, or the operator's.
+fn workspace(dirs: &AgentDirs, wanted: Option<&str>) -> Result<PathBuf, String> {
+    let own = dirs.workspace();
+    let wanted = match wanted {
+        None => return Ok(own),
+        Some(path) if path.starts_with('/') => return Ok(PathBuf::from(path)),
+        Some(path) => path,
+    };
+    let refused = |_| "its workspace could not be made".to_owned();
+    let mut at = Lent::open(&own).map_err(refused)?;
+    let mut path = own;
+    // Step by step, and through no link that an earlier run may have left.
+    for step in wanted.split('/').filter(|step| !matches!(*step, "" | ".")) {
+        at = at.create_below(step).map_err(refused)?;
+        path.push(step);
+    }
+    Ok(path)
+}
+
+fn variables(plan: &Plan, dirs: &AgentDirs) -> Result<Vec<(String, String)>, String> {
+    let text = |path: PathBuf| {
+        path.into_os_string().into_string().map_err(|_| "the home directory's path is no text".to_owned())
+    };
+    // Of two of one name the later counts: ours.
+    let mut all = plan.config.variables();
+    all.extend(plan.config.env.iter().cloned());
+    let mut set = |name: &str, value: String| all.push((name.to_owned(), value));
+    set("OUTBOX_DIR", text(dirs.outbox())?);
+    set("ASK_REPLY_DIR", text(dirs.replies())?);
+    set("SWARM_TOPOLOGY", plan.topology.clone());
+    set("SUBZEROCLAW_AGENT_NAME", plan.config.name.to_string());
+    set("SUBZEROCLAW_SKILLS", text(dirs.skills())?);
+    Ok(all)
+}
+
+fn skill_sentence(error: &SkillError) -> String {
+    match error {
+        SkillError::BadName | SkillError::BadPath => {
+            "one of its skills is not a file's name or path".to_owned()
+        }
+        SkillError::Missing => "one of its skills does not exist".to_owned(),
+        SkillError::TooLarge => "its skills are too large, or too many".to_owned(),
+        SkillError::Twice(name) => format!("two of its skills are called {name}"),
+        SkillError::Unreadable => "one of its skills cannot be read or written".to_owned(),
+    }
+}

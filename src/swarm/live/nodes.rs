@@ -1,0 +1,170 @@
+//! Agents that come, go and begin anew while the swarm runs.
+//!
+//! An agent that is added is there, with its edges, before its program is started; where that fails, all of it
+//! is taken back and only the caller hears of it. One that is removed is gone at once, for every sender, and its
+//! processes are ended after that.
+
+use std::sync::Arc;
+
+use super::{
+    Live, Phase,
+    pass::Pass,
+    place::Place,
+    programs::{GONE, NotLaunched},
+    table::{Node, Run},
+};
+use crate::{
+    backend::Running,
+    swarm::{
+        Fault,
+        config::AgentConfig,
+        events::{Draft, Name},
+        skills::NamedBy,
+    },
+    wire::node::NodeName,
+};
+
+impl Live {
+    /// Adds an agent with edges to `connections` and from `incoming`; returns when its program runs.
+    pub fn add_agent(
+        &self,
+        config: AgentConfig,
+        connections: &[NodeName],
+        incoming: &[NodeName],
+    ) -> Result<(), Fault> {
+        let name = config.name.clone();
+        let node = self.new_agent(config, NamedBy::Call);
+        self.input(|pass| {
+            pass.insert(&name, Node::Agent(Box::new(node)), connections, incoming)?;
+            let now = pass.now;
+            let paused = pass.table.phase == Phase::Paused;
+            if let Some(agent) = pass.table.agent_mut(&name).filter(|_| paused) {
+                agent.turn.pause(now);
+            }
+            Ok(())
+        })?;
+        match self.launch_agent(&name) {
+            Ok(()) => {
+                let draft = Draft::new(Name::AgentAdded, format!("agent {name} added")).agent(&name);
+                self.input(|pass| pass.tell(draft));
+                Ok(())
+            }
+            Err(why) => {
+                self.input(|pass| pass.take_out(&name));
+                Err(not_started(&name, why))
+            }
+        }
+    }
+
+    /// Removes an agent, its edges and its processes.
+    pub fn remove_agent(&self, name: &NodeName) -> Result<(), Fault> {
+        let gone = self.input(|pass| {
+            pass.may_change()?;
+            pass.table.agent(name).ok_or(Fault::AgentNotFound)?;
+            pass.turn(name, |turn, now| ((), turn.stop(now)));
+            pass.run();
+            let gone = pass.take_out(name);
+            pass.tell(Draft::new(Name::AgentRemoved, format!("agent {name} removed")).agent(name));
+            Ok(gone)
+        })?;
+        end(gone)
+    }
+
+    /// Ends an agent's processes and starts its program again. What waits for it still waits.
+    pub fn restart_agent(&self, name: &NodeName) -> Result<(), Fault> {
+        let (running, place) = self.input(|pass| {
+            pass.may_change()?;
+            let agent = pass.table.agent_mut(name).ok_or(Fault::AgentNotFound)?;
+            if matches!(agent.run, Run::Starting { .. }) {
+                return Err(Fault::Busy);
+            }
+            let running = std::mem::replace(&mut agent.run, Run::None).running().cloned();
+            let place = agent.place.clone();
+            pass.turn(name, |turn, now| ((), turn.restarted(now)));
+            Ok((running, place))
+        })?;
+        let is_gone = running.is_none_or(|running| running.end(GONE));
+        if let Some(place) = &place {
+            self.last_letters(name, place);
+        }
+        if !is_gone {
+            // Two programs under one name would share its directories.
+            let why = "its processes did not end";
+            self.input(|pass| {
+                pass.turn(name, |turn, now| ((), turn.failed(why, now)));
+                if let Some(agent) = pass.table.agent_mut(name) {
+                    agent.reason = Some(why.to_owned());
+                }
+            });
+            return Err(Fault::StillThere);
+        }
+        self.launch_agent(name).map_err(|why| not_started(name, why))
+    }
+
+    /// What a program had written before it was ended by order.
+    fn last_letters(&self, name: &NodeName, place: &Place) {
+        const LOOKS: usize = 200;
+        for _ in 0..LOOKS {
+            let taken = place.take();
+            let more = taken.more;
+            self.letters(name, taken);
+            if !more {
+                return;
+            }
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Whether the swarm may still be changed.
+    pub fn may_change(&self) -> Result<(), Fault> {
+        if self.table.phase == Phase::Stopped { Err(Fault::NotRunning) } else { Ok(()) }
+    }
+
+    /// A new node with its edges, all of it or nothing.
+    pub fn insert(
+        &mut self,
+        name: &NodeName,
+        node: Node,
+        connections: &[NodeName],
+        incoming: &[NodeName],
+    ) -> Result<(), Fault> {
+        self.may_change()?;
+        if let Some(there) = self.table.nodes.get(name) {
+            let code = if there.agent().is_some() { "agent_exists" } else { "object_exists" };
+            return Err(Fault::NameTaken { code, name: name.to_string() });
+        }
+        let nodes = &self.table.nodes;
+        let unknown = |end: &&NodeName| *end != name && !nodes.contains_key(*end);
+        if let Some(end) = connections.iter().chain(incoming).find(unknown) {
+            return Err(Fault::UnknownEndpoint { name: end.to_string() });
+        }
+        let out = connections.iter().map(|to| (name.clone(), to.clone()));
+        let into = incoming.iter().map(|from| (from.clone(), name.clone()));
+        self.table.topology.add(out.chain(into)).map_err(super::too_many_edges)?;
+        self.table.nodes.insert(name.clone(), node);
+        Ok(())
+    }
+
+    /// Takes a node and its edges away; its program, where it has one.
+    pub fn take_out(&mut self, name: &NodeName) -> Option<Arc<dyn Running>> {
+        let node = self.table.nodes.remove(name)?;
+        self.table.topology.remove_node(name);
+        node.run()?.running().cloned()
+    }
+}
+
+/// Ends the program of a node that is no more.
+pub(super) fn end(gone: Option<Arc<dyn Running>>) -> Result<(), Fault> {
+    match gone {
+        Some(running) if !running.end(GONE) => Err(Fault::StillThere),
+        Some(_) | None => Ok(()),
+    }
+}
+
+pub(super) fn not_started(name: &NodeName, why: NotLaunched) -> Fault {
+    match why {
+        NotLaunched::Gone => Fault::NotRunning,
+        NotLaunched::Failed(reason) => Fault::NotStarted { name: name.to_string(), reason },
+    }
+}

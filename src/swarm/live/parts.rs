@@ -1,0 +1,71 @@
+//! What a running swarm is given: who starts programs, the time, where events and messages are noted, where
+//! its files are.
+
+use std::sync::{Arc, Mutex};
+
+use crate::{
+    agent::{MemberSpec, Sink, StartError},
+    backend::{Backends, Running, StartFault, form::Form, script::Script},
+    swarm::{events::Hub, history::MessageLog, kept::Shelf, skills::Skills},
+    wire::clock::Clock,
+};
+
+/// What a [`super::Live`] needs of the instance.
+#[derive(Clone)]
+pub struct LiveParts {
+    /// who starts programs
+    pub launch: Arc<dyn Launch>,
+    /// the time
+    pub clock: Arc<dyn Clock>,
+    /// where events are told
+    pub hub: Arc<Hub>,
+    /// where messages are noted, those of all swarms
+    pub log: Arc<Mutex<MessageLog>>,
+    /// where the directories of agents are
+    pub shelf: Arc<Shelf>,
+    /// what skills are deployed from
+    pub skills: Arc<Skills>,
+    /// called, never under a lock, when something is due before the time that the last
+    /// [`super::Live::tick`] answered
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// Who starts a program on a backend.
+pub trait Launch: Send + Sync {
+    /// Starts it; returns when it runs. The sink may be called before.
+    fn start(
+        &self,
+        form: &Form,
+        spec: MemberSpec,
+        script: Option<&Script>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Arc<dyn Running>, StartFault>;
+}
+
+impl Launch for Backends {
+    fn start(
+        &self,
+        form: &Form,
+        spec: MemberSpec,
+        script: Option<&Script>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Arc<dyn Running>, StartFault> {
+        Backends::start(self, form, spec, script, sink)
+    }
+}
+
+/// Why a program was not started, for whoever looks at its node: no path, and nothing of the caller's.
+pub(super) fn sentence(fault: &StartFault) -> String {
+    match fault {
+        StartFault::NotBuilt(not_built) => not_built.to_string(),
+        StartFault::Start(error) => match error {
+            StartError::Exists => "an agent of this name runs".to_owned(),
+            StartError::Reserved => "the name is reserved".to_owned(),
+            StartError::Limit => "as many agents run as may".to_owned(),
+            StartError::NoSuchCommand { reason } => format!("its command cannot be run: {reason}"),
+            StartError::NoSuchDirectory => "its workspace cannot be entered".to_owned(),
+            StartError::OutOfBounds(field) => format!("{field} is outside its bounds"),
+            StartError::Failed(step) => format!("the system refused ({step})"),
+        },
+    }
+}

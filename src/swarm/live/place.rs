@@ -1,0 +1,109 @@
+//! An agent's directories while it runs: letters out of its outbox, copies of messages into its inbox.
+//!
+//! Each has a lock of its own, held over its files: two looks into one outbox would disorder its letters, and
+//! nobody else waits for either. Whether an outbox has changed is told by its directory's time, so that a
+//! hundred agents that write nothing cost a hundred questions and no more.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, TryLockError},
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value;
+
+use super::lock;
+use crate::{
+    agent::{
+        inbox::Inbox,
+        outbox::{Letter, Outbox},
+    },
+    limits,
+    swarm::kept::AgentDirs,
+    wire::clock::Clock,
+};
+
+/// A directory that has not changed for so long is not looked into again: times are coarse, and a letter that
+/// was found unfinished gets its second look.
+const SETTLED: Duration = Duration::from_millis(1_000 + 2 * limits::OUTBOX_UNFINISHED_MS);
+
+/// One agent's directories.
+pub(super) struct Place {
+    outbox_at: PathBuf,
+    outbox: Mutex<Post>,
+    inbox: Mutex<Inbox>,
+}
+
+/// An outbox, and when it was last worth a look.
+struct Post {
+    outbox: Outbox,
+    /// more waits there
+    more: bool,
+    /// the directory's time at the last look, if it was an old one even then
+    settled: Option<SystemTime>,
+}
+
+/// The letters of one look. While it is there, nobody else looks: what it holds is handed on in order.
+pub(super) struct Taken<'a> {
+    pub letters: Vec<Letter>,
+    pub more: bool,
+    _post: MutexGuard<'a, Post>,
+}
+
+impl Place {
+    /// The outbox and the inbox in these directories.
+    pub fn open(dirs: &AgentDirs, clock: &Arc<dyn Clock>) -> Self {
+        let outbox = Outbox::open(Arc::clone(dirs.root()), Arc::clone(clock));
+        let inbox = Inbox::open(Arc::clone(dirs.root()), Arc::clone(clock));
+        Self {
+            outbox_at: dirs.outbox(),
+            outbox: Mutex::new(Post { outbox, more: false, settled: None }),
+            inbox: Mutex::new(inbox),
+        }
+    }
+
+    /// Takes some letters, if the outbox has changed and nobody else is at it.
+    pub fn look(&self) -> Option<Taken<'_>> {
+        let mut post = match self.outbox.try_lock() {
+            Ok(post) => post,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        // Read before the look: what comes during it changes the time again.
+        let changed = fs::symlink_metadata(&self.outbox_at).and_then(|about| about.modified()).ok();
+        if !post.more && changed.is_some() && changed == post.settled {
+            return None;
+        }
+        let old = |at: &SystemTime| SystemTime::now().duration_since(*at).is_ok_and(|age| age > SETTLED);
+        post.settled = changed.filter(old);
+        Some(take(post))
+    }
+
+    /// Takes some letters, whatever the directory's time says.
+    pub fn take(&self) -> Taken<'_> {
+        take(lock(&self.outbox))
+    }
+
+    /// The copy of a message.
+    pub fn deliver(&self, from: &str, content: &str) {
+        // Refused by the disk or made impossible by the agent: the message itself reaches it.
+        let _ = lock(&self.inbox).deliver(from, content);
+    }
+
+    /// The answer to an ask.
+    pub fn reply(&self, id: &str, envelope: &Value) {
+        let _ = lock(&self.inbox).reply(id, envelope);
+    }
+
+    /// Removes answers that nobody fetched.
+    pub fn prune(&self) {
+        lock(&self.inbox).prune();
+    }
+}
+
+fn take(mut post: MutexGuard<'_, Post>) -> Taken<'_> {
+    let taken = post.outbox.take();
+    post.more = taken.more;
+    Taken { letters: taken.letters, more: taken.more, _post: post }
+}

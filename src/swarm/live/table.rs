@@ -1,0 +1,256 @@
+//! What a running swarm consists of: its nodes, its edges, and what waits to be done.
+//!
+//! All of it stands under the swarm's one lock. A node's program is known by the number of its run, so that a
+//! word of a program that was replaced, or of a node that was removed, is nobody's.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use serde_json::{Map, Value};
+
+use super::{jobs::Job, place::Place};
+use crate::{
+    agent::Exit,
+    backend::Running,
+    swarm::{
+        config::{AgentConfig, ObjectConfig},
+        objects::Object,
+        router::Topology,
+        skills::NamedBy,
+        turn::Turn,
+    },
+    wire::node::{FullName, NodeName},
+};
+
+/// Everything that changes in a running swarm.
+pub(super) struct Table {
+    /// agents and objects, by name
+    pub nodes: BTreeMap<NodeName, Node>,
+    /// who may send to whom
+    pub topology: Topology,
+    /// whether it runs
+    pub phase: Phase,
+    /// what is to be done without the lock, in this order
+    pub jobs: VecDeque<Job>,
+    /// somebody does it
+    pub draining: bool,
+    /// agents whose programs are to be started again
+    pub starts: VecDeque<NodeName>,
+    /// the thread that does it runs
+    pub starter: bool,
+    /// programs that are being started now
+    pub launching: usize,
+    /// the number of the last run
+    pub runs: u64,
+    /// until when nobody will look at the clock; `u64::MAX`: not at all
+    pub promised: u64,
+    /// when the outboxes are looked at next
+    pub scan: u64,
+    /// when answers that nobody fetched are looked for next
+    pub prune: u64,
+    /// what the configuration says beside the nodes
+    pub options: Map<String, Value>,
+}
+
+/// Whether a swarm runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// it does
+    Running,
+    /// it is held still
+    Paused,
+    /// it is over, for good
+    Stopped,
+}
+
+/// One node.
+pub(super) enum Node {
+    /// an agent
+    Agent(Box<Agent>),
+    /// an object
+    Object(Box<Thing>),
+}
+
+/// An agent.
+pub(super) struct Agent {
+    pub config: AgentConfig,
+    /// who named its skills
+    pub named_by: NamedBy,
+    pub turn: Turn,
+    pub run: Run,
+    /// its directories, once its program was started; none where it has no process
+    pub place: Option<Arc<Place>>,
+    /// why it is in state `error`
+    pub reason: Option<String>,
+}
+
+/// An object.
+pub(super) struct Thing {
+    pub config: ObjectConfig,
+    pub body: Body,
+}
+
+/// What an object is made of.
+pub(super) enum Body {
+    /// a handler that is built in
+    BuiltIn(Box<dyn Object>),
+    /// a process
+    Process {
+        run: Run,
+        /// what it was last told
+        last: Option<Last>,
+    },
+    /// it takes no messages, for this reason
+    Broken(String),
+}
+
+/// What a process that is an object was last told: what it says then comes of that, for a while.
+#[derive(Debug, Clone)]
+pub(super) struct Last {
+    /// whose message it was
+    pub from: NodeName,
+    /// objects that it had passed, this one included
+    pub hops: u32,
+    /// when, monotonic ms
+    pub at: u64,
+}
+
+/// A node's program.
+pub(super) enum Run {
+    /// there is none
+    None,
+    /// it is being started
+    Starting {
+        number: u64,
+        /// it has ended before its start was told
+        ended: Option<Option<Exit>>,
+    },
+    /// it is there
+    Here { number: u64, running: Arc<dyn Running> },
+}
+
+impl Run {
+    /// Whether this is the run of that number.
+    pub fn is(&self, wanted: u64) -> bool {
+        match self {
+            Self::None => false,
+            Self::Starting { number, .. } | Self::Here { number, .. } => *number == wanted,
+        }
+    }
+
+    /// The program, where it is there.
+    pub fn running(&self) -> Option<&Arc<dyn Running>> {
+        match self {
+            Self::None | Self::Starting { .. } => None,
+            Self::Here { running, .. } => Some(running),
+        }
+    }
+
+    /// The program has ended; whether it was there.
+    pub fn ended(&mut self, exit: Option<Exit>) -> bool {
+        match self {
+            Self::None => false,
+            Self::Starting { ended, .. } => {
+                *ended = Some(exit);
+                false
+            }
+            Self::Here { .. } => {
+                *self = Self::None;
+                true
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Its program, where it has one.
+    pub fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Agent(agent) => Some(&agent.run),
+            Self::Object(thing) => thing.run(),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn run_mut(&mut self) -> Option<&mut Run> {
+        match self {
+            Self::Agent(agent) => Some(&mut agent.run),
+            Self::Object(thing) => match &mut thing.body {
+                Body::Process { run, .. } => Some(run),
+                Body::BuiltIn(_) | Body::Broken(_) => None,
+            },
+        }
+    }
+
+    /// The agent, if it is one.
+    pub fn agent(&self) -> Option<&Agent> {
+        match self {
+            Self::Agent(agent) => Some(agent),
+            Self::Object(_) => None,
+        }
+    }
+
+    /// The object, if it is one.
+    pub fn object(&self) -> Option<&Thing> {
+        match self {
+            Self::Agent(_) => None,
+            Self::Object(thing) => Some(thing),
+        }
+    }
+}
+
+impl Thing {
+    /// Its program, where it has one.
+    pub fn run(&self) -> Option<&Run> {
+        match &self.body {
+            Body::Process { run, .. } => Some(run),
+            Body::BuiltIn(_) | Body::Broken(_) => None,
+        }
+    }
+}
+
+impl Table {
+    /// The agent of that name.
+    pub fn agent(&self, name: &NodeName) -> Option<&Agent> {
+        self.nodes.get(name).and_then(Node::agent)
+    }
+
+    /// The same, to be changed.
+    pub fn agent_mut(&mut self, name: &NodeName) -> Option<&mut Agent> {
+        match self.nodes.get_mut(name) {
+            Some(Node::Agent(agent)) => Some(agent),
+            Some(Node::Object(_)) | None => None,
+        }
+    }
+
+    /// The object of that name, to be changed.
+    pub fn object_mut(&mut self, name: &NodeName) -> Option<&mut Thing> {
+        match self.nodes.get_mut(name) {
+            Some(Node::Object(thing)) => Some(thing),
+            Some(Node::Agent(_)) | None => None,
+        }
+    }
+
+    /// All agents.
+    pub fn agents(&self) -> impl Iterator<Item = (&NodeName, &Agent)> {
+        self.nodes.iter().filter_map(|(name, node)| Some((name, node.agent()?)))
+    }
+
+    /// All programs that are there.
+    pub fn programs(&self) -> Vec<Arc<dyn Running>> {
+        self.nodes.values().filter_map(|node| node.run()?.running().cloned()).collect()
+    }
+
+    /// A number for a new run.
+    pub fn next_run(&mut self) -> u64 {
+        self.runs = self.runs.saturating_add(1);
+        self.runs
+    }
+}
+
+/// The full name of a node.
+pub(super) fn full(swarm: &NodeName, agent: &NodeName) -> FullName {
+    FullName { swarm: swarm.clone(), agent: agent.clone() }
+}

@@ -1,0 +1,9 @@
+//! A running swarm over programs that are only notes of what was said to them.
+
+mod agents;
+mod letters;
+mod life;
+mod model;
+mod objects;
+mod rig;
+mod routes;
