@@ -122,10 +122,9 @@ impl From<JournalError> for ShelfError {
             JournalError::TooLong => Self::TooLarge,
             JournalError::Refused(_) => Self::Aside,
             JournalError::Slow => Self::Slow,
-            JournalError::Io
-            | JournalError::Busy
-            | JournalError::Gone
-            | JournalError::Malformed => Self::Io(io::Error::other(error)),
+            JournalError::Io | JournalError::Busy | JournalError::Gone | JournalError::Malformed => {
+                Self::Io(io::Error::other(error))
+            }
         }
     }
 }
