@@ -379,6 +379,8 @@ limits! {
     FORWARDS_PER_PEER_KEPT: usize = 1, "count", "letters_of_agents_leave_places_to_the_owner";
     #[doc = "time that a letter waits for its turn"]
     FORWARD_TURN_MS: u64 = 1_000, "ms", "a_letter_without_a_turn_is_told_so_in_time";
+    #[doc = "time that a call which changes a swarm waits for another one about it"]
+    SWARM_BUSY_MS: u64 = 10_000, "ms", "a_call_that_waits_too_long_for_another_one_is_told_so";
     #[doc = "agents and objects in one document of a swarm, whatever the swarm's own cap"]
     IR_NODES: usize = 1_024, "count", "a_document_holds_a_bounded_number_of_nodes";
     #[doc = "edges in one document of a swarm"]

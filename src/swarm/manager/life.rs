@@ -1,36 +1,221 @@
 //! A swarm's life: created, started, stopped, restarted, paused, forgotten.
+//!
+//! What is asked for is refused as a whole before anything of it runs, or it runs and is kept. A swarm that is new
+//! and does not start leaves nothing.
 
-use super::Swarms;
-use crate::{swarm::Fault, wire::node::NodeName};
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Swarms,
+    seat::{Busy, Facts, Phase, Running},
+    shape::{Misfit, Shape},
+    table::Claimed,
+};
+use crate::{
+    backend::Backends,
+    limits,
+    swarm::{Fault, config::Config, kept::ShelfError, live::Live},
+    wire::node::NodeName,
+};
+
+const STOP: Duration = Duration::from_millis(limits::STOP_MS);
 
 impl Swarms {
+    /// Creates a swarm and starts it. One of its name that is kept and does not run gets the new configuration and
+    /// keeps its overlay; one that runs is `already_exists`.
+    pub fn create(&self, config: Config) -> Result<NodeName, Fault> {
+        if self.is_ending() {
+            return Err(Fault::Stopping);
+        }
+        let name = config.name.clone();
+        let seed = Shape::of(config, self.settings.cap)?;
+        built(&seed)?;
+        match self.table.claim(&seed, self.patience)? {
+            Claimed::New(busy) => self.create_new(&busy, &seed).inspect_err(|_| {
+                // Nothing of it has run. What cannot be removed now is off the shelf, and is removed later.
+                let _ = self.shelf.purge(busy.name());
+                self.table.remove(&busy);
+            })?,
+            Claimed::Kept(busy) => self.create_again(&busy, &seed)?,
+        }
+        Ok(name)
+    }
+
     /// Starts a kept swarm.
-    pub fn start(&self, _swarm: &str) -> Result<NodeName, Fault> {
-        Err(Fault::NotBuiltYet)
+    pub fn start(&self, swarm: &str) -> Result<NodeName, Fault> {
+        let busy = self.enter(swarm, Fault::SwarmNotFound)?;
+        if busy.running().is_ok() {
+            return Err(Fault::AlreadyExists);
+        }
+        self.start_kept(&busy)?;
+        Ok(busy.name().clone())
     }
 
     /// Ends a swarm's processes. It stays kept, or with `purge` nothing of it does.
-    pub fn stop(&self, _swarm: &str, _purge: bool) -> Result<(), Fault> {
-        Err(Fault::NotBuiltYet)
+    pub fn stop(&self, swarm: &str, purge: bool) -> Result<(), Fault> {
+        let busy = self.enter(swarm, Fault::SwarmNotFound)?;
+        self.end(&busy)?;
+        if purge {
+            self.purge(&busy)?;
+        }
+        Ok(())
     }
 
     /// Stops the swarm, if it runs, and starts it; with `delete` its agents begin with empty directories.
-    pub fn restart(&self, _swarm: &str, _delete: bool) -> Result<(), Fault> {
-        Err(Fault::NotBuiltYet)
+    pub fn restart(&self, swarm: &str, delete: bool) -> Result<(), Fault> {
+        let busy = self.enter(swarm, Fault::SwarmNotFound)?;
+        // Before anything ends: what cannot start again is left running.
+        let kept = self.replayed(&busy.facts())?;
+        built(&kept)?;
+        self.end(&busy)?;
+        if delete {
+            match self.shelf.wipe_agents(busy.name()) {
+                // They begin with empty directories, wherever the rest of the old ones is.
+                Ok(()) | Err(ShelfError::Left) => {}
+                Err(error) => return Err(Fault::of_shelf(error)),
+            }
+        }
+        self.start_kept(&busy)
     }
 
     /// Hands nothing more to the agents and freezes their processes; how many agents.
-    pub fn pause(&self, _swarm: &str) -> Result<usize, Fault> {
-        Err(Fault::NotBuiltYet)
+    pub fn pause(&self, swarm: &str) -> Result<usize, Fault> {
+        self.enter(swarm, Fault::SwarmNotFound).and_then(|busy| busy.running()?.live.pause())
     }
 
     /// Ends a pause; of how many agents.
-    pub fn resume(&self, _swarm: &str) -> Result<usize, Fault> {
-        Err(Fault::NotBuiltYet)
+    pub fn resume(&self, swarm: &str) -> Result<usize, Fault> {
+        self.enter(swarm, Fault::SwarmNotFound).and_then(|busy| busy.running()?.live.resume())
     }
 
     /// Forgets all swarms that do not run, with all that they have; how many. With `all` the events too.
-    pub fn clean(&self, _all: bool) -> Result<usize, Fault> {
-        Err(Fault::NotBuiltYet)
+    pub fn clean(&self, all: bool) -> Result<usize, Fault> {
+        let (mut removed, mut failed) = (0_usize, None);
+        for seat in self.table.all().iter().filter(|seat| !seat.is_up()) {
+            // One that somebody else works on is about to run, or to go.
+            let Ok(busy) = seat.enter(Duration::ZERO) else { continue };
+            if !seat.is_up() {
+                match self.purge(&busy) {
+                    Ok(()) => removed = removed.saturating_add(1),
+                    Err(fault) => failed = Some(fault),
+                }
+            }
+        }
+        if all {
+            self.hub.clear();
+        }
+        failed.map_or(Ok(removed), Err)
     }
+
+    /// Waits for the turn to change a swarm; `unknown` where there is none.
+    pub(super) fn enter(&self, swarm: &str, unknown: Fault) -> Result<Busy, Fault> {
+        if self.is_ending() {
+            return Err(Fault::Stopping);
+        }
+        let Some(seat) = self.table.find(swarm) else { return Err(unknown) };
+        seat.enter(self.patience).map_err(|fault| match fault {
+            Fault::SwarmNotFound => unknown,
+            other => other,
+        })
+    }
+
+    fn create_new(&self, busy: &Busy, seed: &Arc<Shape>) -> Result<(), Fault> {
+        self.shelf.put_seed(busy.name(), &seed.config.to_value()).map_err(Fault::of_shelf)?;
+        self.launch(busy, seed)
+    }
+
+    fn create_again(&self, busy: &Busy, seed: &Arc<Shape>) -> Result<(), Fault> {
+        let before = busy.facts();
+        let kept = self.replayed(&Facts { seed: seed.clone(), ..before.clone() })?;
+        built(&kept)?;
+        self.shelf.put_seed(busy.name(), &seed.config.to_value()).map_err(Fault::of_shelf)?;
+        busy.note(|facts| facts.seed = seed.clone());
+        self.launch(busy, &kept).inspect_err(|_| {
+            // The swarm is what it was, if the disk lets it; else the new one is, and does not run.
+            if self.shelf.put_seed(busy.name(), &before.seed.config.to_value()).is_ok() {
+                busy.note(|facts| (facts.seed, facts.kept) = (before.seed, before.kept));
+            }
+        })
+    }
+
+    /// Starts a swarm from what is kept of it. Its failure is shown with it from now on.
+    fn start_kept(&self, busy: &Busy) -> Result<(), Fault> {
+        let started = self.replayed(&busy.facts()).and_then(|kept| self.launch(busy, &kept));
+        started.inspect_err(|fault| self.table.give_back(busy, Phase::Failed(fault.to_string())))
+    }
+
+    /// The seed with the overlay, each change of which passes the gate again.
+    fn replayed(&self, facts: &Facts) -> Result<Arc<Shape>, Fault> {
+        // The seed too: the cap may have been lowered since.
+        let seed = Shape::of(facts.seed.config.clone(), self.settings.cap)?;
+        let swarm = seed.config.name.clone();
+        let lines = self.shelf.read(&swarm).map_err(Fault::of_shelf)?;
+        seed.replay(&lines, self.settings.cap).map_err(|Misfit { seq, reason }| Fault::OverlayDoesNotFit {
+            swarm,
+            seq,
+            reason,
+        })
+    }
+
+    fn launch(&self, busy: &Busy, kept: &Arc<Shape>) -> Result<(), Fault> {
+        built(kept)?;
+        self.table.hold(busy, kept.nodes(), self.agents.list().len())?;
+        busy.note(|facts| facts.phase = Phase::Starting(None));
+        self.begin(busy, kept).inspect_err(|_| self.table.give_back(busy, Phase::Stopped))
+    }
+
+    fn begin(&self, busy: &Busy, kept: &Arc<Shape>) -> Result<(), Fault> {
+        let live = Live::prepare(self.live.clone(), &kept.config)?;
+        let running = Running { live: live.clone(), present: kept.clone(), started_at: self.clock.unix_ms() };
+        // Before its programs run: what one of them says first is heard.
+        busy.note(|facts| facts.phase = Phase::Starting(Some(running.clone())));
+        self.bell().ring();
+        live.begin();
+        let noted =
+            self.shelf.set_status(busy.name(), "running", kept.config.autostart).map_err(Fault::of_shelf);
+        let noted = noted.and_then(|()| if self.is_ending() { Err(Fault::Stopping) } else { Ok(()) });
+        noted.inspect_err(|_| _ = live.stop(STOP))?;
+        busy.note(|facts| {
+            facts.kept = kept.clone();
+            facts.phase = Phase::Running(running);
+        });
+        Ok(())
+    }
+
+    /// Ends the processes of a swarm, if it runs.
+    fn end(&self, busy: &Busy) -> Result<(), Fault> {
+        let facts = busy.facts();
+        let Some(running) = facts.running() else { return Ok(()) };
+        if !running.live.stop(STOP) {
+            self.table.give_back(busy, Phase::Failed(Fault::StillThere.to_string()));
+            return Err(Fault::StillThere);
+        }
+        self.table.give_back(busy, Phase::Stopped);
+        // The next start lists it as stopped, whatever stands there: a disk that fails now changes nothing.
+        let _ = self.shelf.set_status(busy.name(), "stopped", facts.seed.config.autostart);
+        Ok(())
+    }
+
+    fn purge(&self, busy: &Busy) -> Result<(), Fault> {
+        match self.shelf.purge(busy.name()) {
+            // It is off the shelf: the next start removes the rest.
+            Ok(()) | Err(ShelfError::Left) => {}
+            Err(error) => return Err(Fault::of_shelf(error)),
+        }
+        self.table.remove(busy);
+        self.log().forget(busy.name().as_str());
+        Ok(())
+    }
+}
+
+/// Nothing of a swarm is started where one of its backends is not built in.
+pub(super) fn built(shape: &Shape) -> Result<(), Fault> {
+    let agents = shape.config.agents.iter().map(|agent| (&agent.name, &agent.backend));
+    let objects =
+        shape.config.objects.iter().filter_map(|object| Some((&object.name, object.backend.as_ref()?)));
+    for (name, form) in agents.chain(objects) {
+        Backends::check(form)
+            .map_err(|error| Fault::BackendNotBuilt { reason: format!("{name}: {error}") })?;
+    }
+    Ok(())
 }

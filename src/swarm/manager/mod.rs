@@ -5,17 +5,49 @@
 //! gate of the IR whole, then it is done, then it is written down, then it is answered. Who may call was decided
 //! before (admit/); what a running swarm does is [`live`](super::live)'s.
 
+mod change;
+mod compact;
 mod life;
 mod look;
 mod nodes;
+mod objects;
 mod say;
+mod seat;
+mod shape;
+mod table;
 mod ticker;
 
-use std::{io, sync::Arc, time::Duration};
+#[cfg(test)]
+mod tests;
 
-use crate::{agent::Agents, store::Home, wire::clock::Clock};
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{
+    Fault,
+    config::Config,
+    events::{Draft, Hub, Name},
+    history::MessageLog,
+    kept::Shelf,
+    live::{Live, LiveParts},
+    skills::Skills,
+};
+use crate::{agent::Agents, backend::Backends, limits, store::Home, wire::clock::Clock};
+use shape::Shape;
+use table::Table;
+use ticker::Bell;
 
 pub use ticker::Ticker;
+
+/// Where the skills are that agents may be given, in the home.
+const SKILLS: &str = "skills";
 
 /// What the swarms need of the instance.
 pub struct Parts {
@@ -40,21 +72,145 @@ pub struct Settings {
 
 /// All swarms of the instance.
 pub struct Swarms {
-    #[expect(dead_code, reason = "the parts that use it follow")]
-    parts: Parts,
+    shelf: Arc<Shelf>,
+    table: Table,
+    agents: Arc<Agents>,
+    clock: Arc<dyn Clock>,
+    hub: Arc<Hub>,
+    log: Arc<Mutex<MessageLog>>,
+    live: LiveParts,
+    settings: Settings,
+    /// how long a call waits for its turn
+    patience: Duration,
+    bell: Arc<Bell>,
+    /// the instance ends: nothing is started from now on
+    ending: AtomicBool,
 }
 
 impl Swarms {
     /// The swarms that are kept in the home, all stopped; and what of them could not be read, for the log.
     pub fn open(parts: Parts) -> io::Result<(Arc<Self>, Vec<String>)> {
-        Ok((Arc::new(Self { parts }), Vec::new()))
+        let Parts { home, agents, clock, settings } = parts;
+        let (shelf, kept, mut troubles) = Shelf::open(&home).map_err(io::Error::other)?;
+        let shelf = Arc::new(shelf);
+        let hub = Arc::new(Hub::new(clock.clone()));
+        let log: Arc<Mutex<MessageLog>> = Arc::default();
+        let bell: Arc<Bell> = Arc::default();
+        let backends = Arc::new(Backends::new(agents.clone()));
+        let wake = bell.clone();
+        let live = LiveParts {
+            launch: backends,
+            clock: clock.clone(),
+            hub: hub.clone(),
+            log: log.clone(),
+            shelf: shelf.clone(),
+            skills: Arc::new(Skills::at(home.path().join(SKILLS))),
+            wake: Arc::new(move || wake.ring()),
+        };
+        let swarms = Self {
+            shelf,
+            table: Table::default(),
+            agents,
+            clock,
+            hub,
+            log,
+            live,
+            settings,
+            patience: Duration::from_millis(limits::SWARM_BUSY_MS),
+            bell,
+            ending: AtomicBool::new(false),
+        };
+        for kept in kept {
+            if let Err(fault) = swarms.take_in(&kept.seed) {
+                // Nothing is written over it, and its name stays taken.
+                swarms.shelf.set_aside(&kept.name);
+                troubles.push(format!("the swarm {} is set aside: its seed is refused: {fault}", kept.name));
+            }
+        }
+        Ok((Arc::new(swarms), troubles))
     }
 
     /// Starts the thread `swarms`, which does what is due, and those swarms that start by themselves.
     pub fn run(self: &Arc<Self>) -> io::Result<Ticker> {
-        Ok(Ticker::default())
+        Ticker::start(self)
     }
 
     /// Ends every swarm's processes within that time, and starts none from now on. They stay kept.
-    pub fn stop_all(&self, _within: Duration) {}
+    pub fn stop_all(&self, within: Duration) {
+        self.ending.store(true, Ordering::SeqCst);
+        let seats = self.table.all();
+        thread::scope(|scope| {
+            for seat in seats.iter().filter(|seat| seat.is_up()) {
+                let end = move || {
+                    // One that is just being started sees that the instance ends, and stops by itself.
+                    if let Ok(busy) = seat.enter(within) {
+                        if let Ok(running) = busy.running() {
+                            running.live.stop(within);
+                        }
+                    }
+                };
+                let thread = thread::Builder::new().stack_size(limits::THREAD_STACK);
+                if thread.spawn_scoped(scope, end).is_err() {
+                    end();
+                }
+            }
+        });
+    }
+
+    /// What happened in all swarms.
+    pub fn events(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// A kept swarm takes its seat.
+    fn take_in(&self, seed: &serde_json::Value) -> Result<(), Fault> {
+        // The cap counts when it starts: one that was lowered meanwhile hides no swarm from its owner.
+        let seed = Shape::of(Config::of(seed).map_err(Fault::of_config)?, usize::MAX)?;
+        let lines = self.shelf.read(&seed.config.name).map_err(Fault::of_shelf)?;
+        // An overlay that does not fit is told at the start, too; until then the seed is what is shown.
+        let kept = seed.replay(&lines, usize::MAX).unwrap_or_else(|_| seed.clone());
+        self.table.add(seat::Seat::new(seed, kept));
+        Ok(())
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
+    }
+
+    fn bell(&self) -> &Arc<Bell> {
+        &self.bell
+    }
+
+    /// Lets each running swarm do what is due; how long nothing more is.
+    fn tick(&self) -> Option<Duration> {
+        let now = self.clock.monotonic_ms();
+        let next = self.running().iter().filter_map(|live| live.tick(now)).min()?;
+        Some(Duration::from_millis(next.saturating_sub(self.clock.monotonic_ms())))
+    }
+
+    fn running(&self) -> Vec<Arc<Live>> {
+        let live = |seat: &Arc<seat::Seat>| Some(seat.facts().live()?.live.clone());
+        self.table.all().iter().filter_map(live).collect()
+    }
+
+    /// Starts those swarms that start by themselves. One that fails holds up no other.
+    fn autostart(&self) {
+        for seat in self.table.all() {
+            if self.is_ending() || self.bell.has_ended() {
+                return;
+            }
+            if !seat.facts().seed.config.autostart {
+                continue;
+            }
+            match self.start(seat.name().as_str()) {
+                Ok(_) | Err(Fault::AlreadyExists | Fault::SwarmNotFound | Fault::Stopping) => {}
+                Err(fault) => {
+                    let text = format!("swarm {} did not start by itself: {fault}", seat.name());
+                    let draft =
+                        Draft::new(Name::SwarmError, text).swarm(seat.name()).with("code", fault.code());
+                    self.hub.publish(draft);
+                }
+            }
+        }
+    }
 }

@@ -1,0 +1,187 @@
+//! What is kept: changes that come again, that no longer fit, and that could not be written down.
+
+use super::*;
+use crate::{
+    limits,
+    swarm::{
+        config,
+        ir::{State, gate},
+        manager::shape::Shape,
+    },
+    wire::node::NodeName,
+};
+
+fn name(text: &str) -> NodeName {
+    NodeName::parse(text).expect("a name")
+}
+
+#[test]
+fn m6_what_was_changed_is_there_again_after_a_stop_and_after_a_restart() {
+    let rig = Rig::with(&small());
+    let spec =
+        json!({"name": "x", "backend": "mock", "model": "m", "connections": ["alpha"], "incoming": ["beta"]});
+    rig.swarms.add_agent("s", &spec).expect("it is added");
+    rig.swarms.scale("s", "alpha", 2).expect("it scales");
+    rig.swarms
+        .change_topology("s", &pairs(&[("alpha_1", "alpha_2")]), &pairs(&[("beta", "x")]))
+        .expect("edges");
+    rig.swarms.remove_agent("s", "beta").expect("it goes");
+    let before = (rig.agents(), rig.edges());
+    rig.swarms.stop("s", false).expect("it stops");
+    rig.swarms.start("s").expect("it starts");
+    assert_eq!((rig.agents(), rig.edges()), before);
+    let rig = rig.reopen();
+    assert_eq!((rig.agents(), rig.edges()), before, "also before it starts");
+    rig.swarms.start("s").expect("it starts");
+    assert_eq!((rig.agents(), rig.edges()), before);
+    let ops = rig.ops();
+    assert_eq!(ops.first().map(String::as_str), Some("add_agent"));
+    assert_eq!(ops.last().map(String::as_str), Some("remove_agent"));
+}
+
+#[test]
+fn m6_a_swarm_that_is_created_again_keeps_its_overlay_or_is_told_what_does_not_fit() {
+    let rig = Rig::with(&small());
+    let spec = json!({"name": "x", "backend": "mock", "connections": ["beta"]});
+    rig.swarms.add_agent("s", &spec).expect("it is added");
+    rig.swarms.stop("s", false).expect("it stops");
+    let without_beta = json!({"name": "s", "agents": [mock("alpha")]});
+    let fault = rig.create(&without_beta).expect_err("the overlay names beta");
+    assert_eq!((fault.status(), fault.code()), (400, "overlay_does_not_fit"));
+    let text = fault.to_string();
+    assert!(
+        text.contains("change 1") && text.contains("beta") && text.contains("overlay s --clear"),
+        "{text}"
+    );
+    assert_eq!(rig.agents(), ["alpha", "beta", "x"], "the old one is still kept");
+    let with_gamma = json!({"name": "s", "agents": [mock("beta"), mock("gamma")]});
+    rig.create(&with_gamma).expect("the overlay fits");
+    assert_eq!(rig.agents(), ["beta", "gamma", "x"]);
+    rig.swarms.stop("s", false).expect("it stops");
+    rig.swarms.clear_overlay("s").expect("it is cleared");
+    rig.create(&without_beta).expect("nothing is in the way");
+    assert_eq!(rig.agents(), ["alpha"]);
+}
+
+#[test]
+fn m6_a_kept_change_that_does_not_fit_refuses_the_start_and_names_its_number() {
+    let rig = Rig::capped(4);
+    rig.create(&small()).expect("it is created");
+    rig.swarms.change_topology("s", &pairs(&[("beta", "alpha")]), &[]).expect("an edge");
+    rig.swarms.add_agent("s", &mock("x")).expect("it is added");
+    let rig = Rig { cap: 3, ..rig }.reopen();
+    let fault = rig.swarms.start("s").expect_err("the cap was lowered");
+    assert_eq!(fault.code(), "overlay_does_not_fit");
+    assert!(fault.to_string().contains("change 2"), "{fault}");
+    let view = rig.swarms.status("s").expect("it is kept");
+    assert_eq!(view.status, "error");
+    assert_eq!(view.error, Some(fault.to_string()));
+    rig.swarms.clear_overlay("s").expect("it is cleared");
+    rig.swarms.start("s").expect("it starts");
+    assert_eq!(rig.agents(), ["alpha", "beta"]);
+}
+
+/// A seed of which another one takes the place does not bring back a program that it does not have.
+#[test]
+fn m6_a_replayed_change_brings_no_program_that_the_seed_lacks() {
+    let seed = |command: &str| {
+        json!({"name": "s", "agents": [
+            {"name": "idle", "backend": "mock"},
+            {"name": "a", "backend": "local", "config": {"command": [command]}},
+        ]})
+    };
+    let shape = |command: &str| Shape::of(Config::of(&seed(command)).expect("a config"), 9).expect("a shape");
+    let given = json!({"name": "x", "backend": "local", "config": {"command": ["/bin/cat"]}});
+    let (agent, ..) = config::agent_of_call(&given, &shape("/bin/cat").config).expect("the seed has it");
+    let added = |state: &State| gate::add_agent(state, &agent.to_value(), &[], &[], 9);
+    let line = shape("/bin/cat").after(added).expect("it passes").line;
+    assert!(shape("/bin/cat").replay(&[(1, line.clone())], 9).is_ok());
+    let misfit = shape("/bin/sh").replay(&[(1, line)], 9).err().expect("it does not fit");
+    assert_eq!(misfit.seq, 1);
+    assert!(misfit.reason.contains("command of x"), "{}", misfit.reason);
+}
+
+/// The swarm runs on as it is; from the next start on the seed counts. Changes between the two are kept where
+/// they mean something there.
+#[test]
+fn m6_a_cleared_overlay_counts_from_the_next_start_on_and_spoils_no_later_change() {
+    let rig = Rig::with(&small());
+    rig.swarms.add_agent("s", &mock("x")).expect("it is added");
+    rig.swarms.add_agent("s", &mock("y")).expect("it is added");
+    rig.swarms.clear_overlay("s").expect("it is cleared");
+    assert!(rig.ops().is_empty());
+    assert_eq!(rig.agents(), ["alpha", "beta", "x", "y"]);
+    let refused = rig.swarms.change_topology("s", &pairs(&[("x", "alpha")]), &[]);
+    assert_eq!(code(refused), "overlay_cleared");
+    rig.swarms.remove_agent("s", "x").expect("it goes");
+    rig.swarms.add_agent("s", &mock("z")).expect("it is added");
+    assert_eq!(rig.agents(), ["alpha", "beta", "y", "z"]);
+    rig.swarms.restart("s", false).expect("it restarts");
+    assert_eq!(rig.agents(), ["alpha", "beta", "z"]);
+    rig.swarms.change_topology("s", &pairs(&[("z", "alpha")]), &[]).expect("all is one again");
+}
+
+#[test]
+fn m6_what_could_not_be_written_down_is_undone() {
+    let rig = Rig::with(&small());
+    let before = (rig.agents(), rig.edges(), rig.swarms.objects("s").len());
+    rig.swarms.shelf.set_aside(&name("s"));
+    let swarms = &rig.swarms;
+    assert_eq!(code(swarms.add_agent("s", &mock("x"))), "unreadable");
+    assert_eq!(code(swarms.add_object("s", &json!({"name": "o", "handler": "log"}))), "unreadable");
+    assert_eq!(code(swarms.scale("s", "alpha", 3)), "unreadable");
+    assert_eq!(code(swarms.remove_agent("s", "alpha")), "unreadable");
+    assert_eq!(code(swarms.remove_object("s", "count")), "unreadable");
+    assert_eq!(
+        code(swarms.change_topology("s", &pairs(&[("beta", "alpha")]), &pairs(&[("alpha", "beta")]))),
+        "unreadable"
+    );
+    let step = json!({"step": 3});
+    assert_eq!(code(swarms.patch_object("s", "count", step.as_object().expect("an object"))), "unreadable");
+    assert_eq!((rig.agents(), rig.edges(), rig.swarms.objects("s").len()), before);
+    assert_eq!(rig.swarms.table.find("s").expect("it is kept").places(), 3);
+    swarms.task("s", "alpha", &json!("work")).expect("it runs on");
+}
+
+/// One whose seed cannot be read any more is told of, its name stays taken, and the others are there.
+#[test]
+fn a_seed_that_nobody_can_read_is_set_aside_and_holds_up_no_other() {
+    let rig = Rig::with(&small());
+    rig.create(&json!({"name": "other", "agents": [mock("a")]})).expect("it is created");
+    let seed = rig.temp.path().join("swarms/s/seed.json");
+    let text = std::fs::read_to_string(&seed).expect("a seed");
+    std::fs::write(&seed, text.replace("\"mock\"", "\"magic\"")).expect("it is written");
+    let Rig { temp, cap, swarms } = rig;
+    drop(swarms);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let agents = Agents::new(clock.clone(), String::new(), 1_024).expect("a thread");
+    let settings = Settings { cap, url: String::new() };
+    let parts = Parts { home: Arc::new(temp.home()), agents, clock, settings };
+    let (swarms, troubles) = Swarms::open(parts).expect("a home");
+    assert!(matches!(troubles.as_slice(), [one] if one.contains("swarm s")), "{troubles:?}");
+    let rows: Vec<String> = swarms.list().iter().map(|row| row.name.to_string()).collect();
+    assert_eq!(rows, ["other"]);
+    let again = swarms.create(Config::of(&small()).expect("a config"));
+    assert_eq!(code(again), "unreadable");
+}
+
+/// As many changes are kept as may be; before that is said, those that cancel each other out are left out.
+#[test]
+fn changes_that_cancel_each_other_out_never_fill_the_overlay() {
+    let rig = Rig::with(&small());
+    rig.swarms.scale("s", "alpha", 2).expect("it scales");
+    rig.swarms
+        .patch_object("s", "count", json!({"step": 4}).as_object().expect("an object"))
+        .expect("a patch");
+    for _ in 0..limits::OVERLAY_CHANGES / 2 {
+        rig.swarms.change_topology("s", &pairs(&[("count", "beta")]), &[]).expect("an edge comes");
+        rig.swarms.change_topology("s", &[], &pairs(&[("count", "beta")])).expect("an edge goes");
+    }
+    assert!(rig.ops().len() < limits::OVERLAY_CHANGES / 2, "{}", rig.ops().len());
+    let before =
+        (rig.agents(), rig.edges(), rig.swarms.snapshot("s").expect("a snapshot")["objects"].clone());
+    let rig = rig.reopen();
+    rig.swarms.start("s").expect("it starts");
+    let after = (rig.agents(), rig.edges(), rig.swarms.snapshot("s").expect("a snapshot")["objects"].clone());
+    assert_eq!(after, before);
+}
