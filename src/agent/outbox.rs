@@ -120,38 +120,43 @@ impl Outbox {
         Ok(())
     }
 
-    /// Reads and removes one; how many bytes it had.
+    /// Takes one out, reads and removes it; how many bytes it had.
     fn take_one(&mut self, directory: &Lent, name: OsString, letters: &mut Vec<Letter>) -> usize {
-        let read_file = directory.read(&name, limits::OUTBOX_FILE);
-        let letter = match &read_file {
-            Err(LentError::Missing) => {
-                self.unfinished.remove(&name);
+        let invalid = |why| Letter::Invalid { file: shown(&name), why };
+        // Under a name of our own, what is read and what is removed are the same file.
+        let aside = match directory.set_aside(&name) {
+            Ok(aside) => aside,
+            Err(LentError::Missing) => return 0,
+            Err(_) => {
+                // Handed out now, it would be handed out again and again.
+                letters.push(invalid("it cannot be removed"));
+                if self.stuck.len() < limits::OUTBOX_NAMES {
+                    self.stuck.insert(name, self.clock.monotonic_ms());
+                }
                 return 0;
             }
-            Err(error) => Err(error.why()),
+        };
+        let file = directory.read(&aside, limits::OUTBOX_FILE);
+        let bytes = file.as_ref().map_or(0, |file| file.bytes.len());
+        let letter = match &file {
+            Err(error) => invalid(error.why()),
             Ok(file) => match read(&file.bytes) {
-                Ok(letter) => Ok(letter),
-                Err(Unread::NotWhole(_)) if self.may_be_unfinished(&name, file) => return file.bytes.len(),
-                Err(Unread::NotWhole(why) | Unread::Invalid(why)) => Err(why),
+                Ok(letter) => letter,
+                Err(Unread::NotWhole(why)) => {
+                    let wait = self.may_be_unfinished(&name, file);
+                    if wait && matches!(directory.put_back(&aside, &name), Ok(true)) {
+                        return bytes;
+                    }
+                    invalid(why)
+                }
+                Err(Unread::Invalid(why)) => invalid(why),
             },
         };
         self.unfinished.remove(&name);
-        let invalid = |why| Letter::Invalid { file: shown(&name), why };
-        if directory.remove(&name).is_err() {
-            // Handed out now, it would be handed out again and again.
-            letters.push(invalid("it cannot be removed"));
-            if self.stuck.len() < limits::OUTBOX_NAMES {
-                self.stuck.insert(name, self.clock.monotonic_ms());
-            }
-            return read_file.map_or(0, |file| file.bytes.len());
-        }
-        letters.push(letter.unwrap_or_else(invalid));
-        read_file.map_or(0, |file| {
-            if file.is_named() {
-                letters.push(invalid("another file came in its place while it was read"));
-            }
-            file.bytes.len()
-        })
+        // A directory that is not empty stays, under a name that nobody looks at.
+        let _ = directory.remove(&aside);
+        letters.push(letter);
+        bytes
     }
 
     /// Whether a file that is no whole JSON may still be written to: it and our first look are both young.

@@ -319,19 +319,7 @@ impl CommonDirectory {
 
     /// Gives a file of ours the name `to`, if nothing has it.
     fn put(&self, from: &OsStr, to: &str) -> io::Result<bool> {
-        let (from, to) = (self.home.at(from), self.home.at(to));
-        let done = match rename::no_replace(&from, &to) {
-            // A file system without it.
-            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
-                std::fs::hard_link(&from, &to).and_then(|()| std::fs::remove_file(&from))
-            }
-            other => other,
-        };
-        match done {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error),
-        }
+        private::rename_new(&self.home.at(from), &self.home.at(to))
     }
 
     fn drop_file(&self, name: &OsStr) {

@@ -85,14 +85,6 @@ pub struct Read {
     pub bytes: Vec<u8>,
     /// when its writer says that it was last written, unix ms
     pub written_at: u64,
-    file: File,
-}
-
-impl Read {
-    /// Whether it still has a name, somewhere.
-    pub fn is_named(&self) -> bool {
-        self.file.metadata().is_ok_and(|facts| facts.nlink() > 0)
-    }
 }
 
 /// An open directory of ours.
@@ -181,16 +173,16 @@ impl Lent {
         if facts.len() > most as u64 {
             return Err(LentError::TooLarge);
         }
-        let bytes = private::read_bounded(file.try_clone()?, most)?.ok_or(LentError::TooLarge)?;
+        let bytes = private::read_bounded(file, most)?.ok_or(LentError::TooLarge)?;
         let seconds = u64::try_from(facts.mtime()).unwrap_or_default();
         let part = u64::try_from(facts.mtime_nsec()).unwrap_or_default().checked_div(1_000_000);
         let written_at = seconds.saturating_mul(1_000).saturating_add(part.unwrap_or(0));
-        Ok(Read { bytes, written_at, file })
+        Ok(Read { bytes, written_at })
     }
 
     /// Puts a file there, 0600, all or nothing for whoever reads it, in the place of what has the name.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), LentError> {
-        let temporary = format!("{UNFINISHED}{:016x}", u64::from_ne_bytes(random::bytes()?));
+        let temporary = unfinished_name()?;
         let written = (|| {
             let mut options = OpenOptions::new();
             options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
@@ -202,6 +194,19 @@ impl Lent {
             let _ = std::fs::remove_file(self.at(&temporary));
         }
         Ok(written?)
+    }
+
+    /// Gives an entry, whatever it is, a new name that nobody else knows or looks at: from then on, what is
+    /// put at its old name is another one.
+    pub fn set_aside(&self, name: &OsStr) -> Result<OsString, LentError> {
+        let aside = unfinished_name()?;
+        std::fs::rename(self.at(name), self.at(&aside))?;
+        Ok(aside)
+    }
+
+    /// Gives it its old name again, where nothing else has that meanwhile; whether it did.
+    pub fn put_back(&self, aside: &OsStr, name: &OsStr) -> Result<bool, LentError> {
+        Ok(private::rename_new(&self.at(aside), &self.at(name))?)
     }
 
     /// Removes an entry of it: a file, a link itself, or a directory that is empty. One that is gone already
@@ -220,6 +225,10 @@ impl Lent {
     fn at(&self, name: impl AsRef<OsStr>) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(name.as_ref())
     }
+}
+
+fn unfinished_name() -> io::Result<OsString> {
+    Ok(format!("{UNFINISHED}{:016x}", u64::from_ne_bytes(random::bytes()?)).into())
 }
 
 #[cfg(test)]

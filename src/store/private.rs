@@ -8,14 +8,15 @@ use std::{
     ffi::{OsStr, OsString},
     fmt,
     fs::{File, Metadata, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::Path,
 };
 
 use crate::{
     limits,
     store::home::Home,
-    sys::{process, random},
+    sys::{process, random, rename},
 };
 
 /// The end of a temporary file's name; such leftovers of a killed process are swept by the next one.
@@ -128,7 +129,7 @@ fn write_with(
 /// Removes a private file of the home; one that is gone already is fine.
 pub fn remove(home: &Home, name: &str) -> Result<(), FileError> {
     match std::fs::remove_file(home.at(name)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
         Ok(()) | Err(_) => Ok(()),
     }
 }
@@ -186,6 +187,22 @@ fn check(file: &File) -> Result<(), FileError> {
         return Err(FileError::Mode(mode));
     }
     Ok(())
+}
+
+/// Renames a file where nothing has the new name; whether it did.
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
+    let done = match rename::no_replace(from, to) {
+        // A file system without it.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            std::fs::hard_link(from, to).and_then(|()| std::fs::remove_file(from))
+        }
+        other => other,
+    };
+    match done {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 pub(super) fn temporary_name(name: &str) -> Result<OsString, FileError> {
