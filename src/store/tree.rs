@@ -121,13 +121,18 @@ pub(super) fn enter(above: &File, name: &OsStr) -> io::Result<File> {
     let pinned = OpenOptions::new().read(true).custom_flags(flags | libc::O_PATH).open(at(above, name))?;
     let facts = pinned.metadata()?;
     if facts.permissions().mode() & 0o700 != 0o700 {
-        std::fs::set_permissions(at(&pinned, "."), Permissions::from_mode(0o700))?;
+        // Not by a name inside of it: that would need the right to look into it.
+        std::fs::set_permissions(itself(&pinned), Permissions::from_mode(0o700))?;
     }
     OpenOptions::new().read(true).custom_flags(flags).open(at(&pinned, "."))
 }
 
 fn at(directory: &File, name: impl AsRef<OsStr>) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name.as_ref())
+    itself(directory).join(name.as_ref())
+}
+
+fn itself(directory: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
 }
 
 /// What is gone already is as good as removed.
