@@ -20,7 +20,7 @@ use super::{
     state::State,
     translate::untranslate,
 };
-use crate::wire::json;
+use crate::{limits, swarm::config::Config, wire::json};
 
 /// Panics where a promise is broken.
 pub fn fuzz(data: &[u8]) {
@@ -44,14 +44,29 @@ fn documents(data: &[u8]) {
     if let (Some(state), Some(overlay)) = (&state, &overlay) {
         overlays(state, overlay, cap);
     }
+    if let Ok(config) = Config::of(get("config")) {
+        agrees(&config);
+    }
     if let Some(seed) = told(gate::start(get("config"), cap)) {
         stands(&seed);
-        // Empty and absent fields are the same, so it comes back as a configuration that means the same.
-        untranslate(&seed).expect("a configuration comes back");
         if let Some(overlay) = &overlay {
             replays(&seed, &overlay.events, cap);
         }
     }
+}
+
+/// Whatever the configuration's reader takes has a state, and comes back from it as it was; but for the
+/// order of its edges, and whether it starts by itself.
+pub(super) fn agrees(config: &Config) {
+    let state = gate::start(&config.to_value(), limits::IR_NODES).expect("a configuration can start");
+    stands(&state);
+    let back = untranslate(&state).expect("and comes back");
+    let mut back = Config::of(&back).expect("as a configuration");
+    let mut config = config.clone();
+    config.topology.sort();
+    back.topology.sort();
+    back.autostart = config.autostart;
+    assert_eq!(back, config);
 }
 
 /// Operations made from bytes.

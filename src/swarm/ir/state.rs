@@ -142,13 +142,17 @@ impl State {
 
     /// As [`Self::parse`] reads it.
     pub fn to_value(&self) -> Value {
-        let agents: Vec<Value> = self.agents.iter().map(Agent::to_value).collect();
-        let objects: Vec<Value> = self.objects.iter().map(Object::to_value).collect();
-        json!({
-            "v": VERSION, "kind": KIND, "name": self.name, "phase": self.phase.as_str(),
-            "agents": agents, "objects": objects, "topology": edges_value(&self.topology),
-            "options": Map::clone(&self.options),
-        })
+        let fields = [
+            ("v", json!(VERSION)),
+            ("kind", json!(KIND)),
+            ("name", json!(self.name)),
+            ("phase", json!(self.phase.as_str())),
+            ("agents", self.agents.iter().map(Agent::to_value).collect()),
+            ("objects", self.objects.iter().map(Object::to_value).collect()),
+            ("topology", edges_value(&self.topology)),
+            ("options", Value::Object(Map::clone(&self.options))),
+        ];
+        Value::Object(fields.map(|(field, value)| (field.to_owned(), value)).into_iter().collect())
     }
 
     /// The names of all nodes: agents, then objects.

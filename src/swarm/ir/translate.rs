@@ -36,10 +36,9 @@ pub fn translate(config: &Value) -> Result<State, Error> {
 pub fn agent(value: &Value) -> Result<Value, Error> {
     let map = value.as_object().ok_or(Error::InvalidAgent)?;
     let name = node_name(map)?;
-    let model = fields::text(map, "model").unwrap_or(DEFAULT_MODEL);
     let mut out = others(map, &["model", "backend"], Some("body"))?;
     out.insert("body".to_owned(), json!({ "ref": inline(name), "kind": "data" }));
-    out.insert("model".to_owned(), json!({ "ref": format!("{MODEL}{model}"), "attested": true }));
+    out.insert("model".to_owned(), model(map));
     let default = json!(DEFAULT_BACKEND);
     out.insert("backend".to_owned(), backend(fields::get(map, "backend").unwrap_or(&default))?);
     Ok(Value::Object(out))
@@ -49,27 +48,37 @@ pub fn agent(value: &Value) -> Result<Value, Error> {
 pub fn object(value: &Value) -> Result<Value, Error> {
     let map = value.as_object().ok_or(Error::InvalidObject)?;
     let name = node_name(map)?;
-    let config = fields::get(map, "config").and_then(Value::as_object);
-    let program = config.and_then(|config| fields::get(config, "command"));
-    let handler = match (fields::text(map, "handler"), program) {
-        (Some(PROCESS), _) | (None, Some(_)) => format!("{PROCESS}:{name}"),
-        (Some(handler), _) => format!("{MODULE}{handler}"),
-        (None, None) => return Err(Error::ObjectWithoutHandler),
+    let handler = match fields::get(map, "handler") {
+        Some(Value::String(handler)) => json!({ "ref": format!("{MODULE}{handler}"), "kind": "code" }),
+        Some(Value::Object(program)) if fields::get(program, "command").is_some() => {
+            json!({ "ref": format!("{PROCESS}{name}"), "kind": "code", "opts": program })
+        }
+        Some(_) | None => return Err(Error::ObjectWithoutHandler),
     };
     let mut out = others(map, &["handler", "backend"], None)?;
-    out.insert("handler".to_owned(), json!({ "ref": handler, "kind": "code" }));
+    out.insert("handler".to_owned(), handler);
     if let Some(form) = fields::get(map, "backend") {
         out.insert("backend".to_owned(), backend(form)?);
     }
     Ok(Value::Object(out))
 }
 
-/// What a process object calls its handler.
-const PROCESS: &str = "process";
+/// The handler of an object that is a program; which one is in its options.
+const PROCESS: &str = "process:";
+/// A handler that is built in.
 const MODULE: &str = "module:";
 const MODEL: &str = "openrouter:";
 const DEFAULT_MODEL: &str = "default";
+const NAMED: &str = "named";
 const DEFAULT_BACKEND: &str = "bwrap";
+
+/// A model as a ref. One that is called like the default is still one that was named.
+fn model(map: &Map<String, Value>) -> Value {
+    let named = fields::text(map, "model");
+    let text = format!("{MODEL}{}", named.unwrap_or(DEFAULT_MODEL));
+    let opts = (named == Some(DEFAULT_MODEL)).then(|| json!({ NAMED: true }));
+    json!({ "ref": text, "attested": true, "opts": opts })
+}
 
 /// The name of a node that runs: it becomes a directory.
 fn node_name(map: &Map<String, Value>) -> Result<&str, Error> {
@@ -92,29 +101,36 @@ fn others(
 
 /// A backend as a ref.
 fn backend(form: &Value) -> Result<Value, Error> {
-    let unsupported = || Error::UnsupportedBackend(Shown::of(Some(form)));
     let none = Map::new();
     let (name, fields) = match form {
-        Value::String(name) => (name.as_str(), &none),
-        Value::Object(map) => (fields::text(map, "type").ok_or_else(unsupported)?, map),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return Err(unsupported()),
+        Value::String(name) => (Some(name.as_str()), &none),
+        Value::Object(map) => (fields::text(map, "type"), map),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => (None, &none),
     };
-    let unknown = || Error::UnsupportedBackend(Shown::name(name));
-    let needed = |field: &str| fields::text(fields, field).ok_or_else(unknown);
-    let (mut it, own) = match name {
-        "docker" => (json!({ "ref": format!("oci:{}", needed("image")?), "kind": "data" }), "image"),
-        "apple_container" => (json!({ "ref": name, "image": needed("image")? }), "image"),
-        "ssh" => (json!({ "ref": name, "host": needed("host")? }), "host"),
-        "local" | "bwrap" | "mock" => (json!({ "ref": name }), "type"),
-        _ => return Err(unknown()),
+    let name = name.ok_or_else(|| Error::UnsupportedBackend(Shown::of(Some(form))))?;
+    let unsupported = || Error::UnsupportedBackend(Shown::name(name));
+    let text = |field: &str| fields::text(fields, field);
+    let opts = fields.get("opts");
+    let (it, own) = match name {
+        "docker" => {
+            let image = text("image").ok_or_else(unsupported)?;
+            (json!({ "ref": format!("{CONTAINER}{image}"), "kind": "data", "opts": opts }), "image")
+        }
+        "apple_container" => (json!({ "ref": name, "image": text("image"), "opts": opts }), "image"),
+        "ssh" => {
+            let host = text("host").ok_or_else(unsupported)?;
+            (json!({ "ref": name, "host": host, "opts": opts }), "host")
+        }
+        "local" | "bwrap" | "mock" => (json!({ "ref": name, "opts": opts }), "type"),
+        _ => return Err(unsupported()),
     };
-    let opts = fields.iter().filter(|(field, _)| field.as_str() != "type" && field.as_str() != own);
-    let opts: Map<String, Value> = opts.map(|(field, value)| (field.clone(), value.clone())).collect();
-    if let (Value::Object(map), false) = (&mut it, opts.is_empty()) {
-        map.insert("opts".to_owned(), Value::Object(opts));
-    }
-    Ok(it)
+    // An option that stands beside `opts` would be dropped here and looked for there.
+    let known = |field: &String| ["type", "opts", own].contains(&field.as_str());
+    if fields.keys().all(known) { Ok(it) } else { Err(unsupported()) }
 }
+
+/// Where docker's images are.
+const CONTAINER: &str = "oci:";
 
 /// The canonical configuration that [`translate`] makes this state of. `None` where there is none: a state
 /// read from elsewhere may hold what no configuration says.
@@ -133,9 +149,9 @@ fn agent_back(agent: &Agent) -> Option<Value> {
     let mut map = Map::clone(&agent.rest);
     map.insert("name".to_owned(), json!(agent.name));
     let Model::Service(model) = &agent.model else { return None };
-    let model = model.text.strip_prefix(MODEL)?;
-    if model != DEFAULT_MODEL {
-        map.insert("model".to_owned(), json!(model));
+    let named = model.text.strip_prefix(MODEL)?;
+    if named != DEFAULT_MODEL || model.opts.contains_key(NAMED) {
+        map.insert("model".to_owned(), json!(named));
     }
     map.insert("backend".to_owned(), backend_back(&agent.backend)?);
     if !agent.config.is_empty() {
@@ -147,9 +163,11 @@ fn agent_back(agent: &Agent) -> Option<Value> {
 fn object_back(object: &Object) -> Option<Value> {
     let mut map = Map::clone(&object.rest);
     map.insert("name".to_owned(), json!(object.name));
-    if let Some(handler) = object.handler.text.strip_prefix(MODULE) {
-        map.insert("handler".to_owned(), json!(handler));
-    }
+    let handler = match object.handler.text.strip_prefix(MODULE) {
+        Some(built_in) => json!(built_in),
+        None => Value::Object(Map::clone(&object.handler.opts)),
+    };
+    map.insert("handler".to_owned(), handler);
     if let Some(form) = &object.backend {
         map.insert("backend".to_owned(), backend_back(form)?);
     }
@@ -160,21 +178,21 @@ fn object_back(object: &Object) -> Option<Value> {
 }
 
 fn backend_back(it: &Ref) -> Option<Value> {
-    let mut map = Map::clone(&it.opts);
-    let own = match it.text.split_once(':') {
-        Some(("oci", image)) => ("docker", Some(("image", image))),
-        None if it.text == "ssh" => ("ssh", it.host.as_deref().map(|host| ("host", host))),
-        None if it.text == "apple_container" => {
-            ("apple_container", it.image.as_deref().map(|image| ("image", image)))
+    let text = |field: &str, text: Option<&String>| text.map(|text| (field.to_owned(), json!(text)));
+    let (name, own) = match it.text.strip_prefix(CONTAINER) {
+        Some(image) => ("docker", Some(("image".to_owned(), json!(image)))),
+        None if BARE.contains(&it.text.as_str()) => {
+            (it.text.as_str(), text("host", it.host.as_ref()).or(text("image", it.image.as_ref())))
         }
-        None if BARE.contains(&it.text.as_str()) => (it.text.as_str(), None),
-        Some(_) | None => return None,
+        None => return None,
     };
-    let (name, field) = own;
-    if map.is_empty() && field.is_none() {
+    if it.opts.is_empty() && own.is_none() {
         return Some(json!(name));
     }
+    let mut map: Map<String, Value> = own.into_iter().collect();
     map.insert("type".to_owned(), json!(name));
-    field.map(|(field, value)| map.insert(field.to_owned(), json!(value)));
+    if !it.opts.is_empty() {
+        map.insert("opts".to_owned(), Value::Object(Map::clone(&it.opts)));
+    }
     Some(Value::Object(map))
 }

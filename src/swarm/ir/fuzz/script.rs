@@ -8,7 +8,7 @@ use super::Call;
 const NAMES: [&str; 12] = ["a", "b", "c", "o", "p", "a#1", "a#2", "b#7", "a_1", "a_2", "a_3", "b_04"];
 const DIGESTS: [&str; 2] = ["sha256:aa", "sha256:bb"];
 /// Most operations of one script.
-const MOST: usize = 24;
+const MOST: usize = 16;
 
 pub(super) struct Script<'a> {
     bytes: &'a [u8],
@@ -156,7 +156,7 @@ impl<'a> Script<'a> {
         let backend = self.one(&[
             json!("local"),
             json!("mock"),
-            json!({"type": "docker", "image": "i:1", "network": "isolated"}),
+            json!({"type": "docker", "image": "i:1", "opts": {"network": "isolated"}}),
             json!({"type": "ssh", "host": "h"}),
             json!({"type": "apple_container", "image": "i"}),
         ]);
@@ -169,11 +169,10 @@ impl<'a> Script<'a> {
     }
 
     fn configured_object(&mut self, name: &str) -> Value {
-        let command = json!({"command": ["sh"]});
         self.one(&[
             json!({"name": name, "handler": "counter"}),
             json!({"name": name, "handler": "log", "config": {"x": 1}}),
-            json!({"name": name, "backend": "local", "config": command}),
+            json!({"name": name, "backend": "local", "handler": {"command": ["sh"]}}),
             json!({"name": name, "backend": "local"}),
         ])
     }

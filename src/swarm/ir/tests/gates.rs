@@ -10,15 +10,15 @@ fn config() -> Value {
         "agents": [
             {"name": "a", "backend": "local", "model": "x/y", "controller": "pty", "skills": ["k.md"],
              "config": {"command": ["sh"], "env": {"A": "b"}, "extra_path": "/opt"}},
-            {"name": "b", "backend": {"type": "docker", "image": "img:1", "network": "isolated"}},
-            {"name": "c", "backend": {"type": "ssh", "host": "h", "user": "u"}},
+            {"name": "b", "backend": {"type": "docker", "image": "img:1", "opts": {"network": "isolated"}}},
+            {"name": "c", "backend": {"type": "ssh", "host": "h", "opts": {"user": "u"}}},
             {"name": "d", "backend": {"type": "apple_container", "image": "i"}},
             {"name": "e", "backend": "mock", "config": {"script": [["x"]]}},
-            {"name": "f", "backend": {"type": "bwrap", "network": "open"}},
+            {"name": "f", "backend": {"type": "bwrap", "opts": {"network": "open"}}},
         ],
         "objects": [
             {"name": "n", "handler": "counter", "config": {"start": 1}},
-            {"name": "p", "backend": "local", "config": {"command": ["obj"]}},
+            {"name": "p", "backend": "local", "handler": {"command": ["obj"]}, "config": {"y": 1}},
         ],
         "topology": [["a", "b"], ["b", "n"]],
         "options": {"o": 1},
@@ -48,7 +48,10 @@ fn m9_a_configuration_becomes_a_state() {
     assert_eq!(slot(0, "controller"), "pty");
     assert_eq!(slot(0, "skills"), json!(["k.md"]));
     assert_eq!(it["objects"][0]["handler"], json!({"ref": "module:counter", "kind": "code"}));
-    assert_eq!(it["objects"][1]["handler"], json!({"ref": "process:p", "kind": "code"}));
+    assert_eq!(
+        it["objects"][1]["handler"],
+        json!({"ref": "process:p", "kind": "code", "opts": {"command": ["obj"]}})
+    );
     assert_eq!(it["phase"], "desired");
 }
 
@@ -81,6 +84,8 @@ fn m9_the_gate_refuses_what_cannot_start() {
         "unsupported_backend: docker"
     );
     assert_eq!(start("agents", json!([{"name": "a", "backend": 1}])), "unsupported_backend: 1");
+    let beside = json!({"type": "bwrap", "extra_path": "/opt"});
+    assert_eq!(start("agents", json!([{"name": "a", "backend": beside}])), "unsupported_backend: bwrap");
     assert_eq!(start("agents", json!([{"name": "../a", "backend": "mock"}])), "invalid_name: ../a");
     assert_eq!(start("agents", json!([{"name": "a#1", "backend": "mock"}])), "invalid_name: a#1");
     assert_eq!(start("agents", json!([{"name": "a", "body": "x"}])), "invalid: body");
@@ -112,7 +117,7 @@ fn m9_an_agent_that_reaches_out_of_its_sandbox_is_not_added() {
         refused(gate::add_agent(&it, &agent, &[], &[], 100)).to_string(),
         "forbidden_config_keys: extra_ro_binds"
     );
-    let agent = json!({"name": "z", "backend": {"type": "bwrap", "extra_rw_binds": ["/"]}});
+    let agent = json!({"name": "z", "backend": {"type": "bwrap", "opts": {"extra_rw_binds": ["/"]}}});
     assert_eq!(
         refused(gate::add_agent(&it, &agent, &[], &[], 100)).to_string(),
         "forbidden_config_keys: extra_rw_binds"

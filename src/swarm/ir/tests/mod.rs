@@ -1,6 +1,7 @@
 //! Tests of the IR. Those of a numbered case carry its number.
 
 mod bounds;
+mod configs;
 mod documents;
 mod folds;
 mod gates;
