@@ -143,10 +143,10 @@ impl Swarms {
             for seat in seats.iter().filter(|seat| seat.is_up()) {
                 let end = move || {
                     // One that is just being started sees that the instance ends, and stops by itself.
-                    if let Ok(busy) = seat.enter(within) {
-                        if let Ok(running) = busy.running() {
-                            running.live.stop(within);
-                        }
+                    if let Ok(busy) = seat.enter(within)
+                        && let Ok(running) = busy.running()
+                    {
+                        running.live.stop(within);
                     }
                 };
                 let thread = thread::Builder::new().stack_size(limits::THREAD_STACK);
