@@ -10,7 +10,7 @@
 //! queue would have to be bounded and would then lose some. The thread whose input caused them writes them,
 //! after the lock and the queue: an agent's own thread, as a rule. A disk that is slow slows down who writes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Live, pass::Pass, place::Place};
 use crate::{
@@ -23,6 +23,10 @@ use crate::{
 
 /// Jobs that one thread does for the others.
 const AT_ONCE: usize = 1_024;
+/// Where so many jobs wait, whoever adds more waits too.
+const MANY: usize = 8_192;
+/// How long at most: a guard only, for jobs take no time.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// Something to be done, none of which waits.
 pub(super) enum Job {
@@ -61,6 +65,10 @@ impl Live {
             let jobs = {
                 let mut table = self.lock();
                 if table.draining && !mine {
+                    if table.jobs.len() >= MANY {
+                        // Who says more than can be done is slowed down, and the queue stays bounded.
+                        drop(self.drained.wait_timeout(table, WAIT));
+                    }
                     return;
                 }
                 mine = true;
@@ -75,6 +83,9 @@ impl Live {
                 }
                 std::mem::take(&mut table.jobs)
             };
+            if jobs.len() >= MANY {
+                self.drained.notify_all();
+            }
             done = done.saturating_add(jobs.len());
             jobs.into_iter().for_each(|job| self.perform(job));
         }

@@ -61,6 +61,8 @@ pub struct Live {
     table: Mutex<Table>,
     /// a program was started or has ended
     changed: Condvar,
+    /// some of what was to be done is done
+    drained: Condvar,
 }
 
 impl Live {
@@ -97,11 +99,12 @@ impl Live {
                 options: config.options.clone(),
             }),
             changed: Condvar::new(),
+            drained: Condvar::new(),
             parts,
         });
         live.input(|pass| {
             for agent in &config.agents {
-                let node = live.new_agent(agent.clone(), NamedBy::Seed);
+                let node = live.new_agent(agent.clone(), NamedBy::Seed, 0);
                 pass.table.nodes.insert(agent.name.clone(), table::Node::Agent(Box::new(node)));
             }
             // Once all nodes are there: the first words of an object are not lost.
@@ -148,9 +151,9 @@ impl Live {
     }
 
     /// An agent whose program is to be started.
-    fn new_agent(&self, config: AgentConfig, named_by: NamedBy) -> Agent {
+    fn new_agent(&self, config: AgentConfig, named_by: NamedBy, since: u64) -> Agent {
         let turn = Turn::new(full(&self.name, &config.name), rules(&config));
-        Agent { config, named_by, turn, run: Run::None, place: None, reason: None }
+        Agent { config, named_by, turn, since, run: Run::None, place: None, reason: None }
     }
 }
 

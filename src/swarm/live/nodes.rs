@@ -33,8 +33,8 @@ impl Live {
         incoming: &[NodeName],
     ) -> Result<(), Fault> {
         let name = config.name.clone();
-        let node = self.new_agent(config, NamedBy::Call);
         self.input(|pass| {
+            let node = self.new_agent(config, NamedBy::Call, pass.table.runs);
             pass.insert(&name, Node::Agent(Box::new(node)), connections, incoming)?;
             let now = pass.now;
             let paused = pass.table.phase == Phase::Paused;

@@ -197,9 +197,10 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// A program did not take what was to be said.
+    /// A program did not take what was to be said. It waits again, also where the program has ended meanwhile
+    /// and another will be asked; an agent that took the place of a removed one has no part in it.
     pub fn not_said(&mut self, name: &NodeName, run: u64, item: Item, turn: u64) {
-        if self.is_run(name, run) {
+        if self.table.agent(name).is_some_and(|agent| agent.since < run) {
             self.turn(name, |machine, now| ((), machine.not_said(item, turn, now)));
         }
     }

@@ -79,6 +79,8 @@ pub(super) struct Agent {
     /// who named its skills
     pub named_by: NamedBy,
     pub turn: Turn,
+    /// the number of the last run before it was there
+    pub since: u64,
     pub run: Run,
     /// its directories, once its program was started; none where it has no process
     pub place: Option<Arc<Place>>,

@@ -1,6 +1,7 @@
 //! A running swarm over programs that are only notes of what was said to them.
 
 mod agents;
+mod flow;
 mod letters;
 mod life;
 mod model;

@@ -37,6 +37,8 @@ pub struct Program {
     /// it takes nothing
     pub full: AtomicBool,
     pub frozen: AtomicBool,
+    /// it ends when something is said to it
+    pub breaks: AtomicBool,
     over: AtomicBool,
 }
 
@@ -90,6 +92,9 @@ impl Program {
 
 impl Running for Program {
     fn say(&self, item: &Item) -> Result<(), Full> {
+        if self.breaks.load(Ordering::SeqCst) {
+            self.exits(Some(Exit::Signal(9)));
+        }
         if self.full.load(Ordering::SeqCst) || self.is_over() {
             return Err(Full);
         }
@@ -163,6 +168,7 @@ impl Launch for Fakes {
             lines: Mutex::default(),
             full: AtomicBool::new(false),
             frozen: AtomicBool::new(false),
+            breaks: AtomicBool::new(false),
             over: AtomicBool::new(false),
         });
         lock(&self.programs).entry(name).or_default().push(Arc::clone(&program));
@@ -252,12 +258,25 @@ impl Rig {
 
     /// Waits for what another thread does.
     #[track_caller]
-    pub fn until(&self, done: impl Fn(&Self) -> bool) {
+    pub fn until(&self, mut done: impl FnMut(&Self) -> bool) {
         let end = std::time::Instant::now() + Duration::from_secs(60);
         while !done(self) {
             assert!(std::time::Instant::now() < end, "waited in vain");
             std::thread::yield_now();
         }
+    }
+
+    /// What the second program under this name hears first, which another thread starts.
+    #[track_caller]
+    pub fn hears_again(&self, name: &str) -> Vec<String> {
+        let mut heard = Vec::new();
+        self.until(|rig| {
+            if rig.starts(name) == 2 {
+                heard.extend(rig.program(name).heard());
+            }
+            !heard.is_empty()
+        });
+        heard
     }
 
     /// All events of this name, oldest first.

@@ -1,0 +1,121 @@
+//! Many threads at once: order, and nothing lost or doubled, whoever does the others' work.
+
+use std::{sync::atomic::Ordering, thread};
+
+use serde_json::json;
+
+use super::rig::{Rig, local, mock, mocks, name, swarm};
+use crate::agent::Exit;
+
+#[test]
+fn the_words_of_each_sender_keep_their_order_among_many() {
+    const SENDERS: usize = 4;
+    const EACH: usize = 200;
+    let names: Vec<String> = (0..SENDERS).map(|at| format!("a{at}")).collect();
+    let edges: Vec<String> = names.iter().map(|name| format!("{name}>z")).collect();
+    let rig = Rig::new(&mocks(&format!("{} z", names.join(" ")), &edges.join(" ")));
+    rig.task("z", "busy").unwrap();
+    rig.program("z").heard();
+    thread::scope(|scope| {
+        for name in &names {
+            let program = rig.program(name);
+            scope.spawn(move || (0..EACH).for_each(|at| program.says(&[&format!("@z: {at}")])));
+        }
+    });
+    let mut next = vec![0; SENDERS];
+    for _ in 0..SENDERS * EACH {
+        rig.program("z").done();
+        let heard = rig.program("z").heard();
+        let [one] = heard.as_slice() else { panic!("one at a time: {heard:?}") };
+        let (from, number) = one.split_once(": ").unwrap();
+        let from = names.iter().position(|name| name == from).unwrap();
+        assert_eq!(number.parse(), Ok(next[from]));
+        next[from] += 1;
+    }
+    assert_eq!(next, [EACH; SENDERS]);
+}
+
+#[test]
+fn agents_that_answer_each_other_at_once_lose_nothing() {
+    const HOPS: usize = 500;
+    let rig = Rig::new(&mocks("a b c d", "a>b b>a c>d d>c"));
+    thread::scope(|scope| {
+        for (one, other) in [("a", "b"), ("c", "d")] {
+            let rig = &rig;
+            scope.spawn(move || {
+                rig.live.message(other, one, "0").unwrap();
+                for hop in 0..HOPS {
+                    let (now, next) = if hop % 2 == 0 { (one, other) } else { (other, one) };
+                    // Said already, or by whoever does the work of all in this moment.
+                    let mut heard = Vec::new();
+                    rig.until(|rig| {
+                        heard.extend(rig.program(now).heard());
+                        !heard.is_empty()
+                    });
+                    assert_eq!(heard, [format!("{next}: {hop}")]);
+                    rig.program(now).says(&[&format!("@{next}: {}", hop + 1)]);
+                    rig.program(now).done();
+                }
+            });
+        }
+    });
+    assert_eq!(rig.events("message_dropped").len(), 0);
+}
+
+#[test]
+fn changes_under_load_leave_no_message_to_a_removed_agent_and_no_trace() {
+    let rig = Rig::new(&mocks("a b", "a>b"));
+    thread::scope(|scope| {
+        let program = rig.program("a");
+        scope.spawn(move || (0..500).for_each(|at| program.says(&[&format!("@c: {at}"), "@b: x"])));
+        for _ in 0..50 {
+            let config = rig.live.config().agents.into_iter().find(|agent| agent.name == name("b")).unwrap();
+            let c = crate::swarm::config::AgentConfig { name: name("c"), ..config };
+            rig.live.add_agent(c, &[], &[name("a")]).unwrap();
+            rig.live.remove_agent(&name("c")).unwrap();
+        }
+    });
+    assert_eq!((rig.live.counts(), rig.live.topology().len()), ((2, 0), 1));
+    assert!(rig.program("c").is_over());
+    // 500 messages: one is being said.
+    assert_eq!(rig.waiting("b"), 499);
+}
+
+#[test]
+fn what_was_not_said_when_a_program_ended_is_said_to_the_next() {
+    let agent = json!({"name": "b", "backend": "mock", "config": {"restart": "on-failure"}});
+    let rig = Rig::new(&swarm(&[mock("a"), agent], &[], "a>b"));
+    let old = rig.program("b");
+    // It ends between the decision to say something and the saying.
+    old.breaks.store(true, Ordering::SeqCst);
+    rig.program("a").says(&["@b: one"]);
+    assert!(old.is_over() && old.heard().is_empty());
+    assert_eq!((rig.state("b"), rig.waiting("b")), ("initializing", 1));
+    rig.passes(1_000);
+    rig.until(|rig| rig.starts("b") == 2 && rig.state("b") != "initializing");
+    // What was not taken once is said after a pause.
+    rig.passes(1_000);
+    assert_eq!(rig.hears_again("b"), ["a: one"]);
+    rig.program("b").exits(Some(Exit::Code(0)));
+}
+
+#[test]
+fn a_stop_while_everybody_talks_ends_and_says_nothing_more() {
+    let rig = Rig::new(&swarm(&[local("a"), local("b")], &[], "a>b b>a"));
+    thread::scope(|scope| {
+        for (one, other) in [("a", "b"), ("b", "a")] {
+            let program = rig.program(one);
+            scope.spawn(move || {
+                for at in 0..300 {
+                    program.says(&[&format!("@{other}: {at}")]);
+                    program.done();
+                }
+            });
+        }
+        assert!(rig.live.stop(std::time::Duration::from_secs(3)));
+    });
+    assert!(rig.program("a").is_over() && rig.program("b").is_over());
+    let before = rig.program("b").heard().len();
+    rig.program("a").says(&["@b: late"]);
+    assert_eq!((rig.program("b").heard().len(), before > 300), (0, false));
+}
