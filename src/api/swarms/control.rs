@@ -15,8 +15,7 @@ use crate::{
     },
     bus::audit::SwarmHappened,
     gate::{Reply, Response},
-    swarm::{self, config::Config, view::SwarmRow},
-    wire::node::NodeName,
+    swarm::{config::Config, view::SwarmRow},
 };
 
 /// `GET /api/swarms`: those that are kept too.
@@ -43,7 +42,7 @@ pub(in crate::api) fn create(app: &App, caller: &Caller, request: &Request<'_>) 
     };
     let name = config.name.clone();
     let change = Change::of(SwarmHappened::Create, name.as_str());
-    let name: NodeName = app.change(caller, &change, |_| Err(swarm::Fault::NotBuiltYet))?;
+    let name = app.change(caller, &change, |swarms| swarms.create(config))?;
     let answer = json!({ "status": "created", "swarm_name": name.as_str() });
     Ok(Reply::Response(Response::json(201, &answer)))
 }

@@ -17,6 +17,7 @@ pub(in crate::api) fn record(app: &App, _: &Caller, request: &Request<'_>) -> Re
     let mut record = view.to_value();
     if let Value::Object(fields) = &mut record {
         fields.insert("full_name".to_owned(), json!(format!("{}/{}", view.swarm, view.name)));
+        fields.insert("block_id".to_owned(), json!(view.block_id));
     }
     ok(&record)
 }
