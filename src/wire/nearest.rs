@@ -10,8 +10,9 @@ const LONGEST: usize = 64;
 /// of its letters, and at least one.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = known.into_iter().filter_map(|known| {
-        let far = distance(word, known)?;
-        (far <= (known.len() / 3).max(1)).then_some((far, known))
+        let most = (known.len() / 3).max(1);
+        let far = distance(word, known, most)?;
+        (far <= most).then_some((far, known))
     });
     found.min_by_key(|(far, _)| *far).map(|(_, known)| known)
 }
@@ -21,14 +22,18 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 pub fn slip<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut known = known.into_iter().filter(|known| known.len() >= 6);
     known.find(|known| {
-        let far = distance(word, known);
-        far.is_some_and(|far| far <= if known.len() >= 9 { 2 } else { 1 })
+        let most = if known.len() >= 9 { 2 } else { 1 };
+        distance(word, known, most).is_some_and(|far| far <= most)
     })
 }
 
-/// How many slips lie between two words; case does not count, nor whether `-` or `_` stands there.
-fn distance(one: &str, other: &str) -> Option<usize> {
+/// How many slips lie between two words; case does not count, nor whether `-` or `_` stands there. None where
+/// the lengths alone say that they are more than `most`.
+fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
     if one.len() > LONGEST || other.len() > LONGEST {
+        return None;
+    }
+    if one.chars().count().abs_diff(other.chars().count()) > most {
         return None;
     }
     let letters = |word: &str| -> Vec<char> {
@@ -98,7 +103,7 @@ mod tests {
         for (a, b, far) in
             [("", "", 0), ("ab", "ba", 1), ("abc", "", 3), ("abcd", "acbd", 1), ("kitten", "sitting", 3)]
         {
-            assert_eq!((distance(a, b), distance(b, a)), (Some(far), Some(far)), "{a} {b}");
+            assert_eq!((distance(a, b, 9), distance(b, a, 9)), (Some(far), Some(far)), "{a} {b}");
         }
     }
 }

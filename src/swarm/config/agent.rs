@@ -44,9 +44,7 @@ pub fn agent(value: &Value) -> Result<AgentConfig, Wrong> {
         model: source.read(&["model"], model)?,
         controller: source.read(&["controller"], turns::controller)?.unwrap_or(Controller::Pipe),
         workspace: source.read(&["workspace"], env::workspace)?,
-        env: source
-            .read(&["env", "extra_env"], |value| env::env(value, command.as_deref()))?
-            .unwrap_or_default(),
+        env: source.read(&["env", "extra_env"], env::env)?.unwrap_or_default(),
         max_turns: source.read(&["max_turns"], |value| turns::whole(value, &turns::TURNS))?,
         turn_timeout_ms: source.read(&["turn_timeout_ms"], |value| turns::whole(value, &turns::TURN_MS))?,
         reply_to: source.read(&["reply_to"], turns::reply_to)?,
@@ -69,7 +67,21 @@ pub fn agent(value: &Value) -> Result<AgentConfig, Wrong> {
     read::shallow(&agent.config).map_err(|wrong| wrong.under("config"))?;
     let opts = agent.backend.opts().map_or(Ok(()), read::shallow);
     opts.map_err(|wrong| wrong.under("opts").under("backend"))?;
+    fits(&agent)?;
     Ok(agent)
+}
+
+/// What the program is given fits into what the system lets a process be given.
+fn fits(agent: &AgentConfig) -> Result<(), Wrong> {
+    let variables = agent.variables();
+    let bytes = |(name, value): &(String, String)| name.len() + value.len() + 2;
+    let env: usize = variables.iter().chain(&agent.env).map(bytes).sum();
+    let command = agent.command.as_deref().map_or(0, command::size);
+    if env + command <= limits::COMMAND_BYTES {
+        return Ok(());
+    }
+    let why = format!("has with its variables and requests more than {} bytes", limits::COMMAND_BYTES);
+    Err(Wrong::new("invalid_env", why).under("config"))
 }
 
 fn model(value: &Value) -> Result<String, Wrong> {

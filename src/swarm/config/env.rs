@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{command, lists};
+use super::lists;
 use crate::{limits, wire::document::Wrong};
 
 const CODE: &str = "invalid_env";
@@ -24,8 +24,8 @@ const FIELDS: [(&str, &str); 4] = [
 /// Longest name of a variable, in bytes.
 const NAME: usize = 128;
 
-/// Reads the variables; with the words of `program` they must fit into what a process can be given.
-pub fn env(value: &Value, program: Option<&[String]>) -> Result<Vec<(String, String)>, Wrong> {
+/// Reads the variables.
+pub fn env(value: &Value) -> Result<Vec<(String, String)>, Wrong> {
     let map = value.as_object().ok_or_else(|| Wrong::new(CODE, "must be an object of texts"))?;
     if map.len() > limits::CONFIG_ENV {
         return Err(Wrong::new(CODE, format!("has more than {} variables", limits::CONFIG_ENV)));
@@ -38,11 +38,6 @@ pub fn env(value: &Value, program: Option<&[String]>) -> Result<Vec<(String, Str
             Some(_) => return Err(Wrong::new(CODE, "holds a NUL character").under(name)),
             None => return Err(Wrong::new(CODE, "must be a text").under(name)),
         }
-    }
-    let bytes: usize = env.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
-    if bytes + program.map_or(0, command::size) > limits::COMMAND_BYTES {
-        let why = format!("has with the command more than {} bytes", limits::COMMAND_BYTES);
-        return Err(Wrong::new(CODE, why));
     }
     Ok(env)
 }

@@ -87,6 +87,9 @@ const TOOLS: [&str; 56] = [
     "uv",
 ];
 
+/// How many unknown words an error names.
+const NAMED: usize = 10;
+
 /// Files below the skills directory.
 pub fn skills(value: &Value) -> Result<Vec<String>, Wrong> {
     let skills = texts(value, "invalid_skills_format")?;
@@ -127,11 +130,13 @@ pub fn is_text(text: &str) -> bool {
 }
 
 fn known(given: Vec<String>, known: &[&str], code: &'static str) -> Result<Vec<String>, Wrong> {
-    let odd: Vec<_> =
-        given.iter().filter(|word| !known.contains(&word.as_str())).map(|word| quoted(word)).collect();
-    if odd.is_empty() {
+    let mut odd = given.iter().filter(|word| !known.contains(&word.as_str()));
+    let named: Vec<_> = odd.by_ref().take(NAMED).map(|word| quoted(word)).collect();
+    if named.is_empty() {
         return Ok(given);
     }
-    Err(Wrong::new(code, format!("not known: {}", odd.join(", ")))
+    let more = odd.count();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(Wrong::new(code, format!("not known: {}{more}", named.join(", ")))
         .next(format!("known are {}", known.join(", "))))
 }

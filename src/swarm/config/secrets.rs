@@ -46,18 +46,32 @@ fn arguments(words: &[Value]) -> Value {
     let mut follows = false;
     let word = |word: &Value| {
         let Some(text) = word.as_str() else { return redacted(word) };
-        let hidden = std::mem::take(&mut follows);
-        match text.split_once('=') {
-            Some((name, _)) if is_secret(name) => Value::from(format!("{name}={MASK}")),
-            None if text.starts_with('-') && is_secret(text) => {
-                follows = true;
-                Value::from(text)
-            }
-            _ if hidden => Value::from(MASK),
-            _ => redacted(word),
+        if std::mem::take(&mut follows) {
+            return Value::from(MASK);
         }
+        follows = text.starts_with('-') && is_secret(text) && !text.contains('=');
+        if follows { Value::from(text) } else { redacted(&Value::from(line(text))) }
     };
     words.iter().map(word).collect()
+}
+
+/// One word of a command, which may be a line of a shell: nothing is shown of it behind the first thing in it that
+/// is called like a secret. How a shell would read the rest is not known.
+fn line(text: &str) -> String {
+    let mut at = 0;
+    for part in text.split_inclusive(char::is_whitespace) {
+        let token = part.trim_end();
+        let shown = match token.split_once('=') {
+            Some((name, _)) if is_secret(name) => Some(at + name.len() + 1),
+            None if token.starts_with('-') && is_secret(token) => Some(at + part.len()),
+            Some(_) | None => None,
+        };
+        if let Some(shown) = shown.and_then(|shown| text.get(..shown)) {
+            return format!("{shown}{MASK}");
+        }
+        at += part.len();
+    }
+    text.to_owned()
 }
 
 /// A text in which no URL has a name and a password.
@@ -83,15 +97,19 @@ fn userinfo(text: &str) -> String {
 
 /// A text in which no URL has a secret among the fields of its query.
 fn query(text: &str) -> String {
-    let Some(at) = text.find("://").and_then(|at| text.get(at..)?.find('?').map(|more| at + more + 1)) else {
+    if !text.contains("://") {
         return text.to_owned();
-    };
-    let (before, query) = text.split_at(at);
-    let field = |field: &str| {
-        let (name, value) = field.split_once('=')?;
-        let ends = value.find(|c: char| c == '#' || c.is_whitespace()).unwrap_or(value.len());
-        is_secret(name).then(|| format!("{name}={MASK}{}", value.get(ends..).unwrap_or_default()))
-    };
-    let shown = query.split('&').map(|text| field(text).unwrap_or_else(|| text.to_owned()));
-    format!("{before}{}", shown.collect::<Vec<_>>().join("&"))
+    }
+    text.split_inclusive(['?', '&', ';']).map(assignment).collect()
+}
+
+/// `name=value` at the beginning of a text without the value, where the name is a secret's; what stands behind
+/// the value stays.
+fn assignment(text: &str) -> String {
+    let Some((name, value)) = text.split_once('=') else { return text.to_owned() };
+    let ends = value.find(|c: char| "#?&;".contains(c) || c.is_whitespace()).unwrap_or(value.len());
+    match value.get(ends..) {
+        Some(rest) if is_secret(name) => format!("{name}={MASK}{rest}"),
+        Some(_) | None => text.to_owned(),
+    }
 }

@@ -106,3 +106,22 @@ fn free_fields_have_a_bounded_depth() {
     assert!(Config::of(&options(most)).is_ok());
     assert_eq!(Config::of(&options(most + 1)).unwrap_err().code(), "too_deep");
 }
+
+#[test]
+fn what_a_program_is_given_fits_into_a_process() {
+    let with = |bytes: usize| {
+        let extra = json!({"x": "y".repeat(bytes)});
+        wrong(json!({"name": "a", "backend": "mock", "command": ["x"], "config": {"request_extra": extra}}))
+    };
+    assert_eq!(with(1_000).0, "");
+    assert_eq!(with(limits::COMMAND_BYTES), ("invalid_env".to_owned(), "agents[0].config".to_owned()));
+}
+
+#[test]
+fn an_error_about_many_words_is_short() {
+    let words = vec!["\u{202e}".repeat(4_000 / 3); limits::CONFIG_LIST];
+    let value = json!({"name": "s", "agents": [{"name": "a", "backend": "mock", "tools": words}]});
+    let error = Config::of(&value).unwrap_err();
+    assert_eq!(error.code(), "unknown_tools");
+    assert!(error.to_string().len() < 16 * 1_024 && error.why().ends_with("and 54 more"), "{error}");
+}

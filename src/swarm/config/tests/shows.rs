@@ -107,3 +107,29 @@ fn h6_redaction_goes_by_names_and_keeps_the_shape() {
     assert_eq!(redacted(&value), wanted);
     assert_eq!(redacted(&agent("a")), agent("a"));
 }
+
+#[test]
+fn secrets_on_a_command_line_and_in_urls_are_not_shown() {
+    for (command, shown) in [
+        (json!(["x", "--api-key", "a=b", "c"]), json!(["x", "--api-key", "[REDACTED]", "c"])),
+        (json!(["x", "--token=a b c"]), json!(["x", "--token=[REDACTED]"])),
+        (
+            json!(["sh", "-c", "A=1 export MY_TOKEN='a b'; run"]),
+            json!(["sh", "-c", "A=1 export MY_TOKEN=[REDACTED]"]),
+        ),
+        (json!(["sh", "-c", "run --password hunter2"]), json!(["sh", "-c", "run --password [REDACTED]"])),
+        (json!(["env", "A=1", "B_SECRET=2", "run"]), json!(["env", "A=1", "B_SECRET=[REDACTED]", "run"])),
+        (json!(["run", "--last-key"]), json!(["run", "--last-key"])),
+    ] {
+        assert_eq!(redacted(&json!({"command": command})), json!({"command": shown}));
+    }
+    for (url, shown) in [
+        ("a?b=1 and https://h/?x=2;token=3&y=4", "a?b=1 and https://h/?x=2;token=[REDACTED]&y=4"),
+        ("http://a:b@c@h/p?q http://d@h", "http://[REDACTED]@h/p?q http://[REDACTED]@h"),
+        ("https://h/a@b", "https://h/a@b"),
+        ("://://x@y", "://://[REDACTED]@y"),
+        ("mail a@b?key=c", "mail a@b?key=c"),
+    ] {
+        assert_eq!(redacted(&json!(url)), json!(shown));
+    }
+}
