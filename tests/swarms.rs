@@ -1,0 +1,238 @@
+//! Swarms as their operator uses them: the shipped examples, the verbs, the token, restarts.
+
+mod support;
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::{Value, json};
+use support::{Instance, TempDir, until};
+
+/// Exit code, stdout and stderr.
+fn ran(command: &mut Command) -> (Option<i32>, String, String) {
+    let ran = command.output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (ran.status.code(), text(ran.stdout), text(ran.stderr))
+}
+
+/// What a verb prints that must work.
+#[track_caller]
+fn run(instance: &Instance, args: &[&str]) -> String {
+    let (code, out, err) = ran(&mut instance.loopgate(args));
+    assert_eq!(code, Some(0), "{args:?}: {out}{err}");
+    out
+}
+
+fn example(name: &str) -> String {
+    format!("{}/examples/swarms/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn get(instance: &Instance, path: &str) -> Value {
+    let answer = instance.call_as(&[], "GET", path, &Value::Null);
+    assert_eq!(answer.status, 200, "{path}");
+    answer.json()
+}
+
+/// Writes a configuration that nobody else reads.
+fn config(place: &TempDir, value: &Value) -> String {
+    let path = place.path().join("swarm.json");
+    fs::write(&path, value.to_string()).expect("written");
+    path.to_str().expect("text").to_owned()
+}
+
+fn states(instance: &Instance, swarm: &str) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let agents = get(instance, &format!("/api/swarms/{swarm}/agents"))["agents"].clone();
+    let all = agents.as_array().expect("a list").iter();
+    all.map(|agent| (text(&agent["name"]), text(&agent["state"]))).collect()
+}
+
+#[track_caller]
+fn until_idle(instance: &Instance, swarm: &str) {
+    until("every agent to be idle", || {
+        states(instance, swarm).iter().all(|(_, state)| state == "idle").then_some(())
+    });
+}
+
+/// What the page about swarms shows first.
+#[test]
+fn the_ring_of_the_examples_is_started_used_changed_and_ended_with_the_verbs() {
+    let instance = Instance::start();
+    assert_eq!(
+        run(&instance, &["start", &example("ring.json")]),
+        "started ring: 5 agents, 0 objects, 5 edges\n"
+    );
+    run(&instance, &["task", "ring", "place_1", "token 0 50"]);
+    until("the last hop", || {
+        let last = get(&instance, "/api/swarms/ring/messages?limit=1");
+        (last["messages"][0]["content_preview"] == "token 50 50").then_some(())
+    });
+    until_idle(&instance, "ring");
+    let shown = run(&instance, &["status", "ring"]);
+    assert!(shown.starts_with("ring: running\n") && shown.contains("place_5 -> place_1"), "{shown}");
+    assert!(run(&instance, &["status", "--swarms"]).contains("ring"), "listed");
+
+    let (code, out, err) = ran(&mut instance.loopgate(&["msg", "ring", "place_1", "place_3", "hello"]));
+    assert_eq!((code, out.as_str()), (Some(77), ""));
+    assert!(err.contains("no edge place_1 -> place_3"), "{err}");
+    assert_eq!(
+        run(&instance, &["msg", "ring", "place_1", "place_2", "hello"]),
+        "routed from place_1 to place_2 in ring\n"
+    );
+
+    let out = run(&instance, &["scale", "ring", "place_5", "3"]);
+    assert_eq!(out, "added place_5_1 place_5_2 place_5_3\nremoved place_5\n");
+    let edges = run(&instance, &["status", "ring"]);
+    assert!(edges.contains("place_4 -> place_5_1 place_5_2 place_5_3"), "{edges}");
+    assert!(edges.contains("place_5_2 -> place_1"), "{edges}");
+    assert!(run(&instance, &["overlay", "ring"]).contains("scale_agent_group"));
+
+    assert_eq!(run(&instance, &["pause", "ring"]), "paused ring: 7 agents\n");
+    run(&instance, &["task", "ring", "place_1", "hello"]);
+    assert_eq!(run(&instance, &["resume", "ring"]), "resumed ring: 7 agents\n");
+    until_idle(&instance, "ring");
+
+    let snapshot: Value = serde_json::from_str(&run(&instance, &["snapshot", "ring"])).expect("JSON");
+    assert_eq!((&snapshot["name"], snapshot["agents"].as_array().map(Vec::len)), (&json!("ring"), Some(7)));
+    assert_eq!(run(&instance, &["restart", "ring", "place_2"]), "restarted ring/place_2\n");
+    assert_eq!(run(&instance, &["stop", "ring"]), "stopped ring\n");
+    assert!(run(&instance, &["status", "--swarms"]).contains("stopped"));
+    assert_eq!(run(&instance, &["start", "ring"]), "started ring: 7 agents, 0 objects, 9 edges\n");
+    assert_eq!(run(&instance, &["stop", "ring", "--purge"]), "purged ring\n");
+    let (code, _, err) = ran(&mut instance.loopgate(&["status", "ring"]));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("Swarm not found"), "{err}");
+}
+
+/// Spec genswarms K: their CLI takes a 401 for "not running" and queues what was asked.
+#[test]
+fn a_401_is_told_as_one_and_nothing_is_done_or_queued() {
+    let mut instance = Instance::start_with(&[("GENSWARMS_API_TOKEN", "the-operators-token")], &[]);
+    let start = ["start", &example("ring.json")];
+    let (code, out, err) = ran(&mut instance.loopgate(&start));
+    assert_eq!((code, out.as_str()), (Some(77), ""));
+    assert!(err.contains("this server needs GENSWARMS_API_TOKEN, set it in this shell"), "{err}");
+    let (code, _, err) = ran(instance.loopgate(&start).env("GENSWARMS_API_TOKEN", "another-token"));
+    assert_eq!(code, Some(77));
+    assert!(err.contains("takes another token") && !err.contains("another-token"), "{err}");
+    let with = |args: &[&str]| ran(instance.loopgate(args).env("GENSWARMS_API_TOKEN", "the-operators-token"));
+    assert!(with(&["status", "--swarms"]).2.contains("no swarms"), "nothing was queued");
+    assert_eq!(with(&start).0, Some(0));
+    assert_eq!(with(&["task", "ring", "place_1", "hello"]).0, Some(0));
+    let (code, _, err) = ran(&mut instance.loopgate(&["task", "ring", "place_1", "hello"]));
+    assert_eq!(code, Some(77));
+    assert!(err.contains("nothing was done"), "{err}");
+    instance.terminate();
+    let (code, _, _) = ran(&mut instance.loopgate(&["task", "ring", "place_1", "hello"]));
+    assert_eq!(code, Some(69), "and what does not run is told as that");
+}
+
+#[test]
+fn what_ran_is_listed_as_stopped_after_a_restart_and_autostart_starts_by_itself() {
+    let place = TempDir::new();
+    let mut instance = Instance::start();
+    run(&instance, &["start", &example("ring.json")]);
+    run(&instance, &["scale", "ring", "place_5", "2"]);
+    let value = json!({"name": "always", "autostart": true, "agents": [{"name": "a", "backend": "mock"}]});
+    run(&instance, &["start", &config(&place, &value)]);
+    instance.kill();
+    instance.start_again();
+    until("the one that starts by itself", || {
+        let swarms = get(&instance, "/api/swarms")["swarms"].clone();
+        let status = |name: &str| {
+            let found = swarms.as_array().into_iter().flatten().find(|swarm| swarm["name"] == name);
+            found.map(|swarm| swarm["status"].as_str().unwrap_or_default().to_owned())
+        };
+        assert_eq!(status("ring").as_deref(), Some("stopped"));
+        (status("always").as_deref() == Some("running")).then_some(())
+    });
+    assert_eq!(run(&instance, &["start", "ring"]), "started ring: 6 agents, 0 objects, 7 edges\n");
+    let names: Vec<String> = states(&instance, "ring").into_iter().map(|(name, _)| name).collect();
+    assert!(names.contains(&"place_5_2".to_owned()) && !names.contains(&"place_5".to_owned()), "{names:?}");
+}
+
+/// By its token; and through the directories, as an agent without a network does.
+#[test]
+fn inside_an_agent_send_ask_broadcast_and_list_work_by_token_and_through_the_outbox() {
+    let place = TempDir::new();
+    let instance = Instance::start();
+    let script = "while IFS= read -r line; do \
+            loopgate list; loopgate ask count '{\"action\":\"add\",\"by\":2}'; \
+            loopgate send b 'by token'; loopgate send c 'no edge'; echo \"exit $?\"; loopgate broadcast 'to all'; \
+            unset LOOPGATE_AGENT_TOKEN LOOPGATE_URL; \
+            loopgate list; loopgate ask count '{\"action\":\"add\",\"by\":2}'; \
+            loopgate send b 'by file'; loopgate broadcast 'to all by file'; \
+            loopgate status; echo \"exit $?\"; \
+            echo '<<TURN_COMPLETE>>'; done";
+    let value = json!({
+        "name": "inside",
+        "agents": [
+            {"name": "a", "backend": "local", "config": {"command": ["sh", "-c", script]}},
+            {"name": "b", "backend": "mock"}, {"name": "c", "backend": "mock"},
+        ],
+        "objects": [{"name": "count", "handler": "counter"}],
+        "topology": [["a", "b"], ["a", "count"]],
+    });
+    run(&instance, &["start", &config(&place, &value)]);
+    run(&instance, &["task", "inside", "a", "go"]);
+    let routed = until("what went through the outbox", || {
+        let messages = get(&instance, "/api/swarms/inside/messages?limit=50")["messages"].clone();
+        let all: Vec<String> = messages
+            .as_array()
+            .expect("a list")
+            .iter()
+            .rev()
+            .map(|m| {
+                format!(
+                    "{} {} {}",
+                    m["type"].as_str().unwrap_or_default(),
+                    m["to"],
+                    m["content_preview"].as_str().unwrap_or_default()
+                )
+            })
+            .collect();
+        all.iter().any(|line| line.ends_with("to all by file")).then_some(all)
+    });
+    let position = |what: &str| {
+        routed.iter().position(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {routed:?}"))
+    };
+    assert!(
+        position("by token") < position("to all") && position("to all") < position("by file"),
+        "{routed:?}"
+    );
+    assert!(!routed.iter().any(|line| line.contains("no edge")), "{routed:?}");
+    until_idle(&instance, "inside");
+    let history = get(&instance, "/api/swarms/inside/agents/a/history")["history"].to_string();
+    assert!(history.contains("by token") && history.contains("by file"), "{history}");
+}
+
+/// The instance's word on itself holds while a swarm runs.
+#[test]
+fn the_exposure_of_an_instance_with_a_swarm_has_no_difference() {
+    let instance = Instance::start();
+    run(&instance, &["start", &example("ring.json")]);
+    run(&instance, &["task", "ring", "place_1", "token 0 10"]);
+    let (code, out, err) = ran(&mut instance.loopgate(&["exposure"]));
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("stdin, stdout, stderr of") && out.contains("swarms: configurations"), "{out}");
+    run(&instance, &["stop", "ring"]);
+    assert_eq!(ran(&mut instance.loopgate(&["exposure"])).0, Some(0));
+}
+
+/// Nothing is done by halves: a configuration that is wrong is told with the place, and nothing runs.
+#[test]
+fn a_wrong_configuration_is_told_with_its_place_and_starts_nothing() {
+    let place = TempDir::new();
+    let instance = Instance::start();
+    let path = place.path().join("wrong.json");
+    fs::write(&path, "{\n  \"name\": \"x\",\n  \"agents\": [{ \"name\": \"a\", \"bakend\": \"mock\" }]\n}\n")
+        .expect("written");
+    let path = path.to_str().expect("text");
+    for args in [["start", path].as_slice(), &["config", "validate", path]] {
+        let (code, out, err) = ran(&mut instance.loopgate(args));
+        let all = format!("{out}{err}");
+        assert_eq!(code, Some(65), "{all}");
+        assert!(all.contains(&format!("{path}:3:")) && all.contains("backend"), "{all}");
+    }
+    assert_eq!(get(&instance, "/api/swarms")["swarms"], json!([]));
+    assert!(!Path::new(&instance.home.path().join("swarms/x")).exists());
+}
