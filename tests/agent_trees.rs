@@ -8,23 +8,25 @@
 mod support;
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, BufRead, BufReader, Write},
     os::unix::{fs::symlink, process::CommandExt},
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
 use loopgate::{
-    agent::{Agents, Settings, StartSpec, Submit},
+    agent::{Agents, Controller, Exit, Member, MemberSpec, Settings, Sink, StartSpec, Stream, Submit},
     limits,
     sys::{self, clock::SystemClock},
-    wire::id::AgentId,
+    wire::{id::AgentId, node::FullName},
 };
 use support::{PATIENCE, TempDir, binary, signal, skipped, until};
 
+const STOP: Duration = Duration::from_millis(limits::STOP_MS);
 const SECRET: &str = "a-secret-of-the-instance-0123456789";
 
 /// What is started: a name, how many processes are waited for, and the script. `$H` is a file that
@@ -126,17 +128,33 @@ impl Host {
     /// Starts an agent with the mark; its pid and its keeper's.
     #[track_caller]
     fn agent(&mut self, name: &str, script: &str) -> (u32, u32) {
+        self.start_by("start", name, script)
+    }
+
+    /// The same as an agent of a swarm with three pipes.
+    #[track_caller]
+    fn member(&mut self, name: &str, script: &str) -> (u32, u32) {
+        self.start_by("pipe", name, script)
+    }
+
+    #[track_caller]
+    fn start_by(&mut self, verb: &str, name: &str, script: &str) -> (u32, u32) {
         let home = self.home.path().display();
-        let answer = self.ask(&format!("start {name} {} {home} {script}", self.mark));
+        let answer = self.ask(&format!("{verb} {name} {} {home} {script}", self.mark));
         let mut pids = answer.split(' ').map(|pid| pid.parse().unwrap_or_else(|_| panic!("{answer}")));
         (pids.next().unwrap(), pids.next().unwrap())
     }
 
     /// Starts a tree, and waits until it is one.
     #[track_caller]
-    fn tree(&mut self, name: &str, (_, least, script): &Tree) -> (u32, u32) {
+    fn tree(&mut self, name: &str, tree: &Tree) -> (u32, u32) {
+        self.tree_by("start", name, tree)
+    }
+
+    #[track_caller]
+    fn tree_by(&mut self, verb: &str, name: &str, (_, least, script): &Tree) -> (u32, u32) {
         let before = leftovers(&self.mark).len();
-        let pids = self.agent(name, script);
+        let pids = self.start_by(verb, name, script);
         let chain = *least == CHAIN;
         let grown = |host: &Self| {
             if chain { host.heartbeat() > 100 } else { leftovers(&host.mark).len() >= before + least }
@@ -230,6 +248,44 @@ fn stop_leaves_nothing_of_the_tree() {
 }
 
 #[test]
+fn stop_leaves_nothing_of_a_members_tree() {
+    let mut host = Host::start();
+    for tree @ (what, ..) in trees() {
+        host.tree_by("pipe", "x", tree);
+        let begin = Instant::now();
+        assert_eq!(host.ask("stop x"), "Done", "{what}");
+        let took = begin.elapsed();
+        host.nothing_is_left(what);
+        assert!(took <= Duration::from_millis(limits::STOP_MS), "{what}: {took:?}");
+    }
+}
+
+#[test]
+fn kill_9_of_keeper_or_instance_leaves_nothing_of_a_members_tree() {
+    let mut host = Host::start();
+    for tree @ (what, ..) in trees().take(5) {
+        let (_, keeper) = host.tree_by("pipe", "x", tree);
+        signal(keeper, libc::SIGKILL);
+        assert_eq!(host.ask("wait x"), "Done None", "{what}");
+        host.nothing_is_left(what);
+    }
+    host.member("quiet", "sleep 900");
+    host.member("deaf", "exec <&- >&- 2>&-; setsid sleep 900 & sleep 900");
+    signal(host.child.id(), libc::SIGKILL);
+    host.all_goes("kill -9 of the instance");
+}
+
+#[test]
+fn a_held_tree_of_a_member_is_ended_by_kill_9_of_the_instance_too() {
+    let mut host = Host::start();
+    let tree @ (what, ..) = &TREES[0];
+    host.tree_by("pipe", "x", tree);
+    assert_eq!(host.ask("freeze x"), "true");
+    signal(host.child.id(), libc::SIGKILL);
+    host.all_goes(what);
+}
+
+#[test]
 fn a_killed_keeper_leaves_nothing_of_the_tree() {
     let mut host = Host::start();
     for tree @ (what, ..) in trees() {
@@ -301,9 +357,10 @@ fn the_end_of_the_instance_ends_all_agents() {
     let mut host = Host::start();
     for name in ["a", "b", "c"] {
         host.agent(name, "setsid sleep 900 & sleep 900");
+        host.member(&format!("{name}-of-s"), "setsid sleep 900 & sleep 900");
     }
     assert_eq!(host.ask("stop_all"), "0");
-    host.nothing_is_left("three agents");
+    host.nothing_is_left("six agents");
     assert!(host.ask(&format!("start d {} / true", host.mark)).contains("stopping"));
 }
 
@@ -320,9 +377,14 @@ fn the_instances_secrets_are_in_nothing_that_an_agent_can_see() {
         .arg(&file)
         .arg(std::env::current_exe().unwrap())
         .arg0("sh");
-    for name in
-        ["AGENTMUX_AUTH_KEY", "GENSWARMS_API_TOKEN", "LOOPGATE_LLM_API_KEY", "SUBZEROCLAW_API_KEY", "OTHER"]
-    {
+    for name in [
+        "AGENTMUX_AUTH_KEY",
+        "GENSWARMS_API_TOKEN",
+        "GENSWARMS_CONFIG_API_TOKEN",
+        "LOOPGATE_LLM_API_KEY",
+        "SUBZEROCLAW_API_KEY",
+        "OTHER",
+    ] {
         command.env(name, SECRET);
     }
     let mut host = Host::from_command(command);
@@ -335,7 +397,8 @@ fn the_instances_secrets_are_in_nothing_that_an_agent_can_see() {
     assert!(find(format!("GENSWARMS_API_TOKEN={SECRET}").as_bytes()), "the others were not asked for");
 
     let (agent, keeper) = host.agent("x", "sleep 900");
-    for pid in [agent, keeper] {
+    let (member, its_keeper) = host.member("y", "sleep 900");
+    for (pid, keeper) in [(agent, keeper), (keeper, keeper), (member, its_keeper), (its_keeper, its_keeper)] {
         for what in ["environ", "cmdline"] {
             match fs::read(format!("/proc/{pid}/{what}")) {
                 Ok(text) => assert!(!String::from_utf8_lossy(&text).contains(SECRET), "{what} of {pid}"),
@@ -352,8 +415,10 @@ fn the_instances_secrets_are_in_nothing_that_an_agent_can_see() {
             assert_ne!(to, file, "{pid}");
         }
     }
-    let token = fs::read(format!("/proc/{keeper}/environ")).map_or(true, |environ| environ.is_empty());
-    assert!(token, "a keeper has no environment");
+    for keeper in [keeper, its_keeper] {
+        let token = fs::read(format!("/proc/{keeper}/environ")).map_or(true, |environ| environ.is_empty());
+        assert!(token, "a keeper has no environment");
+    }
 }
 
 /// The instance of these tests: not a test, unless asked to be.
@@ -369,6 +434,7 @@ fn host() {
     };
     sys::process::become_subreaper().expect("a subreaper");
     let mut agents: Option<Arc<Agents>> = None;
+    let mut members: BTreeMap<String, (Arc<Member>, Arc<Heard>)> = BTreeMap::new();
     for line in io::stdin().lines().map_while(Result::ok) {
         let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let name = AgentId::parse(rest);
@@ -385,6 +451,30 @@ fn host() {
                 Ok(agent) => format!("{} {}", agent.record().pid, agent.keeper_pid()),
                 Err(e) => format!("{e:?}"),
             },
+            ("pipe", Some(agents), _) => {
+                let heard = Arc::new(Heard::default());
+                let spec = spec(rest);
+                let started = agents.start_member(member_spec(&spec), heard.clone());
+                match started {
+                    Ok(member) => {
+                        let pids = format!("{} {}", member.pid(), member.keeper_pid());
+                        members.insert(spec.name.to_string(), (member, heard));
+                        pids
+                    }
+                    Err(e) => format!("{e:?}"),
+                }
+            }
+            ("freeze", ..) => members.get(rest).is_some_and(|(member, _)| member.freeze()).to_string(),
+            ("stop", Some(agents), _) if members.contains_key(rest) => {
+                let member = &members[rest].0;
+                let gone = agents.end_members(std::slice::from_ref(member), STOP);
+                (if gone { "Done" } else { "StillThere" }).to_owned()
+            }
+            ("wait", ..) if members.contains_key(rest) => {
+                let heard = &members[rest].1;
+                let exit = until("the member's end", || *heard.0.lock().expect("no panic"));
+                format!("Done {exit:?}")
+            }
             ("stop", Some(agents), Ok(name)) => match agents.stop(&name) {
                 Ok(record) => format!("{:?}", record.state),
                 Err(e) => format!("{e:?}"),
@@ -397,7 +487,7 @@ fn host() {
                 })
             }
             ("stop_all", Some(agents), _) => {
-                agents.stop_all(Duration::from_millis(limits::STOP_MS));
+                agents.stop_all(STOP);
                 agents.keepers().len().to_string()
             }
             ("children", ..) => {
@@ -424,5 +514,30 @@ fn spec(line: &str) -> StartSpec {
         accept_typed_from: Vec::new(),
         may_type_into: Vec::new(),
         submit: Submit::Once,
+    }
+}
+
+/// The same as an agent of a swarm.
+fn member_spec(spec: &StartSpec) -> MemberSpec {
+    MemberSpec {
+        name: FullName::parse(&format!("s/{}", spec.name)).expect("a name"),
+        command: spec.command.clone(),
+        cwd: spec.cwd.clone(),
+        env: spec.env.clone(),
+        controller: Controller::Pipe,
+    }
+}
+
+/// Hears how a member ended.
+#[derive(Default)]
+struct Heard(Mutex<Option<Option<Exit>>>);
+
+impl Sink for Heard {
+    fn line(&self, _: Stream, _: &[u8], _: bool) {}
+
+    fn quiet(&self) {}
+
+    fn ended(&self, exit: Option<Exit>) {
+        *self.0.lock().expect("no panic") = Some(exit);
     }
 }
