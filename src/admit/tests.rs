@@ -279,18 +279,22 @@ fn an_agents_token_from_another_tree_is_refused_only_where_that_is_known() {
     for (tree, admitted) in [(TreeFact::Inside, true), (TreeFact::Unknown, true), (TreeFact::Outside, false)]
     {
         setting.world.tree = tree;
-        let outcome = setting.ask("POST /api/v1/self/send", &[&bearer(AGENT)]);
-        assert_eq!(who(&outcome).is_some(), admitted, "{tree:?}");
-        if !admitted {
-            let refusal = is_refused(outcome, Reason::AgentTokenElsewhere);
-            // It is a right token: not a guess, and not charged as one.
-            assert!(refusal.status() == 401 && !refusal.wrong_credential());
+        for token in [AGENT, MEMBER] {
+            let outcome = setting.ask("POST /api/v1/self/send", &[&bearer(token)]);
+            assert_eq!(who(&outcome).is_some(), admitted, "{tree:?}");
+            if !admitted {
+                let refusal = is_refused(outcome, Reason::AgentTokenElsewhere);
+                // It is a right token: not a guess, and not charged as one.
+                assert!(refusal.status() == 401 && !refusal.wrong_credential());
+            }
         }
     }
     // An agent's token opens no other surface.
-    is_refused(setting.ask("GET /agentmux/reactive/agents", &[&x_key(AGENT)]), Reason::CredentialWrong);
-    let setting = Setting::new(Some(API), None);
-    is_refused(setting.ask("GET /api/swarms", &[&bearer(AGENT)]), Reason::CredentialWrong);
+    for token in [AGENT, MEMBER] {
+        is_refused(setting.ask("GET /agentmux/reactive/agents", &[&x_key(token)]), Reason::CredentialWrong);
+        let setting = Setting::new(Some(API), None);
+        is_refused(setting.ask("GET /api/swarms", &[&bearer(token)]), Reason::CredentialWrong);
+    }
 }
 
 #[test]
