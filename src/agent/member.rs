@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use lines::Lines;
 pub use outgoing::Full;
 pub(super) use places::Members;
 pub use places::Place;

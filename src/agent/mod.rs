@@ -32,7 +32,7 @@ mod watch;
 
 pub use handle::Agent;
 pub use launch::Settings;
-pub use member::{Full, Member, MemberSpec, Place, Sink, Stream};
+pub use member::{Full, Lines, Member, MemberSpec, Place, Sink, Stream};
 pub use redact::redacted;
 pub use registry::Agents;
 pub use types::{

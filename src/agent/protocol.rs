@@ -125,6 +125,25 @@ pub enum Spoken {
     },
 }
 
+impl Spoken {
+    /// As a line of the protocol without its newline; `None` for what is none.
+    pub fn line(&self) -> Option<Vec<u8>> {
+        let object = match self {
+            Self::Send { to, content } => json!({ "type": "send", "to": to, "content": content }),
+            Self::Broadcast { content } => json!({ "type": "broadcast", "content": content }),
+            Self::Ask { to, content, id } => {
+                json!({ "type": "send", "to": to, "content": content, "reply_to": id })
+            }
+            Self::Output { content } => json!({ "type": "output", "content": content }),
+            Self::Log { content } => json!({ "type": "log", "content": content }),
+            Self::Exit { status } => json!({ "type": "exit", "status": status }),
+            Self::TurnComplete => return Some(TURN_COMPLETE.as_bytes().to_vec()),
+            Self::Invalid { .. } => return None,
+        };
+        Some(object.to_string().into_bytes())
+    }
+}
+
 /// Follows the output of one agent.
 #[derive(Debug, Default)]
 pub struct Listener(Text);
@@ -153,6 +172,13 @@ impl Listener {
         } else {
             self.text(&line, true, &mut spoken);
         }
+        spoken
+    }
+
+    /// A line that is text whatever it looks like; only where it is `addressed` may it name a node.
+    pub fn plain(&mut self, line: &[u8], addressed: bool) -> Vec<Spoken> {
+        let mut spoken = Vec::new();
+        self.text(&String::from_utf8_lossy(line), addressed, &mut spoken);
         spoken
     }
 

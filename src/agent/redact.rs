@@ -126,6 +126,17 @@ mod tests {
     }
 
     #[test]
+    fn no_line_shows_a_token_nor_the_begin_of_one_where_it_was_cut() {
+        let token = format!("lga_{}", "0123456789abcdef".repeat(4));
+        let line = format!("my token is {token}.");
+        assert_eq!(&*of_line(line.as_bytes(), false), b"my token is [agent token].");
+        let (begin, _) = line.as_bytes().split_at(30);
+        assert_eq!(&*of_line(begin, false), begin);
+        assert_eq!(&*of_line(begin, true), b"my token is lga_");
+        assert!(matches!(of_line(b"lga is no prefix", true), Cow::Borrowed(_)));
+    }
+
+    #[test]
     fn what_is_no_token_passes_unchanged() {
         let short = format!("lga_{}g", "a".repeat(63));
         for text in ["", "lga", "lgalga_", "lga_LGA_", short.as_str(), "l\u{1b}[0mga_"] {

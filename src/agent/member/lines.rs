@@ -1,30 +1,34 @@
-//! Splits one stream of a member's output into lines, whatever it prints.
+//! Splits a stream into lines, whatever comes.
 //!
-//! Bounded by [`limits::AGENT_LINE`]: the rest of a longer line is thrown away up to its newline, so that
-//! output without end costs no more memory than one line. Agent tokens are replaced.
-
-use std::borrow::Cow;
-
-use crate::{agent::redact, limits};
+//! A line is bounded: the rest of a longer one is thrown away up to its newline, so that output without end
+//! costs no more memory than one line.
 
 /// Beyond this the room of a line is given back once it is over.
 const KEPT: usize = 64 * 1024;
 
-/// The line that has begun. Invariant: `held.len() <= limits::AGENT_LINE`; `cut` only when it is that long.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
+/// Follows one stream. Invariant: `held.len() <= most`; `cut` only when it is that long.
+#[derive(Debug)]
+pub struct Lines {
+    most: usize,
+    /// The line that has begun.
     held: Vec<u8>,
     cut: bool,
 }
 
 impl Lines {
-    /// Takes the next piece of output; `line` is called for each line that ends in it.
+    /// Lines of at most so many bytes.
+    pub fn new(most: usize) -> Self {
+        Self { most, held: Vec::new(), cut: false }
+    }
+
+    /// Takes the next piece; `line` is called for each line that ends in it, without its newline, and told
+    /// whether it was cut.
     pub fn push(&mut self, mut input: &[u8], mut line: impl FnMut(&[u8], bool)) {
         while let Some(at) = input.iter().position(|&byte| byte == b'\n') {
             let (head, rest) = input.split_at(at);
             input = rest.get(1..).unwrap_or_default();
-            if self.held.is_empty() && head.len() <= limits::AGENT_LINE {
-                line(&clean(head, false), false);
+            if self.held.is_empty() && head.len() <= self.most {
+                line(head, false);
             } else {
                 self.hold(head);
                 self.end(&mut line);
@@ -33,7 +37,7 @@ impl Lines {
         self.hold(input);
     }
 
-    /// The output is over: a line that has begun has ended.
+    /// The stream is over: a line that has begun has ended.
     pub fn finish(&mut self, mut line: impl FnMut(&[u8], bool)) {
         if !self.held.is_empty() {
             self.end(&mut line);
@@ -41,13 +45,13 @@ impl Lines {
     }
 
     fn hold(&mut self, part: &[u8]) {
-        let room = limits::AGENT_LINE.saturating_sub(self.held.len());
+        let room = self.most.saturating_sub(self.held.len());
         self.cut |= part.len() > room;
         self.held.extend_from_slice(part.get(..room).unwrap_or(part));
     }
 
     fn end(&mut self, line: &mut impl FnMut(&[u8], bool)) {
-        line(&clean(&self.held, self.cut), self.cut);
+        line(&self.held, self.cut);
         if self.held.capacity() > KEPT {
             self.held = Vec::new();
         }
@@ -56,17 +60,13 @@ impl Lines {
     }
 }
 
-/// The line without agent tokens, and without the part of one at the end of a line that was cut.
-fn clean(line: &[u8], cut: bool) -> Cow<'_, [u8]> {
-    redact::of_line(line, cut)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
 
     fn lines(pieces: &[&[u8]]) -> Vec<(Vec<u8>, bool)> {
-        let (mut lines, mut seen) = (Lines::default(), Vec::new());
+        let (mut lines, mut seen) = (Lines::new(limits::AGENT_LINE), Vec::new());
         for piece in pieces {
             lines.push(piece, |line, cut| seen.push((line.to_vec(), cut)));
             assert!(lines.held.len() <= limits::AGENT_LINE);
@@ -105,21 +105,9 @@ mod tests {
 
     #[test]
     fn a_lines_room_is_given_back() {
-        let mut lines = Lines::default();
+        let mut lines = Lines::new(limits::AGENT_LINE);
         lines.push(&vec![b'x'; 10 * KEPT], |_, _| {});
         lines.push(b"\n", |_, _| {});
         assert_eq!(lines.held.capacity(), 0);
-    }
-
-    #[test]
-    fn no_line_shows_a_token_nor_the_begin_of_one_where_it_was_cut() {
-        let token = format!("lga_{}", "0123456789abcdef".repeat(4));
-        let line = format!("my token is {token}.\n");
-        assert_eq!(lines(&[line.as_bytes()]), [(b"my token is [agent token].".to_vec(), false)]);
-        let (a, b) = line.as_bytes().split_at(30);
-        assert_eq!(lines(&[a, b]), [(b"my token is [agent token].".to_vec(), false)]);
-        let long = format!("{}{token}\n", "x".repeat(limits::AGENT_LINE - 40));
-        let seen = lines(&[long.as_bytes()]);
-        assert!(seen[0].1 && !seen[0].0.windows(8).any(|part| part == b"01234567"));
     }
 }

@@ -17,9 +17,11 @@ use crate::{
     agent::{
         launch::{Launcher, Program, Running},
         life::{Life, lock},
+        redact,
         spawner::Given,
         types::{Exit, StartError},
     },
+    limits,
     sys::{
         inherited,
         poll::{self, Entry, Wake},
@@ -121,7 +123,7 @@ pub(super) fn run(desk: &Desk, life: &Life, pipes: Pipes, sink: &dyn Sink, ended
         while rest > 0 && output.read(&mut chunk, sink) {
             rest = rest.saturating_sub(CHUNK);
         }
-        output.lines.finish(|line, cut| sink.line(output.stream, line, cut));
+        output.finish(sink);
     }
     // A done member that somebody still holds keeps none of our descriptors.
     drop((out, err, chunk));
@@ -205,7 +207,7 @@ impl Thread<'_> {
 
 impl Output {
     fn new(stream: Stream, pipe: File) -> Self {
-        Self { stream, pipe: Some(pipe), lines: Lines::default() }
+        Self { stream, pipe: Some(pipe), lines: Lines::new(limits::AGENT_LINE) }
     }
 
     /// Reads one chunk; whether there may be more at once.
@@ -214,17 +216,24 @@ impl Output {
         match pipe.read(chunk) {
             Ok(count) if count > 0 => {
                 let output = chunk.get(..count).unwrap_or_default();
-                self.lines.push(output, |line, cut| sink.line(self.stream, line, cut));
+                self.lines.push(output, |line, cut| {
+                    sink.line(self.stream, &redact::of_line(line, cut), cut);
+                });
                 return true;
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return true,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
             // The end, or a pipe that cannot be read any more.
             Ok(_) | Err(_) => {
-                self.lines.finish(|line, cut| sink.line(self.stream, line, cut));
+                self.finish(sink);
                 self.pipe = None;
             }
         }
         false
+    }
+
+    /// A line that has begun is one.
+    fn finish(&mut self, sink: &dyn Sink) {
+        self.lines.finish(|line, cut| sink.line(self.stream, &redact::of_line(line, cut), cut));
     }
 }

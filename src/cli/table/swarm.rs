@@ -1,7 +1,10 @@
 //! The commands about swarms.
 
-use super::{Audience, Command, JSON, flag, one, optional, with_value};
-use crate::cli::verbs::swarm::{change, life, talk};
+use super::{Audience, Command, JSON, flag, one, optional, rest, with_value};
+use crate::cli::verbs::{
+    shim,
+    swarm::{change, life, talk},
+};
 
 const SWARM: &str = "the swarm's name";
 const TEXT: &str = "the text; without it, or with `-`, it is read from stdin";
@@ -131,5 +134,31 @@ pub static COMMANDS: &[Command] = &[
                 `loopgate start FILE` takes it once those are filled in.",
         examples: &["loopgate snapshot example --output example.now.json"],
         run: change::snapshot,
+    },
+    Command {
+        name: "agent-shim",
+        summary: "make a swarm's agent of any program that reads and prints lines",
+        audience: Audience::Anyone,
+        operands: &[rest("COMMAND", "the program and its arguments; no shell is put in between")],
+        flags: &[
+            flag("--nul", "end each message with NUL and leave its newlines as they are"),
+            with_value(
+                "--turn",
+                "WHEN",
+                "a turn is over `quiet` (when it is silent after an answer, the default), `line` (with each line) or `marker` (when it says so)",
+            ),
+            with_value("--quiet-ms", "N", "the silence, in milliseconds (default: 500)"),
+            flag("--no-name-routing", "take `@name: text` for text and send it nowhere"),
+        ],
+        about: "A message reaches the program's standard input as one line, `[From NAME] TEXT`, its newlines \
+                written as `\\n`. A line of its output that says `@name: text` or `@all: text` is sent there, \
+                and a line `<<TURN_COMPLETE>>` ends the turn in any case. Its standard error goes to the log. \
+                It ends with the program's exit code.",
+        examples: &[
+            "loopgate agent-shim -- bc -q",
+            "loopgate agent-shim --turn line -- sed -u s/a/b/",
+            "loopgate agent-shim --nul --turn marker -- ./my-agent",
+        ],
+        run: shim::agent_shim,
     },
 ];

@@ -22,6 +22,7 @@ pub mod own;
 pub mod peers;
 pub mod run;
 pub mod serve;
+pub mod shim;
 pub mod swarm;
 
 use std::{
