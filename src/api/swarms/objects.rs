@@ -27,7 +27,8 @@ pub(in crate::api) fn list(app: &App, _: &Caller, request: &Request<'_>) -> Resu
 pub(in crate::api) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let (swarm, object) = request.two_ids();
     let view = app.swarms.object(swarm, object).map_err(no_swarm(404, "Object not found"))?;
-    ok(&json!({ "object": view.name.as_str(), "state": view.state }))
+    let holds = app.swarms.object_holds(swarm, object);
+    ok(&json!({ "object": view.name.as_str(), "state": view.state, "domain_state": holds }))
 }
 
 /// `POST /api/swarms/:swarm/objects`.

@@ -94,6 +94,12 @@ impl Swarms {
         live.map_or_else(|| Ok(stopped_object(config)), shown)
     }
 
+    /// What a built-in object of a running swarm holds: a counter its count.
+    pub fn object_holds(&self, swarm: &str, object: &str) -> Option<Value> {
+        let facts = self.facts(swarm).ok()?;
+        facts.live()?.live.object(&NodeName::parse(object).ok()?)?.1
+    }
+
     /// What was changed while it ran, oldest first, secrets replaced; nothing where there is no such swarm.
     pub fn overlay(&self, swarm: &str) -> Result<Vec<OverlayRow>, Fault> {
         let Ok(facts) = self.facts(swarm) else { return Ok(Vec::new()) };
