@@ -6,65 +6,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
-/// A part of what was sent, as an error shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown(String);
-
-impl Shown {
-    /// Scalars as JSON, long ones cut; lists of scalars too; of anything else only what it is.
-    pub fn of(value: Option<&Value>) -> Self {
-        let Some(value) = value else { return Self("nothing".to_owned()) };
-        match value {
-            Value::Array(items) if items.len() <= LISTED => {
-                let items: Vec<String> = items.iter().map(scalar).collect();
-                Self(format!("[{}]", items.join(",")))
-            }
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_)
-            | Value::Object(_) => Self(scalar(value)),
-        }
-    }
-
-    /// A name: as it is where it has only the characters of names, else quoted.
-    pub fn name(name: &str) -> Self {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-#.:/".contains(&b);
-        let bare = !name.is_empty() && name.len() <= LONGEST && name.bytes().all(plain);
-        Self(if bare { name.to_owned() } else { quoted(name) })
-    }
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-fn scalar(value: &Value) -> String {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::String(text) => quoted(text),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-    }
-}
-
-fn quoted(text: &str) -> String {
-    let mut cut: String = text.chars().take(LONGEST).collect();
-    if cut.len() < text.len() {
-        cut.push('\u{2026}');
-    }
-    Value::String(cut).to_string()
-}
-
-/// Most items of a list that are shown.
-const LISTED: usize = 4;
-/// Most characters of a text that are shown.
-const LONGEST: usize = 64;
+use super::shown::Shown;
 
 /// Why something was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,7 +190,7 @@ impl Error {
 
     /// The code, and what it is about.
     fn parts(&self) -> (&'static str, String) {
-        let shown = |value: &Shown| value.0.clone();
+        let shown = Shown::to_string;
         let (code, detail) = match self {
             Error::RefNotAMap => ("ref_not_a_map", String::new()),
             Error::MissingRef => ("missing_ref", String::new()),
@@ -262,7 +204,7 @@ impl Error {
             Error::MissingDigest => ("missing_digest", String::new()),
             Error::InvalidDigest(value) => ("invalid_digest", shown(value)),
             Error::UnexpectedDigest => ("unexpected_digest", String::new()),
-            Error::UnresolvedRef { text, reason } => ("unresolved_ref", format!("{}, {reason}", text.0)),
+            Error::UnresolvedRef { text, reason } => ("unresolved_ref", format!("{text}, {reason}")),
             Error::StateNotAMap => ("state_not_a_map", String::new()),
             Error::UnsupportedVersion(value) => ("unsupported_version", shown(value)),
             Error::WrongKind(value) => ("wrong_kind", shown(value)),
@@ -293,17 +235,17 @@ impl Error {
             Error::MissingField(field) => ("missing_field", (*field).to_owned()),
             Error::MissingEdges => ("missing_edges", String::new()),
             Error::InvalidEdges => ("invalid_edges", String::new()),
-            Error::InvalidCount { field, value } => ("invalid_count", format!("{field}, {}", value.0)),
+            Error::InvalidCount { field, value } => ("invalid_count", format!("{field}, {value}")),
             Error::InvalidBumpField(value) => ("invalid_bump_field", shown(value)),
-            Error::InvalidBumpDigest { field, value } => ("invalid_digest", format!("{field}, {}", value.0)),
-            Error::InvalidPolicy { field, value } => ("invalid_policy", format!("{field}, {}", value.0)),
+            Error::InvalidBumpDigest { field, value } => ("invalid_digest", format!("{field}, {value}")),
+            Error::InvalidPolicy { field, value } => ("invalid_policy", format!("{field}, {value}")),
             Error::AgentExists(name) => ("agent_exists", shown(name)),
             Error::ObjectExists(name) => ("object_exists", shown(name)),
             Error::AgentNotFound(name) => ("agent_not_found", shown(name)),
             Error::ObjectNotFound(name) => ("object_not_found", shown(name)),
             Error::TargetNotFound(name) => ("target_not_found", shown(name)),
             Error::BumpDigestMismatch { expected, got } => {
-                ("bump_digest_mismatch", format!("expected {}, got {}", expected.0, got.0))
+                ("bump_digest_mismatch", format!("expected {expected}, got {got}"))
             }
             Error::ScaleBaseNotFound(name) => ("scale_base_not_found", shown(name)),
             Error::AgentCapExceeded { count, cap } => {

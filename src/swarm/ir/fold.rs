@@ -6,12 +6,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    error::{Error, Shown, Stopped},
+    error::{Error, Stopped},
     fields::Held,
     op::{Op, Slot},
     overlay::{Event, Overlay},
     refs::Ref,
     scale,
+    shown::Shown,
     state::{Edge, State, TOO_MANY_EDGES, TOO_MANY_NODES},
 };
 use crate::limits;

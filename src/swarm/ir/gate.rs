@@ -10,12 +10,14 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{
-    error::{Error, Shown, Stopped},
+    error::{Error, Stopped},
     fold::{self, Naming},
+    nodes::{Agent, Object},
     op::Op,
     overlay::Event,
     policy,
-    state::{Agent, Edge, Object, State},
+    shown::Shown,
+    state::{Edge, State},
     translate::{self, translate},
 };
 use crate::wire::node::NodeName;

@@ -11,26 +11,30 @@ mod fold;
 #[cfg(any(fuzzing, test))]
 mod fuzz;
 pub mod gate;
+mod nodes;
 mod op;
 mod overlay;
 pub mod policy;
 mod reconcile;
 mod refs;
 mod scale;
+mod shown;
 mod state;
 mod translate;
 
-pub use error::{Error, Shown, Stopped};
+pub use error::{Error, Stopped};
 pub use fields::Held;
 pub use fold::{compact, fold};
 #[cfg(any(fuzzing, test))]
 pub use fuzz::fuzz;
+pub use nodes::{Agent, Model, Object};
 pub use op::{InFlight, Migration, Op, Slot};
 pub use overlay::{Apply, Event, Overlay};
 pub use reconcile::{Action, reconcile};
 pub use refs::{Kind, Ref, is_digest};
 pub use scale::{Names, Scaled, runtime_scale, workspace_of_copy};
-pub use state::{Agent, Edge, Model, Object, Phase, State};
+pub use shown::Shown;
+pub use state::{Edge, Phase, State};
 pub use translate::{translate, untranslate};
 
 #[cfg(test)]

@@ -8,10 +8,12 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{
-    error::{Error, Shown},
+    error::Error,
     fields::{self, Held},
+    nodes::{Agent, Object},
     refs::is_digest,
-    state::{Agent, Edge, Object, TOO_MANY_EDGES, edges_of, edges_value},
+    shown::Shown,
+    state::{Edge, TOO_MANY_EDGES, edges_of, edges_value},
 };
 
 /// What becomes of the work of a node that goes.

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    error::{Error, Shown},
+    error::Error,
     fields,
     op::Op,
+    shown::Shown,
     state::{VERSION, document},
 };
 use crate::limits;

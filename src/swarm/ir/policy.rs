@@ -11,10 +11,11 @@ use serde_json::{Map, Value};
 use super::{
     error::{Error, Stopped},
     fold::{self, Naming},
+    nodes::{Agent, Model, Object},
     op::Op,
     overlay::Event,
     scale,
-    state::{Agent, Model, Object, State},
+    state::State,
 };
 
 /// Keys with which a config reaches out of its sandbox.

@@ -6,7 +6,10 @@
 
 use std::collections::HashMap;
 
-use super::state::{Agent, Edge, Object, State};
+use super::{
+    nodes::{Agent, Object},
+    state::{Edge, State},
+};
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]

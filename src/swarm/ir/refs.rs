@@ -6,8 +6,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    error::{Error, Shown},
+    error::Error,
     fields::{self, Held},
+    shown::Shown,
 };
 
 /// What content is.

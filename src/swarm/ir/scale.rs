@@ -13,9 +13,11 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    error::{Error, Shown},
+    error::Error,
     fold::Naming,
-    state::{Agent, Edge, State, TOO_MANY_EDGES, TOO_MANY_NODES},
+    nodes::Agent,
+    shown::Shown,
+    state::{Edge, State, TOO_MANY_EDGES, TOO_MANY_NODES},
 };
 use crate::{limits, wire::node::NodeName};
 

@@ -7,11 +7,13 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    error::{Error, Shown},
+    error::Error,
     fields,
+    nodes::{Agent, Model, Object},
     refs::{BARE, Ref},
     scale::inline,
-    state::{Agent, Model, Object, Phase, State, VERSION, edges_value},
+    shown::Shown,
+    state::{Phase, State, VERSION, edges_value},
 };
 use crate::wire::node::NodeName;
 
