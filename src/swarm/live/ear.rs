@@ -15,9 +15,6 @@ use crate::{
     wire::node::NodeName,
 };
 
-/// Looks into the outbox of a program that has ended: as many as empty a full one.
-const LAST_LOOKS: usize = 200;
-
 /// Hears an agent's program.
 pub(super) struct AgentEar {
     pub live: Weak<Live>,
@@ -36,14 +33,11 @@ pub(super) struct ObjectEar {
 }
 
 impl AgentEar {
-    /// Takes letters out; whether more wait.
-    fn letters(&self, live: &Live) -> bool {
-        self.place.as_ref().is_some_and(|place| {
-            let taken = place.take();
-            let more = taken.more;
+    /// Sends the letters that were written before now.
+    fn letters(&self, live: &Live) {
+        if let Some(taken) = self.place.as_ref().and_then(|place| place.wait_and_look()) {
             live.letters(&self.name, taken);
-            more
-        })
+        }
     }
 }
 
@@ -73,8 +67,9 @@ impl Sink for AgentEar {
 
     fn ended(&self, exit: Option<Exit>) {
         let Some(live) = self.live.upgrade() else { return };
-        // Nobody writes any more: it ends.
-        (0..LAST_LOOKS).any(|_| !self.letters(&live));
+        if let Some(place) = &self.place {
+            live.last_letters(&self.name, place);
+        }
         live.input(|pass| pass.ended(&self.name, self.run, exit));
         live.changed.notify_all();
     }

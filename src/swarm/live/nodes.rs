@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::{
     Live, Phase,
     pass::Pass,
-    place::Place,
     programs::{GONE, NotLaunched},
     table::{Node, Run},
 };
@@ -99,19 +98,6 @@ impl Live {
             return Err(Fault::StillThere);
         }
         self.launch_agent(name).map_err(|why| not_started(name, why))
-    }
-
-    /// What a program had written before it was ended by order.
-    fn last_letters(&self, name: &NodeName, place: &Place) {
-        const LOOKS: usize = 200;
-        for _ in 0..LOOKS {
-            let taken = place.take();
-            let more = taken.more;
-            self.letters(name, taken);
-            if !more {
-                return;
-            }
-        }
     }
 }
 

@@ -65,11 +65,20 @@ impl Place {
 
     /// Takes some letters, if the outbox has changed and nobody else is at it.
     pub fn look(&self) -> Option<Taken<'_>> {
-        let mut post = match self.outbox.try_lock() {
-            Ok(post) => post,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        match self.outbox.try_lock() {
+            Ok(post) => self.look_in(post),
+            Err(TryLockError::Poisoned(poisoned)) => self.look_in(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Takes some letters, if the outbox has changed; waits for who is at it, for what comes next comes after
+    /// his letters.
+    pub fn wait_and_look(&self) -> Option<Taken<'_>> {
+        self.look_in(lock(&self.outbox))
+    }
+
+    fn look_in<'a>(&'a self, mut post: MutexGuard<'a, Post>) -> Option<Taken<'a>> {
         // Read before the look: what comes during it changes the time again.
         let changed = fs::symlink_metadata(&self.outbox_at).and_then(|about| about.modified()).ok();
         if !post.more && changed.is_some() && changed == post.settled {

@@ -32,6 +32,7 @@ const SHOWN_TARGETS: usize = 32;
 impl Pass<'_> {
     /// A message along an edge; to whom it went.
     pub fn send(&mut self, from: &NodeName, to: &str, content: String, hops: u32) -> Result<NodeName, Fault> {
+        self.fits(from, &content)?;
         let to = self.route(from, to)?;
         self.note(from, &to, &content);
         self.hand_over(from, &to, content, Sort::Direct, hops)?;
@@ -44,6 +45,16 @@ impl Pass<'_> {
         self.note(from, &to, &content);
         self.deliver(from, &to, content, 0)?;
         Ok(to)
+    }
+
+    /// A message over the limit goes nowhere, whoever wrote it and however it came.
+    fn fits(&mut self, from: &NodeName, content: &str) -> Result<(), Fault> {
+        if content.len() <= limits::SWARM_MESSAGE {
+            return Ok(());
+        }
+        let draft = Draft::new(Name::MessageDropped, format!("message of {from} dropped: it is too long"));
+        self.tell(draft.agent(from).level(Level::Warning).with("bytes", content.len()));
+        Err(Fault::TooLarge { most: limits::SWARM_MESSAGE })
     }
 
     fn note(&mut self, from: &NodeName, to: &NodeName, content: &str) {
@@ -61,6 +72,9 @@ impl Pass<'_> {
         except: Option<&str>,
         hops: u32,
     ) -> Vec<NodeName> {
+        if self.fits(from, content).is_err() {
+            return Vec::new();
+        }
         let targets = self.table.topology.targets(from);
         let targets: Vec<NodeName> =
             targets.into_iter().filter(|to| except != Some(to.as_str())).cloned().collect();

@@ -82,6 +82,20 @@ impl Live {
         (table.agents().filter_map(place).collect(), prune)
     }
 
+    /// What a program had written before it ended. Nobody writes any more, so this comes to an end; where it would
+    /// not, after as many looks as a full outbox needs.
+    pub(super) fn last_letters(&self, name: &NodeName, place: &Place) {
+        const LOOKS: usize = 200;
+        for _ in 0..LOOKS {
+            let taken = place.take();
+            let more = taken.more;
+            self.letters(name, taken);
+            if !more {
+                return;
+            }
+        }
+    }
+
     /// Letters of an agent: its own words, as if its program had said them.
     pub(super) fn letters(&self, name: &NodeName, taken: Taken<'_>) {
         for letter in taken.letters {

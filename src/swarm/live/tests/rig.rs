@@ -203,7 +203,7 @@ impl Rig {
 
     pub fn prepared(config: &Value, fakes: Fakes) -> Self {
         let config = Config::of(config).expect("a config");
-        let home = TempHome::new();
+        let home = TempHome::in_memory();
         let (shelf, ..) = Shelf::open(&home.home()).expect("a shelf");
         shelf.put_seed(&config.name, &config.to_value()).expect("a seed");
         let (fakes, clock) = (Arc::new(fakes), ManualClock::at(1_000_000));

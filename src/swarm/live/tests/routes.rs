@@ -143,3 +143,13 @@ fn the_operators_message_leaves_its_sender_alone() {
     rig.task("a", "t").unwrap();
     assert_eq!(rig.program("a").heard(), ["task: t"], "a waits for no answer");
 }
+
+#[test]
+fn a_program_that_says_too_much_at_once_says_nothing() {
+    let rig = Rig::new(&swarm(&[mock("a"), mock("b")], &[object("o", "log")], "a>b a>o"));
+    let long = "x".repeat(limits::SWARM_MESSAGE + 1);
+    rig.program("a").says(&[&format!("@b: {long}"), &format!("@o: {long}"), &format!("@all: {long}")]);
+    assert!(rig.program("b").heard().is_empty());
+    assert_eq!(rig.live.object(&name("o")).unwrap().1.unwrap()["total"], 0);
+    assert_eq!(rig.events("message_dropped").len(), 3);
+}
