@@ -9,7 +9,12 @@ mod schema;
 #[path = "support/sources.rs"]
 mod sources;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use loopgate::swarm::config::Config;
 use schema::Schema;
@@ -53,6 +58,49 @@ fn every_example_parses_and_its_programs_are_there() {
             assert!(!program.is_absolute() || program.is_file(), "{name}: {}", program.display());
         }
         assert_eq!(schema.check(&config.to_value()), Ok(()), "{name}: its one form");
+    }
+}
+
+/// The agent of the first example, line by line: what it prints is what was said, whatever stands in it.
+#[test]
+fn the_agent_of_the_example_answers_in_json_lines() {
+    let script = sources::root().join("examples/swarms/echo-agent.sh");
+    let texts = [
+        "x",
+        "say \"hi\" now",
+        "back\\",
+        "\\\"",
+        "\\\\",
+        "",
+        "\"",
+        "\\n %s $HOME `id`",
+        "a\nb \u{e4}",
+        "\"content\":\"y\"",
+    ];
+    let mut command = Command::new("sh");
+    command.arg(script).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .env("LOOPGATE_AGENT", "s/a")
+        .env("SWARM_TOPOLOGY", r#"{"agent":"a","objects":["o"],"targets":["b","c"]}"#);
+    let mut child = command.spawn().expect("sh runs");
+    let lines: String = texts
+        .iter()
+        .map(|text| format!("{}\n", json!({"type": "message", "from": "z", "content": text})))
+        .collect();
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(format!("not JSON\n{lines}").as_bytes()).expect("taken");
+    drop(stdin);
+    let out = String::from_utf8(child.wait_with_output().expect("ends").stdout).expect("text");
+    let turns: Vec<&str> = out.split("<<TURN_COMPLETE>>\n").collect();
+    assert_eq!(turns.len(), texts.len() + 1, "{out}");
+    for (turn, text) in turns.iter().zip(texts) {
+        let said: Vec<Value> = turn.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+        let wanted = [
+            json!({"type": "output", "content": format!("a: {text}")}),
+            json!({"type": "send", "to": "o", "content": text}),
+            json!({"type": "send", "to": "b", "content": text}),
+        ];
+        assert_eq!(said, wanted, "{out}");
     }
 }
 

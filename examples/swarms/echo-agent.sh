@@ -14,16 +14,15 @@ while IFS= read -r line; do
         *'"content":"'*) content=${line#*'"content":"'} ;;
         *) continue ;;
     esac
-    # up to the quote that no backslash stands before
+    # up to the quote that no backslash stands before, or an even number of them
     text=
     while :; do
         part=${content%%'"'*}
-        text=$text$part
         content=${content#"$part"\"}
-        case $part in
-            *\\) text=$text\" ;;
-            *) break ;;
-        esac
+        text=$text$part
+        slashes=${part##*[!\\]}
+        [ $((${#slashes} % 2)) -eq 1 ] || break
+        text=$text\"
     done
     printf '{"type":"output","content":"%s: %s"}\n' "${LOOPGATE_AGENT#*/}" "$text"
     [ -z "$object" ] || printf '{"type":"send","to":"%s","content":"%s"}\n' "$object" "$text"
