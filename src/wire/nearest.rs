@@ -28,12 +28,19 @@ pub fn slip<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<
 }
 
 /// How many slips lie between two words; case does not count, nor whether `-` or `_` stands there. None where
-/// the lengths alone say that they are more than `most`.
+/// the lengths or the letters alone say that they are more than `most`.
 fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
     if one.len() > LONGEST || other.len() > LONGEST {
         return None;
     }
     if one.chars().count().abs_diff(other.chars().count()) > most {
+        return None;
+    }
+    // Each slip brings in or takes away one kind of letter at most. This is cheap, and the table below is not:
+    // a document may have very many words that are like none.
+    let (a, b) = (kinds(one), kinds(other));
+    let apart = (a & !b).count_ones().max((b & !a).count_ones());
+    if apart as usize > most {
         return None;
     }
     let letters = |word: &str| -> Vec<char> {
@@ -58,6 +65,19 @@ fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
         before = std::mem::replace(&mut last, row);
     }
     last.last().copied()
+}
+
+/// Which letters a word has, a bit for each; other characters share theirs.
+fn kinds(word: &str) -> u64 {
+    word.bytes().fold(0, |kinds, byte| {
+        let kind = match byte.to_ascii_lowercase() {
+            b'-' => b'_',
+            // a letter of several bytes is one kind
+            0x80.. => 0,
+            byte => byte,
+        };
+        kinds | 1 << (kind % 64)
+    })
 }
 
 #[cfg(test)]
@@ -88,6 +108,7 @@ mod tests {
         for (word, meant) in [
             ("netwrok", Some("network")),
             ("Network", Some("network")),
+            ("n\u{435}twork", Some("network")),
             ("work-spcae", Some("workspace")),
             ("wrkspac", Some("workspace")),
             ("end", None),
