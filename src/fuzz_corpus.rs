@@ -17,6 +17,7 @@ macro_rules! replay {
 replay! {
     every_head_seed_keeps_its_promise: "head" => crate::wire::head::fuzz;
     every_admission_seed_keeps_its_promise: "admission" => crate::admit::fuzz;
+    every_agent_lines_seed_keeps_its_promise: "agent_lines" => crate::agent::protocol::fuzz;
     every_sanitiser_seed_keeps_its_promise: "sanitiser" => crate::bus::sanitise::fuzz;
     every_display_seed_keeps_its_promise: "display" => crate::cli::display::fuzz;
     every_framing_seed_keeps_its_promise: "framing" => crate::gate::body::fuzz;

@@ -20,12 +20,32 @@ pub fn fuzz(data: &[u8]) {
         earlier.push_str(&text);
         earlier.push('\n');
         for spoken in listener.out(line, cut) {
+            said_again(&spoken);
             said = said.saturating_add(judge(&text, &earlier, &spoken));
         }
     }
     // Each byte may become a replacement character of three, and an addressed line is output, too.
     assert!(said <= data.len().saturating_mul(6), "{said} bytes of {}", data.len());
     told(&String::from_utf8_lossy(data));
+}
+
+/// Written as a line, it is heard as the same.
+fn said_again(spoken: &Spoken) {
+    let heard = spoken.line().map(|line| {
+        assert!(!line.contains(&b'\n'));
+        Listener::new().out(&line, false)
+    });
+    match spoken {
+        // Its words may be a message between markers, or their begin.
+        Spoken::Output { .. } => assert!(heard.is_some()),
+        Spoken::Invalid { .. } => assert!(heard.is_none()),
+        Spoken::Send { .. }
+        | Spoken::Broadcast { .. }
+        | Spoken::Ask { .. }
+        | Spoken::Log { .. }
+        | Spoken::Exit { .. }
+        | Spoken::TurnComplete => assert_eq!(heard.as_deref(), Some(std::slice::from_ref(spoken))),
+    }
 }
 
 /// Checks one thing that was said; the bytes of its words.
@@ -54,7 +74,8 @@ fn judge(line: &str, earlier: &str, spoken: &Spoken) -> usize {
         }
         Spoken::Output { content } | Spoken::Log { content } => content.len(),
         Spoken::Exit { status } => {
-            assert!(line.contains(&status.to_string()) || line.contains('e') || line.contains("-0"));
+            let object: Option<serde_json::Value> = serde_json::from_str(line).ok();
+            assert_eq!(object.and_then(|object| object.get("status")?.as_i64()), Some(*status));
             0
         }
         Spoken::Invalid { why } => {
