@@ -106,6 +106,22 @@ fn every_difference_from_genswarms_names_a_test_that_exists() {
     assert!(rows.len() >= 20, "{} rows", rows.len());
 }
 
+/// Whoever is refused finds the code in the page about swarms.
+#[test]
+fn every_code_of_a_refusal_is_explained() {
+    let page = sources::read("docs/swarms.md");
+    let mut count = 0;
+    for file in ["src/swarm/fault.rs", "src/swarm/patch.rs"] {
+        for line in sources::read(file).lines().filter(|line| line.contains("Self::")) {
+            let Some((_, code)) = line.split_once("=> \"") else { continue };
+            let code = code.trim_end_matches("\",");
+            assert!(page.contains(&format!("`{code}`")), "{file}: {code}");
+            count += 1;
+        }
+    }
+    assert!(count > 40, "{count} codes");
+}
+
 /// A line of firewall advice ends in the rows of `loopgate exposure` that it is about.
 #[test]
 fn firewall_advice_is_tied_to_rows_of_the_report() {

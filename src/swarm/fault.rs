@@ -161,8 +161,6 @@ pub enum Fault {
     DiskSlow,
     /// the disk took nothing, and what was changed could not be changed back: it holds until the swarm stops
     HoldsUntilStop,
-    /// not built in yet
-    NotBuiltYet,
 }
 
 /// Why an agent takes no task (spec genswarms B.1, E.6).
@@ -230,7 +228,6 @@ impl Fault {
             Self::TooLarge { .. } | Self::TooLargeToKeep => 413,
             Self::Patch { status, .. } => *status,
             Self::StillThere | Self::NotKept { full: false } | Self::HoldsUntilStop => 500,
-            Self::NotBuiltYet => 501,
             Self::Stopping | Self::DiskSlow => 503,
             Self::NotKept { full: true } => 507,
         }
@@ -275,7 +272,6 @@ impl Fault {
             Self::NotKept { full: false } => "disk_failed",
             Self::DiskSlow => "disk_slow",
             Self::HoldsUntilStop => "not_kept",
-            Self::NotBuiltYet => "not_built_yet",
         }
     }
 
@@ -375,7 +371,6 @@ impl fmt::Display for Fault {
                 "the change holds, but could not be written down and could not be undone: it is gone when the swarm \
                  stops",
             ),
-            Self::NotBuiltYet => f.write_str("not built in yet"),
         }
     }
 }
