@@ -173,12 +173,19 @@ impl Slot {
         true
     }
 
-    /// Closes it where it does not owe an answer: for the server's end.
+    /// Closes it where it does not owe an answer, nor is giving one: for the server's end.
     pub(super) fn close_unless_busy(&self) {
-        if self.load().0 == Phase::Upgraded {
-            self.close();
-        } else {
-            self.close_if_waiting();
+        match self.load().0 {
+            Phase::Upgraded => self.close(),
+            // The answer of a handler that was waited for.
+            Phase::Write => {}
+            Phase::Head
+            | Phase::Body
+            | Phase::Idle
+            | Phase::Linger
+            | Phase::Busy
+            | Phase::Overdue
+            | Phase::Closed => _ = self.close_if_waiting(),
         }
     }
 

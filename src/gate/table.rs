@@ -221,6 +221,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::gate::slot::Phase;
 
     #[test]
     fn a_newcomer_gets_the_first_place_that_becomes_free_and_not_only_the_evicted_ones() {
@@ -242,5 +243,20 @@ mod tests {
             assert!(newcomer.join().unwrap().is_some(), "it waited for the evicted one alone");
         });
         drop(evicted);
+    }
+
+    /// Between a handler's end and the last byte of its answer.
+    #[test]
+    fn the_end_of_the_server_lets_an_answer_be_written_and_closes_who_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let slot = |phase| {
+            let slot = Slot::new(1, TcpStream::connect(listener.local_addr().unwrap()).unwrap(), 0);
+            slot.enter(phase, 0).unwrap();
+            slot.close_unless_busy();
+            slot.enter(phase, 0).is_ok()
+        };
+        let open = [Phase::Busy, Phase::Write].map(slot);
+        let shut = [Phase::Head, Phase::Body, Phase::Idle, Phase::Linger, Phase::Upgraded].map(slot);
+        assert_eq!((open, shut), ([true; 2], [false; 5]));
     }
 }
