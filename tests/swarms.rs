@@ -218,6 +218,44 @@ fn the_exposure_of_an_instance_with_a_swarm_has_no_difference() {
     assert_eq!(ran(&mut instance.loopgate(&["exposure"])).0, Some(0));
 }
 
+/// What another machine's client does, from an address that is not loopback: in a network of its own.
+const FROM_ELSEWHERE: &str = r#"
+import http.client, json, os, sys, time
+home = os.environ["LOOPGATE_HOME"]
+port = int(json.load(open(home + "/authkey"))["web_endpoint"].rsplit(":", 1)[1])
+def ask(headers):
+    there = http.client.HTTPConnection("198.51.100.7", port, timeout=10, source_address=("198.51.100.7", 0))
+    there.putrequest("GET", "/api/swarms", skip_host=True)
+    for name, value in headers: there.putheader(name, value)
+    there.endheaders()
+    return there.getresponse().status
+bearer = ("Authorization", "Bearer token-token-token")
+here = ("Host", "198.51.100.7:%d" % port)
+print([ask([here, bearer]), ask([here]), ask([here, ("Authorization", "Bearer another")]),
+       ask([("Host", "198.51.100.7:%d" % (port - 1)), bearer]), ask([("Host", "evil.example:%d" % port), bearer]),
+       ask([bearer])])
+"#;
+
+/// Bound to all addresses, with a token: who has it is served under the exact Host rule, nobody else is.
+#[test]
+fn with_a_token_other_machines_are_served_by_the_address_they_came_to_and_by_no_other_name() {
+    let have = Command::new("unshare").args(["-rn", "ip", "link"]).output();
+    if !have.is_ok_and(|output| output.status.success()) {
+        return support::skipped("unshare -rn and ip (util-linux, iproute2)");
+    }
+    let home = TempDir::new();
+    let script = "ip link set lo up && ip addr add 198.51.100.7/32 dev lo; \
+        \"$0\" serve 2>/dev/null & pid=$!; \
+        for i in $(seq 400); do [ -e \"$LOOPGATE_HOME/authkey\" ] && break; sleep 0.05; done; \
+        python3 -c \"$1\"; kill $pid; wait $pid; echo ended $?";
+    let mut command = Command::new("unshare");
+    command.args(["-rn", "sh", "-c", script]).arg(support::binary()).arg(FROM_ELSEWHERE);
+    command.env_clear().env("PATH", support::path()).env("LOOPGATE_HOME", home.path());
+    command.env("GENSWARMS_HTTP_IP", "0.0.0.0").env("GENSWARMS_API_TOKEN", "token-token-token");
+    let (_, out, err) = ran(&mut command);
+    assert_eq!(out, "[200, 401, 401, 421, 421, 400]\nended 0\n", "{err}");
+}
+
 /// Nothing is done by halves: a configuration that is wrong is told with the place, and nothing runs.
 #[test]
 fn a_wrong_configuration_is_told_with_its_place_and_starts_nothing() {
