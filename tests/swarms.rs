@@ -103,6 +103,46 @@ fn the_ring_of_the_examples_is_started_used_changed_and_ended_with_the_verbs() {
     assert!(err.contains("Swarm not found"), "{err}");
 }
 
+/// Programs that know nothing of the protocol: two filters behind the shim, and what they say reaches an object.
+#[test]
+fn the_programs_of_the_shims_example_speak_along_their_edges() {
+    let instance = Instance::start();
+    run(&instance, &["start", &example("shim.json")]);
+    run(&instance, &["task", "shim", "greeter", "world"]);
+    until("both lines", || {
+        let heard = get(&instance, "/api/swarms/shim/objects/heard")["domain_state"]["total"].clone();
+        (heard == 2).then_some(())
+    });
+    let messages = get(&instance, "/api/swarms/shim/messages?limit=3")["messages"].clone();
+    let told = |at: usize| {
+        [&messages[at]["to"], &messages[at]["content_preview"]]
+            .map(|v| v.as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(
+        [told(2), told(1), told(0)],
+        [["twice", "hello, world"], ["heard", "hello, world"], ["heard", "hello, world"]]
+    );
+}
+
+/// The shipped script of the first example: a word goes along the edges from the first agent to the last object.
+#[test]
+fn the_agents_of_the_first_example_answer_and_pass_on() {
+    let instance = Instance::start();
+    run(&instance, &["start", &example("example.json")]);
+    run(&instance, &["task", "example", "first", "hello"]);
+    until("the journal's first entry", || {
+        let journal = get(&instance, "/api/swarms/example/objects/journal")["domain_state"]["total"].as_u64();
+        (journal >= Some(1)).then_some(())
+    });
+    let messages = get(&instance, "/api/swarms/example/messages?limit=50")["messages"].clone();
+    let passed = |from: &str, to: &str| {
+        let is = |m: &&Value| m["from"] == from && m["to"] == to && m["content_preview"] == "hello";
+        messages.as_array().into_iter().flatten().filter(is).count()
+    };
+    let edges = [("first", "second"), ("first", "counter"), ("second", "third"), ("third", "journal")];
+    assert_eq!(edges.map(|(from, to)| passed(from, to)), [1; 4], "{messages}");
+}
+
 /// Spec genswarms K: their CLI takes a 401 for "not running" and queues what was asked.
 #[test]
 fn a_401_is_told_as_one_and_nothing_is_done_or_queued() {
