@@ -60,15 +60,17 @@ struct State {
     turns: usize,
     frozen: bool,
     ending: bool,
-    /// until its end is told
+    /// until it is to end
     place: Option<Place>,
+    /// its end is told
+    over: bool,
 }
 
 /// What the thread does next for one mock.
 enum Step {
     /// its turn of this number
     Answer(usize, Item),
-    End(Place),
+    End,
     Nothing,
 }
 
@@ -105,10 +107,7 @@ fn run(woken: &Receiver<Arc<Mock>>) {
     while let Ok(mock) = woken.recv() {
         match mock.step() {
             Step::Answer(number, item) => mock.answer(number, &item),
-            Step::End(place) => {
-                drop(place);
-                mock.sink.ended(Some(Exit::Code(0)));
-            }
+            Step::End => mock.sink.ended(Some(Exit::Code(0))),
             Step::Nothing => {}
         }
     }
@@ -118,7 +117,8 @@ impl Mock {
     fn step(&self) -> Step {
         let mut state = lock(&self.state);
         if state.ending {
-            return state.place.take().map_or(Step::Nothing, Step::End);
+            let over = std::mem::replace(&mut state.over, true);
+            return if over { Step::Nothing } else { Step::End };
         }
         if state.frozen {
             return Step::Nothing;
@@ -169,7 +169,12 @@ impl Running for Handle {
     }
 
     fn begin_end(&self) {
-        lock(&self.0.state).ending = true;
+        let mut state = lock(&self.0.state);
+        state.ending = true;
+        // Free at once, however busy the thread is: whoever ended it may start another.
+        let place = state.place.take();
+        drop(state);
+        drop(place);
         self.0.wake();
     }
 

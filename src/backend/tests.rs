@@ -173,6 +173,28 @@ fn mocks_have_places_among_all_agents_and_give_them_back() {
 }
 
 #[test]
+fn a_mock_that_was_ended_has_no_place_however_busy_the_others_are() {
+    /// Holds the thread of all mocks until the test is done with it.
+    struct Slow(Mutex<std::sync::mpsc::Receiver<()>>);
+    impl Sink for Slow {
+        fn line(&self, _: Stream, _: &[u8], _: bool) {
+            let _ = self.0.lock().unwrap().recv();
+        }
+        fn quiet(&self) {}
+        fn ended(&self, _: Option<Exit>) {}
+    }
+    let backends = backends(2);
+    let (done, held) = std::sync::mpsc::channel();
+    let slow = backends.start(&Form::Mock, spec(), None, Arc::new(Slow(Mutex::new(held))));
+    assert_eq!(slow.map(|slow| slow.say(&task("x"))), Ok(Ok(())));
+    let (second, heard) = mock(&backends, Value::Null);
+    assert!(second.end(Duration::ZERO) && second.end(Duration::ZERO));
+    let (_third, _) = mock(&backends, Value::Null);
+    drop(done);
+    assert_eq!(heard.first(1), ["Some(Code(0))"]);
+}
+
+#[test]
 fn an_endless_line_of_a_mock_is_cut_as_a_real_one() {
     let (text, cut) = mock::filled(&"{content}".repeat(100), "a", &"x".repeat(100_000));
     assert_eq!((text.len(), cut), (limits::AGENT_LINE, true));
