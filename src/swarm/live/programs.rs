@@ -140,13 +140,24 @@ impl Live {
             (result, pass.table.phase == Phase::Paused)
         });
         match (&result, running) {
-            (Ok(()), Some(running)) if paused => _ = running.freeze(),
+            (Ok(()), Some(running)) if paused => self.settle(&*running),
             (Ok(()), _) | (_, None) => {}
             // Nobody waits for it any more.
             (Err(_), Some(running)) => _ = running.end(GONE),
         }
         self.changed.notify_all();
         result
+    }
+
+    /// Holds a program still that was started during a pause. Where that pause ended before it stood still, nobody
+    /// else lets it go on.
+    fn settle(&self, running: &dyn Running) {
+        let _ = running.freeze();
+        let mut held = true;
+        while self.is_paused() != held {
+            held = !held;
+            let _ = if held { running.freeze() } else { running.thaw() };
+        }
     }
 
     /// Starts the thread that starts programs again.

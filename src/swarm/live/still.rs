@@ -3,13 +3,17 @@
 //! Held still means: nothing is handed to an agent, and no process of one runs. What is said meanwhile waits in the
 //! same queues as ever. The end is for good, and leaves no process.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Live,
     table::{Body, Node, Phase},
 };
 use crate::{
+    backend::Running,
     swarm::{
         Fault,
         events::{Draft, Name},
@@ -54,7 +58,7 @@ impl Live {
         for program in &programs {
             let _ = program.thaw();
         }
-        self.input(|pass| {
+        let (count, all) = self.input(|pass| {
             pass.may_change()?;
             pass.table.phase = Phase::Running;
             // The outboxes were not asked meanwhile.
@@ -65,8 +69,14 @@ impl Live {
                 pass.turn(name, |turn, now| ((), turn.resume(now)));
             }
             pass.tell(Draft::new(Name::SwarmResumed, format!("swarm {} resumed", self.name)));
-            Ok(agents.len())
-        })
+            Ok((agents.len(), pass.table.programs()))
+        })?;
+        // Those that were started since then were held still too.
+        let is_new = |one: &&Arc<dyn Running>| !programs.iter().any(|other| Arc::ptr_eq(one, other));
+        for program in all.iter().filter(is_new) {
+            let _ = program.thaw();
+        }
+        Ok(count)
     }
 
     /// Whether it is held still.

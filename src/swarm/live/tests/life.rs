@@ -130,6 +130,26 @@ fn an_agent_added_to_a_swarm_held_still_is_held_too() {
 }
 
 #[test]
+fn a_program_that_starts_while_a_pause_ends_is_not_left_standing() {
+    let rig = Rig::new(&mocks("a", ""));
+    rig.live.pause().unwrap();
+    // The pause ends after the program was known to be one of a pause, and before it stands still.
+    let live = rig.live.clone();
+    rig.fakes.meanwhile.then(|| {});
+    rig.fakes.meanwhile.then(move || _ = live.resume());
+    rig.live.add_agent(made(mock("b")), &[], &[]).unwrap();
+    assert!(!rig.live.is_paused() && !rig.program("b").frozen.load(Ordering::SeqCst));
+    // It starts while the others go on already.
+    rig.live.pause().unwrap();
+    let live = rig.live.clone();
+    rig.fakes.meanwhile.then(move || live.add_agent(made(mock("c")), &[], &[]).unwrap());
+    rig.live.resume().unwrap();
+    for program in ["a", "b", "c"] {
+        assert!(!rig.program(program).frozen.load(Ordering::SeqCst), "{program}");
+    }
+}
+
+#[test]
 fn m6_a_stopped_swarm_ends_all_and_tells_what_it_drops() {
     let process = json!({"name": "p", "handler": {"command": ["/bin/cat"]}});
     let rig = Rig::new(&swarm(&[mock("a"), mock("b")], &[process], "a>b"));

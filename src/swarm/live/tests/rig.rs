@@ -2,7 +2,7 @@
 //! says for it. The clock moves when the test moves it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -28,6 +28,21 @@ use crate::{
     wire::{clock::ManualClock, node::NodeName},
 };
 
+/// What happens while a program is started, held, let go on or ended: each the next.
+#[derive(Clone, Default)]
+pub struct Meanwhile(Arc<Mutex<VecDeque<Box<dyn FnOnce() + Send>>>>);
+
+impl Meanwhile {
+    pub fn then(&self, happens: impl FnOnce() + Send + 'static) {
+        lock(&self.0).push_back(Box::new(happens));
+    }
+
+    fn next(&self) {
+        let next = lock(&self.0).pop_front();
+        next.into_iter().for_each(|happens| happens());
+    }
+}
+
 /// A program of a test.
 pub struct Program {
     pub spec: MemberSpec,
@@ -40,6 +55,7 @@ pub struct Program {
     /// it ends when something is said to it
     pub breaks: AtomicBool,
     over: AtomicBool,
+    meanwhile: Meanwhile,
 }
 
 impl Program {
@@ -112,16 +128,19 @@ impl Running for Program {
     }
 
     fn end(&self, _within: Duration) -> bool {
+        self.meanwhile.next();
         self.exits(Some(Exit::Signal(15)));
         true
     }
 
     fn freeze(&self) -> bool {
+        self.meanwhile.next();
         self.frozen.store(true, Ordering::SeqCst);
         true
     }
 
     fn thaw(&self) -> bool {
+        self.meanwhile.next();
         self.frozen.store(false, Ordering::SeqCst);
         true
     }
@@ -147,6 +166,7 @@ pub struct Fakes {
     pub broken: Mutex<BTreeMap<String, StartFault>>,
     /// programs end before their start is told
     pub short: AtomicBool,
+    pub meanwhile: Meanwhile,
 }
 
 impl Launch for Fakes {
@@ -158,6 +178,7 @@ impl Launch for Fakes {
         sink: Arc<dyn Sink>,
     ) -> Result<Arc<dyn Running>, StartFault> {
         let name = spec.name.agent.to_string();
+        self.meanwhile.next();
         if let Some(fault) = lock(&self.broken).get(&name) {
             return Err(fault.clone());
         }
@@ -170,6 +191,7 @@ impl Launch for Fakes {
             frozen: AtomicBool::new(false),
             breaks: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            meanwhile: self.meanwhile.clone(),
         });
         lock(&self.programs).entry(name).or_default().push(Arc::clone(&program));
         if self.short.load(Ordering::SeqCst) {
