@@ -127,7 +127,6 @@ impl Live {
     ) -> Result<(), NotLaunched> {
         let running = started.as_ref().ok().cloned();
         let (result, paused) = self.input(|pass| {
-            pass.table.launching = pass.table.launching.saturating_sub(1);
             let stopped = pass.table.phase == Phase::Stopped;
             let result = match started {
                 Ok(running) if !stopped => pass.started(name, number, running),
@@ -145,6 +144,10 @@ impl Live {
             // Nobody waits for it any more.
             (Err(_), Some(running)) => _ = running.end(GONE),
         }
+        // Only now: who waits for starts is to find nothing of one that came too late.
+        let mut table = self.lock();
+        table.launching = table.launching.saturating_sub(1);
+        drop(table);
         self.changed.notify_all();
         result
     }

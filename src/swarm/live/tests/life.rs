@@ -1,6 +1,9 @@
 //! A swarm changed while it runs, held still, and ended.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -147,6 +150,19 @@ fn a_program_that_starts_while_a_pause_ends_is_not_left_standing() {
     for program in ["a", "b", "c"] {
         assert!(!rig.program(program).frozen.load(Ordering::SeqCst), "{program}");
     }
+}
+
+#[test]
+fn a_stop_waits_for_a_program_that_was_just_being_started() {
+    let rig = Rig::prepared(&mocks("a", ""), Fakes::default());
+    let stops: Arc<Mutex<Vec<bool>>> = Arc::default();
+    for _ in ["as it is started", "as whoever started it ends it"] {
+        let (live, stops) = (rig.live.clone(), stops.clone());
+        rig.fakes.meanwhile.then(move || lock(&stops).push(live.stop(Duration::ZERO)));
+    }
+    rig.live.begin();
+    assert_eq!(*lock(&stops), [false, false], "something of it was left");
+    assert!(rig.program("a").is_over() && rig.live.stop(Duration::ZERO));
 }
 
 #[test]
