@@ -2,8 +2,8 @@
 //! (spec genswarms B.3, L.1.8).
 //!
 //! A caller cannot bring a program, a directory, a variable, an endpoint or a loosened sandbox: a program is
-//! one that the seed config has, word for word, and the rest is refused by name. An overlay that is replayed
-//! comes through here again.
+//! one that the seed config has, word for word, and the rest is refused by name. What an overlay brings when it
+//! is replayed is asked for its programs again.
 
 use std::collections::BTreeSet;
 
@@ -48,6 +48,12 @@ pub fn agent_of_call(value: &Value, seed: &Config) -> Result<Node<AgentConfig>, 
 /// Reads an object that is asked for in a swarm of this seed.
 pub fn object_of_call(value: &Value, seed: &Config) -> Result<Node<ObjectConfig>, ConfigError> {
     object_node(value, seed).map_err(ConfigError::from)
+}
+
+/// The first agent or object whose program a call could not have brought into a swarm of this seed.
+pub fn foreign_program<'a>(config: &'a Config, seed: &Config) -> Option<&'a NodeName> {
+    let mut all = programs(config);
+    all.find(|(_, command, backend)| !has_command(seed, command, backend)).map(|(name, ..)| name)
 }
 
 fn agent_node(value: &Value, seed: &Config) -> Result<Node<AgentConfig>, Wrong> {
@@ -140,18 +146,24 @@ fn allowed<'a>(mut forbidden: BTreeSet<&'a str>, map: &'a Map<String, Value>) ->
 /// Whether the seed runs this command, and where nothing confines it, in the same place: a command of a
 /// sandbox is not to be had without one.
 fn has_command(seed: &Config, command: &[String], backend: &Form) -> bool {
-    let agents = seed.agents.iter().filter_map(|agent| Some((agent.command.as_deref()?, &agent.backend)));
-    let objects = seed.objects.iter().filter_map(|object| match (&object.handler, &object.backend) {
-        (Handler::Process { command }, Some(backend)) => Some((command.as_slice(), backend)),
-        (Handler::Process { .. }, None) | (Handler::BuiltIn(_), _) => None,
-    });
-    let mut known = agents.chain(objects).filter(|(known, _)| *known == command);
+    let mut known = programs(seed).filter(|(_, known, _)| *known == command).map(|(_, _, place)| place);
     match backend {
-        Form::Local | Form::Ssh { .. } => known.any(|(_, place)| place == backend),
+        Form::Local | Form::Ssh { .. } => known.any(|place| place == backend),
         Form::Mock | Form::Bwrap { .. } | Form::Docker { .. } | Form::AppleContainer { .. } => {
             known.next().is_some()
         }
     }
+}
+
+/// The programs of a config: whose, which, and where they run.
+fn programs(config: &Config) -> impl Iterator<Item = (&NodeName, &[String], &Form)> {
+    let agents = config.agents.iter();
+    let agents = agents.filter_map(|agent| Some((&agent.name, agent.command.as_deref()?, &agent.backend)));
+    let objects = config.objects.iter().filter_map(|object| match (&object.handler, &object.backend) {
+        (Handler::Process { command }, Some(backend)) => Some((&object.name, command.as_slice(), backend)),
+        (Handler::Process { .. }, None) | (Handler::BuiltIn(_), _) => None,
+    });
+    agents.chain(objects)
 }
 
 fn not_in_seed() -> Wrong {

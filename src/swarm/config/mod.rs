@@ -33,7 +33,7 @@ use std::{fmt, path::Path};
 
 use serde_json::{Map, Value};
 
-pub use call::{agent_of_call, object_of_call};
+pub use call::{agent_of_call, foreign_program, object_of_call};
 pub use error::ConfigError;
 pub use format::{format_named, format_of};
 pub use fuzz::fuzz;

@@ -3,14 +3,14 @@
 //! Both say the same, and one is made of the other; every change passes the gate as a whole state before anything
 //! of it is done. Pure.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::{
     swarm::{
         Fault,
-        config::{AgentConfig, Config, ObjectConfig},
+        config::{self, AgentConfig, Config, ObjectConfig},
         ir::{self, Event, Op, State, gate, gate::Passed},
     },
     wire::node::NodeName,
@@ -87,14 +87,8 @@ impl Shape {
 
     /// No program but those of the seed: whoever wrote it could run anything, later calls could not.
     fn runs_only_what(&self, seed: &Config) -> Result<(), Fault> {
-        let known: BTreeSet<&[String]> =
-            seed.agents.iter().filter_map(|agent| agent.command.as_deref()).collect();
-        let foreign =
-            |agent: &&AgentConfig| agent.command.as_deref().is_some_and(|words| !known.contains(words));
-        self.config.agents.iter().find(foreign).map_or(Ok(()), |agent| {
-            Err(Fault::Refused {
-                reason: format!("no agent of the configuration has the command of {}", agent.name),
-            })
+        config::foreign_program(&self.config, seed).map_or(Ok(()), |name| {
+            Err(Fault::Refused { reason: format!("the configuration does not have the command of {name}") })
         })
     }
 

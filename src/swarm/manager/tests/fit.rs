@@ -101,6 +101,42 @@ fn m6_a_replayed_change_brings_no_program_that_the_seed_lacks() {
     assert!(misfit.reason.contains("command of x"), "{}", misfit.reason);
 }
 
+/// A call may bring a program that the seed runs in an agent or in an object, and into either; what was taken
+/// comes again. In another seed's place it does not.
+#[test]
+fn m6_a_program_that_a_call_may_bring_comes_again_and_one_that_it_may_not_does_not() {
+    let seed = |command: &str, backend: &str| {
+        let seed = json!({
+            "name": "s",
+            "agents": [{"name": "a", "backend": backend, "config": {"command": ["/bin/cat"]}}],
+            "objects": [{"name": "o", "handler": {"command": [command]}}],
+        });
+        Shape::of(Config::of(&seed).expect("a config"), 9).expect("a shape")
+    };
+    let before = seed("/bin/tac", "local");
+    let agent = |command: &str| {
+        let given = json!({"name": "x", "backend": "local", "config": {"command": [command]}});
+        let (agent, ..) = config::agent_of_call(&given, &before.config).expect("the seed has it");
+        before.after(|state| gate::add_agent(state, &agent.to_value(), &[], &[], 9)).expect("it passes").line
+    };
+    let object = |command: &str| {
+        let given = json!({"name": "x", "handler": {"command": [command]}});
+        let (object, ..) = config::object_of_call(&given, &before.config).expect("the seed has it");
+        before
+            .after(|state| gate::add_object(state, &object.to_value(), &[], &[], 9))
+            .expect("it passes")
+            .line
+    };
+    for line in [agent("/bin/tac"), agent("/bin/cat"), object("/bin/tac"), object("/bin/cat")] {
+        assert!(before.replay(&[(1, line.clone())], 9).is_ok(), "{line}");
+    }
+    let other = seed("/bin/sh", "bwrap");
+    for line in [agent("/bin/tac"), agent("/bin/cat"), object("/bin/tac"), object("/bin/cat")] {
+        let misfit = other.replay(&[(1, line.clone())], 9).err().expect("it does not fit");
+        assert!(misfit.reason.contains("command of x"), "{line}: {}", misfit.reason);
+    }
+}
+
 /// The swarm runs on as it is; from the next start on the seed counts. Changes between the two are kept where
 /// they mean something there.
 #[test]
