@@ -154,6 +154,11 @@ fn a_401_is_told_as_one_and_nothing_is_done_or_queued() {
     let (code, _, err) = ran(instance.loopgate(&start).env("GENSWARMS_API_TOKEN", "another-token"));
     assert_eq!(code, Some(77));
     assert!(err.contains("takes another token") && !err.contains("another-token"), "{err}");
+    let (code, _, err) = ran(instance.loopgate(&start).env("GENSWARMS_API_TOKEN", ""));
+    assert_eq!(code, Some(77));
+    assert!(err.contains("set it in this shell"), "empty is unset: {err}");
+    let (_, _, err) = ran(instance.loopgate(&start).env("LOOPGATE_API_TOKEN", "another-token"));
+    assert!(err.contains("than the LOOPGATE_API_TOKEN of this shell"), "{err}");
     let with = |args: &[&str]| ran(instance.loopgate(args).env("GENSWARMS_API_TOKEN", "the-operators-token"));
     assert!(with(&["status", "--swarms"]).2.contains("no swarms"), "nothing was queued");
     assert_eq!(with(&start).0, Some(0));

@@ -66,24 +66,25 @@ fn done(answer: Result<Answer, ClientError>) -> Result<Value, Failure> {
     if answer.is_success() { Ok(answer.json()) } else { Err(refused(&answer)) }
 }
 
+/// Whether a variable holds something: empty counts as unset here too.
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
 /// What a refusal on the swarm surface means for the command.
-fn refused(answer: &Answer) -> Failure {
+pub(super) fn refused(answer: &Answer) -> Failure {
     let body = answer.json();
     let code = body.get("code").and_then(Value::as_str).unwrap_or_default();
     match (answer.status, code) {
         (401, "not_our_user" | "agent_process" | "peer_unknown") => refusal(answer),
-        (401, _) => match std::env::var_os(TOKENS[0]).or_else(|| std::env::var_os(TOKENS[1])) {
-            None => {
-                let what = format!("this server needs {}, set it in this shell", TOKENS[0]);
-                Failure::new(Exit::NotPermitted, what)
-                    .next("nothing was done; whoever started the server knows the token")
-            }
-            Some(_) => Failure::new(
-                Exit::NotPermitted,
-                format!("this server takes another token than the {} of this shell", TOKENS[0]),
-            )
-            .next("nothing was done; whoever started the server knows the token"),
-        },
+        (401, _) => {
+            let what = match TOKENS.iter().find(|name| is_set(name)) {
+                None => format!("this server needs {}, set it in this shell", TOKENS[0]),
+                Some(name) => format!("this server takes another token than the {name} of this shell"),
+            };
+            Failure::new(Exit::NotPermitted, what)
+                .next("nothing was done; whoever started the server knows the token")
+        }
         (404, "swarm_not_found") => refusal(answer).next("`loopgate status` lists the swarms"),
         (404, "agent_not_found" | "object_not_found") => {
             refusal(answer).next("`loopgate status SWARM` lists its agents and objects")
