@@ -172,6 +172,17 @@ fn a_401_is_told_as_one_and_nothing_is_done_or_queued() {
 }
 
 #[test]
+fn a_single_request_to_the_swarms_carries_the_token_and_tells_a_401_as_one() {
+    let instance = Instance::start_with(&[("GENSWARMS_API_TOKEN", "the-operators-token")], &[]);
+    let list = ["api", "GET", "/api/swarms"];
+    let (code, _, err) = ran(&mut instance.loopgate(&list));
+    assert_eq!(code, Some(77));
+    assert!(err.contains("this server needs GENSWARMS_API_TOKEN, set it in this shell"), "{err}");
+    let (code, out, err) = ran(instance.loopgate(&list).env("GENSWARMS_API_TOKEN", "the-operators-token"));
+    assert_eq!((code, out.contains("swarms")), (Some(0), true), "{err}");
+}
+
+#[test]
 fn what_ran_is_listed_as_stopped_after_a_restart_and_autostart_starts_by_itself() {
     let place = TempDir::new();
     let mut instance = Instance::start();

@@ -132,7 +132,8 @@ pub static COMMANDS: &[Command] = &[
             optional("JSON", "the body; `-` reads it from stdin"),
         ],
         flags: &[],
-        about: "Prints the answer's body. A status of 400 or more is told on stderr and by the exit code.",
+        about: "Prints the answer's body. A status of 400 or more is told on stderr and by the exit code. To the routes of \
+                swarms it brings GENSWARMS_API_TOKEN, where that is set, in the place of the owner key.",
         examples: &["loopgate api GET /api/v1/status", "loopgate api GET '/agentmux/reactive/audit?limit=5'"],
         run: api::api,
     },

@@ -4,8 +4,9 @@ use std::{process::ExitCode, time::Duration};
 
 use serde_json::Value;
 
-use super::{client_failure, owner, refusal, text_or_stdin};
+use super::{client_failure, owner, refusal, swarm, text_or_stdin};
 use crate::{
+    admit::Surface,
     cli::{
         outcome::{Exit, Failure},
         output::Output,
@@ -24,7 +25,9 @@ pub fn api(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
     if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(usage("api: PATH begins with a slash and holds visible ASCII only".to_owned()));
     }
-    let client = owner()?;
+    // The owner key does not go to the swarms' surface; the API token of this shell does.
+    let on_swarms = Surface::of(path) == Surface::Swarm;
+    let client = if on_swarms { swarm::operator()? } else { owner()? };
     let body = match arguments.operand(2)? {
         None => None,
         Some(operand) => Some(text_or_stdin(Some(operand))?),
@@ -46,5 +49,9 @@ pub fn api(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
         Ok(value) if is_json => output.json(&value)?,
         _ => output.foreign(&answer.body)?,
     }
-    if answer.status >= 400 { Err(refusal(&answer)) } else { Ok(Exit::Ok.into()) }
+    match answer.status {
+        ..400 => Ok(Exit::Ok.into()),
+        _ if on_swarms => Err(swarm::refused(&answer)),
+        _ => Err(refusal(&answer)),
+    }
 }
