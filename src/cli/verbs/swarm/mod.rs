@@ -85,7 +85,7 @@ pub(super) fn refused(answer: &Answer) -> Failure {
             Failure::new(Exit::NotPermitted, what)
                 .next("nothing was done; whoever started the server knows the token")
         }
-        (404, "swarm_not_found") => refusal(answer).next("`loopgate status` lists the swarms"),
+        (404, "swarm_not_found") => refusal(answer).next("`loopgate status --swarms` lists the swarms"),
         (404, "agent_not_found" | "object_not_found") => {
             refusal(answer).next("`loopgate status SWARM` lists its agents and objects")
         }
