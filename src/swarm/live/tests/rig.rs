@@ -30,7 +30,9 @@ use crate::{
 
 /// What happens while a program is started, held, let go on or ended: each the next.
 #[derive(Clone, Default)]
-pub struct Meanwhile(Arc<Mutex<VecDeque<Box<dyn FnOnce() + Send>>>>);
+pub struct Meanwhile(Arc<Mutex<VecDeque<Happens>>>);
+
+type Happens = Box<dyn FnOnce() + Send>;
 
 impl Meanwhile {
     pub fn then(&self, happens: impl FnOnce() + Send + 'static) {
