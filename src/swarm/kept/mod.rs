@@ -287,6 +287,20 @@ impl Shelf {
         self.sweep()
     }
 
+    /// The same for one that was set aside, and for no other.
+    pub fn purge_aside(&self, name: &NodeName) -> Result<(), ShelfError> {
+        match self.places().get_mut(name) {
+            // Nobody else takes the name meanwhile.
+            Some(place @ Place::Aside) => *place = Place::Coming,
+            Some(Place::Here(_) | Place::Coming) | None => return Err(ShelfError::Unknown),
+        }
+        self.purge(name).inspect_err(|_| {
+            if let Some(place) = self.places().get_mut(name) {
+                *place = Place::Aside;
+            }
+        })
+    }
+
     fn shelved(&self, name: &NodeName) -> Result<Arc<Shelved>, ShelfError> {
         match self.places().get(name) {
             Some(Place::Here(shelved)) => Ok(Arc::clone(shelved)),

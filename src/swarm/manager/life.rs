@@ -31,11 +31,7 @@ impl Swarms {
         let seed = Shape::of(config, self.settings.cap)?;
         built(&seed)?;
         match self.table.claim(&seed, self.patience)? {
-            Claimed::New(busy) => self.create_new(&busy, &seed).inspect_err(|_| {
-                // Nothing of it has run. What cannot be removed now is off the shelf, and is removed later.
-                let _ = self.shelf.purge(busy.name());
-                self.table.remove(&busy);
-            })?,
+            Claimed::New(busy) => self.create_new(&busy, &seed)?,
             Claimed::Kept(busy) => self.create_again(&busy, &seed)?,
         }
         Ok(name)
@@ -53,7 +49,10 @@ impl Swarms {
 
     /// Ends a swarm's processes. It stays kept, or with `purge` nothing of it does.
     pub fn stop(&self, swarm: &str, purge: bool) -> Result<(), Fault> {
-        let busy = self.enter(swarm, Fault::SwarmNotFound)?;
+        let busy = match self.enter(swarm, Fault::SwarmNotFound) {
+            Err(Fault::SwarmNotFound) if purge => return self.purge_aside(swarm),
+            other => other?,
+        };
         self.end(&busy)?;
         if purge {
             self.purge(&busy)?;
@@ -120,8 +119,16 @@ impl Swarms {
     }
 
     fn create_new(&self, busy: &Busy, seed: &Arc<Shape>) -> Result<(), Fault> {
-        self.shelf.put_seed(busy.name(), &seed.config.to_value()).map_err(Fault::of_shelf)?;
-        self.launch(busy, seed)
+        let kept = self.shelf.put_seed(busy.name(), &seed.config.to_value()).map_err(Fault::of_shelf);
+        // What was set aside is not ours: it waits for somebody who looks at it.
+        let is_ours = kept != Err(Fault::Unreadable);
+        kept.and_then(|()| self.launch(busy, seed)).inspect_err(|_| {
+            if is_ours {
+                // Nothing of it has run. What cannot be removed now is off the shelf, and is removed later.
+                let _ = self.shelf.purge(busy.name());
+            }
+            self.table.remove(busy);
+        })
     }
 
     fn create_again(&self, busy: &Busy, seed: &Arc<Shape>) -> Result<(), Fault> {
@@ -205,6 +212,15 @@ impl Swarms {
         self.table.remove(busy);
         self.log().forget(busy.name().as_str());
         Ok(())
+    }
+
+    /// Forgets what is kept under a name and could not be read.
+    fn purge_aside(&self, swarm: &str) -> Result<(), Fault> {
+        let name = NodeName::parse(swarm).map_err(|_| Fault::SwarmNotFound)?;
+        match self.shelf.purge_aside(&name) {
+            Ok(()) | Err(ShelfError::Left) => Ok(()),
+            Err(error) => Err(Fault::of_shelf(error)),
+        }
     }
 }
 

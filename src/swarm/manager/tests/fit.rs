@@ -182,6 +182,31 @@ fn m6_what_could_not_be_written_down_is_undone() {
 /// One whose seed cannot be read any more is told of, its name stays taken, and the others are there.
 #[test]
 fn a_seed_that_nobody_can_read_is_set_aside_and_holds_up_no_other() {
+    let (_temp, swarms, _) = with_one_set_aside();
+    let rows: Vec<String> = swarms.list().iter().map(|row| row.name.to_string()).collect();
+    assert_eq!(rows, ["other"]);
+    let again = swarms.create(Config::of(&small()).expect("a config"));
+    assert_eq!(code(again), "unreadable");
+}
+
+/// Only who says so removes it.
+#[test]
+fn what_was_set_aside_outlives_a_start_under_its_name_and_goes_with_a_purge() {
+    let (_temp, swarms, seed) = with_one_set_aside();
+    for _ in 0..2 {
+        assert_eq!(code(swarms.create(Config::of(&small()).expect("a config"))), "unreadable");
+        assert!(seed.exists(), "it waits for somebody who looks at it");
+    }
+    assert_eq!(code(swarms.stop("s", false)), "swarm_not_found");
+    assert_eq!(code(swarms.stop("nobody", true)), "swarm_not_found");
+    swarms.stop("s", true).expect("it is purged");
+    assert!(!seed.exists());
+    assert_eq!(code(swarms.stop("s", true)), "swarm_not_found");
+    swarms.create(Config::of(&small()).expect("a config")).expect("the name is free");
+}
+
+/// The swarms of a home in which the seed of `s` cannot be read any more, and that seed.
+fn with_one_set_aside() -> (TempHome, Arc<Swarms>, std::path::PathBuf) {
     let rig = Rig::with(&small());
     rig.create(&json!({"name": "other", "agents": [mock("a")]})).expect("it is created");
     let seed = rig.temp.path().join("swarms/s/seed.json");
@@ -195,10 +220,7 @@ fn a_seed_that_nobody_can_read_is_set_aside_and_holds_up_no_other() {
     let parts = Parts { home: Arc::new(temp.home()), agents, clock, settings };
     let (swarms, troubles) = Swarms::open(parts).expect("a home");
     assert!(matches!(troubles.as_slice(), [one] if one.contains("swarm s")), "{troubles:?}");
-    let rows: Vec<String> = swarms.list().iter().map(|row| row.name.to_string()).collect();
-    assert_eq!(rows, ["other"]);
-    let again = swarms.create(Config::of(&small()).expect("a config"));
-    assert_eq!(code(again), "unreadable");
+    (temp, swarms, seed)
 }
 
 /// As many changes are kept as may be; before that is said, those that cancel each other out are left out.
