@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::{agent::protocol::Item, limits};
 
 /// Invariants: `bytes` is the sum of the items' texts, at most [`limits::SWARM_INBOX_BYTES`]; at most
-/// [`limits::SWARM_INBOX`] items.
+/// [`limits::SWARM_INBOX`] items. One that was put back may be beyond both.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     items: VecDeque<Item>,
@@ -17,25 +17,20 @@ pub(super) struct Full;
 
 impl Inbox {
     pub fn push(&mut self, item: Item) -> Result<(), Full> {
-        self.make_room(&item)?;
-        self.items.push_back(item);
-        Ok(())
-    }
-
-    /// An item that was taken and could not be said comes next again.
-    pub fn put_back(&mut self, item: Item) -> Result<(), Full> {
-        self.make_room(&item)?;
-        self.items.push_front(item);
-        Ok(())
-    }
-
-    fn make_room(&mut self, item: &Item) -> Result<(), Full> {
-        let bytes = self.bytes.saturating_add(size(item));
+        let bytes = self.bytes.saturating_add(size(&item));
         if self.items.len() >= limits::SWARM_INBOX || bytes > limits::SWARM_INBOX_BYTES {
             return Err(Full);
         }
         self.bytes = bytes;
+        self.items.push_back(item);
         Ok(())
+    }
+
+    /// An item that was taken and could not be said comes next again. It was accepted: where its place was
+    /// taken meanwhile, nothing else is until there is room.
+    pub fn put_back(&mut self, item: Item) {
+        self.bytes = self.bytes.saturating_add(size(&item));
+        self.items.push_front(item);
     }
 
     /// The next item, or the next message where tasks have to wait.

@@ -242,20 +242,16 @@ impl Turn {
 
     /// An item could not be said: the program takes nothing. It comes next again after a pause.
     pub fn not_said(&mut self, item: Item, turn: u64, now: Now) -> Vec<Effect> {
-        let mut out = Vec::new();
         if matches!(self.state, State::Error | State::Stopped) {
-            return out;
+            return Vec::new();
         }
-        if self.inbox.put_back(item).is_err() {
-            let lost = Draft::new(Name::MessageDropped, format!("agent {} takes nothing", self.name.agent));
-            self.tell(&mut out, lost.level(Level::Warning).with("reason", Refused::InboxFull.as_str()));
-        }
+        self.inbox.put_back(item);
         if self.state == State::Working && turn == self.begun {
             self.current = None;
             self.state = State::Idle;
         }
         self.again = Some(now.ms.saturating_add(AGAIN_MS));
-        out
+        Vec::new()
     }
 
     /// A message of the agent went its way, by whichever of its ways it came; `expects_reply` as the topology

@@ -65,6 +65,21 @@ fn m11_the_1001st_task_is_inbox_full() {
 }
 
 #[test]
+fn an_accepted_item_that_could_not_be_said_is_not_lost_where_its_place_was_taken() {
+    let mut turn = idle(Rules::default());
+    task(&mut turn, "first", 0);
+    for _ in 0..limits::SWARM_INBOX {
+        task(&mut turn, "t", 0);
+    }
+    let effects = turn.not_said(Item::Task { content: "first".to_owned() }, 1, at(1));
+    assert!(events(&effects).is_empty());
+    assert_eq!(turn.facts().inbox_size, limits::SWARM_INBOX + 1);
+    assert_eq!(turn.task("one more", at(1)), Err(Refused::InboxFull));
+    assert_eq!(said(&turn.tick(at(10_000))), ["first"]);
+    assert_eq!(turn.task("one more", at(10_000)), Err(Refused::InboxFull));
+}
+
+#[test]
 fn an_inbox_is_bounded_in_bytes() {
     let mut turn = idle(Rules::default());
     task(&mut turn, "under way", 0);
