@@ -195,9 +195,10 @@ fn m11_forged_markers_and_denied_edges_of_a_process_reach_nobody() {
     host.task("a", "go");
     assert_eq!(host.told("b", 1), ["a: in my own name"]);
     until("both to be refused", || (host.count("invalid_route") == 2).then_some(()));
-    until("the turn to be over", || (host.state("a") == "idle").then_some(()));
+    until("a turn each of a and b to be over", || (host.count("stdout") >= 2).then_some(()));
+    until("both to be idle", || ["a", "b"].iter().all(|name| host.state(name) == "idle").then_some(()));
     assert!(host.logged("c").is_empty() && host.logged("b").len() == 1);
-    assert_eq!(host.count("stdout"), 2, "one turn each of a and b");
+    assert_eq!(host.count("stdout"), 2, "one turn each");
 }
 
 #[test]
