@@ -15,9 +15,10 @@ use super::{
     elsewhere,
     inject::SUBMITS,
     request::{Fault, Request, Result, ok},
+    swarms::caller_of,
 };
 use crate::{
-    admit::{Caller, Who},
+    admit::Caller,
     agent::{Exit, InputError, Record, ResizeError, StartError, StartSpec, State, StopError, Submit},
     bus::audit::{self, AgentHappened},
     gate::{Reply, Response},
@@ -284,14 +285,8 @@ impl App {
 
     /// Writes down that an agent was started or stopped.
     fn note_agent(&self, happened: AgentHappened, record: &Record, by: &Caller) {
-        let by = match by.who() {
-            Who::Api => "api".to_owned(),
-            Who::Agent(name) => format!("agent {name}"),
-            Who::Member(name) => format!("agent {name}"),
-            Who::Owner | Who::Peer | Who::Config | Who::Loopback => "owner".to_owned(),
-        };
         let (name, block_id) = (record.name.as_str().to_owned(), record.block_id.clone());
-        self.bus.audit.agent(audit::Agent { happened, name, block_id, by: Some(by) });
+        self.bus.audit.agent(audit::Agent { happened, name, block_id, by: Some(caller_of(by)) });
     }
 
     /// An agent's record, as answers show it.

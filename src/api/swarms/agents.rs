@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Change, fields_of, no_fields, not_removed};
+use super::{Change, added, fields_of, no_fields, removed};
 use crate::{
     admit::Caller,
     api::{
@@ -10,8 +10,7 @@ use crate::{
         request::{Fault, Request, Result, ok},
     },
     bus::audit::SwarmHappened,
-    gate::{Reply, Response},
-    swarm::{self, view::AgentView},
+    swarm::{self, Swarms, view::AgentView},
     wire::{json::Error, query},
 };
 
@@ -29,21 +28,12 @@ pub(in crate::api) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Resu
 
 /// `POST /api/swarms/:swarm/agents`: 201 once its program runs.
 pub(in crate::api) fn add(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
-    let spec = Value::Object(fields_of(request.body)?);
-    let mut change = Change::of(SwarmHappened::AddAgent, request.id);
-    change.node = spec.get("name").and_then(Value::as_str);
-    let name = app.change(caller, &change, |swarms| swarms.add_agent(request.id, &spec))?;
-    let answer = json!({ "status": "added", "name": name.as_str() });
-    Ok(Reply::Response(Response::json(201, &answer)))
+    added(app, caller, request, SwarmHappened::AddAgent, Swarms::add_agent)
 }
 
 /// `DELETE /api/swarms/:swarm/agents/:agent`.
 pub(in crate::api) fn remove(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
-    let (swarm, agent) = request.two_ids();
-    let change = Change::of(SwarmHappened::RemoveAgent, swarm).node(agent);
-    let name =
-        app.change(caller, &change, |swarms| swarms.remove_agent(swarm, agent)).map_err(not_removed)?;
-    ok(&json!({ "status": "removed", "name": name.as_str() }))
+    removed(app, caller, request, SwarmHappened::RemoveAgent, Swarms::remove_agent)
 }
 
 /// `POST /api/swarms/:swarm/agents/:agent/restart`.

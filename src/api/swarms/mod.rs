@@ -15,17 +15,21 @@ pub(super) mod traffic;
 
 pub(super) use descriptor::descriptor;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     App,
-    request::{Fault, Request, Result},
+    request::{Fault, Request, Result, ok},
 };
 use crate::{
     admit::{Caller, Who},
     bus::audit::{self, SwarmHappened},
+    gate::{Reply, Response},
     swarm::{self, Swarms},
-    wire::{json, json::Fields},
+    wire::{
+        json::{self, Fields},
+        node::NodeName,
+    },
 };
 
 /// What a call is to change, as the audit has it.
@@ -71,6 +75,36 @@ impl App {
         self.bus.audit.swarm(entry, change.text);
         done
     }
+}
+
+/// Adds a node, and answers 201 once it is there.
+fn added(
+    app: &App,
+    caller: &Caller,
+    request: &Request<'_>,
+    happened: SwarmHappened,
+    add: impl FnOnce(&Swarms, &str, &Value) -> std::result::Result<NodeName, swarm::Fault>,
+) -> Result {
+    let spec = Value::Object(fields_of(request.body)?);
+    let mut change = Change::of(happened, request.id);
+    change.node = spec.get("name").and_then(Value::as_str);
+    let name = app.change(caller, &change, |swarms| add(swarms, request.id, &spec))?;
+    let answer = json!({ "status": "added", "name": name.as_str() });
+    Ok(Reply::Response(Response::json(201, &answer)))
+}
+
+/// Removes a node of the kind that `remove` knows, and never one of the other.
+fn removed(
+    app: &App,
+    caller: &Caller,
+    request: &Request<'_>,
+    happened: SwarmHappened,
+    remove: impl FnOnce(&Swarms, &str, &str) -> std::result::Result<NodeName, swarm::Fault>,
+) -> Result {
+    let (swarm, node) = request.two_ids();
+    let change = Change::of(happened, swarm).node(node);
+    let name = app.change(caller, &change, |swarms| remove(swarms, swarm, node)).map_err(not_removed)?;
+    ok(&json!({ "status": "removed", "name": name.as_str() }))
 }
 
 /// The caller as entries of the audit name him.

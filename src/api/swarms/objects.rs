@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Change, fields_of, no_fields, no_swarm, not_removed};
+use super::{Change, added, fields_of, no_fields, no_swarm, removed};
 use crate::{
     admit::Caller,
     api::{
@@ -13,8 +13,10 @@ use crate::{
         request::{Fault, Request, Result, ok},
     },
     bus::audit::SwarmHappened,
-    gate::{Reply, Response},
-    swarm::view::{ObjectView, OverlayRow},
+    swarm::{
+        Swarms,
+        view::{ObjectView, OverlayRow},
+    },
 };
 
 /// `GET /api/swarms/:swarm/objects`.
@@ -33,21 +35,12 @@ pub(in crate::api) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Resu
 
 /// `POST /api/swarms/:swarm/objects`.
 pub(in crate::api) fn add(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
-    let spec = Value::Object(fields_of(request.body)?);
-    let mut change = Change::of(SwarmHappened::AddObject, request.id);
-    change.node = spec.get("name").and_then(Value::as_str);
-    let name = app.change(caller, &change, |swarms| swarms.add_object(request.id, &spec))?;
-    let answer = json!({ "status": "added", "name": name.as_str() });
-    Ok(Reply::Response(Response::json(201, &answer)))
+    added(app, caller, request, SwarmHappened::AddObject, Swarms::add_object)
 }
 
 /// `DELETE /api/swarms/:swarm/objects/:object`: never an agent.
 pub(in crate::api) fn remove(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
-    let (swarm, object) = request.two_ids();
-    let change = Change::of(SwarmHappened::RemoveObject, swarm).node(object);
-    let name =
-        app.change(caller, &change, |swarms| swarms.remove_object(swarm, object)).map_err(not_removed)?;
-    ok(&json!({ "status": "removed", "name": name.as_str() }))
+    removed(app, caller, request, SwarmHappened::RemoveObject, Swarms::remove_object)
 }
 
 /// `PATCH /api/swarms/:swarm/objects/:object/config`: `{"config": {...}}`.

@@ -12,15 +12,12 @@ use crate::{
     exposure::Declared,
     store::{BaseError, Beneath, Home},
     swarm::{
-        Swarms,
+        Swarms, kept,
         manager::{self, Parts},
         skills::{self, Skills},
     },
     wire::clock::Clock,
 };
-
-/// The directory of the kept swarms, in the home.
-const SWARMS: &str = "swarms";
 
 /// What was opened.
 pub(super) struct Opened {
@@ -75,7 +72,7 @@ fn below(directory: &ConfigDir) -> Result<Option<Beneath>, Failure> {
 /// Where the instance reads and writes for swarms.
 pub(super) fn declare(declared: Declared, home: &Path, settings: &SwarmSettings) -> Declared {
     let declared = declared
-        .with_place(&home.join(SWARMS), "swarms: configurations, changes, their agents' directories")
+        .with_place(&home.join(kept::DIRECTORY), "swarms: configurations, changes, their agents' directories")
         .with_place(&home.join(skills::DIRECTORY), "skills for agents");
     match &settings.config_dir {
         Some(directory) => declared.with_place(&directory.path, "configurations that callers may name"),

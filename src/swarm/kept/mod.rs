@@ -30,7 +30,7 @@ pub use dirs::{AgentDirs, SKILLS};
 use shelved::{Found, Shelved};
 
 /// The directory of all swarms, in the home.
-const DIRECTORY: &str = "swarms";
+pub const DIRECTORY: &str = "swarms";
 /// How the name of a directory begins that is being removed.
 const PURGED: &str = ".purged-";
 /// Where the agents' directories are, in a swarm's.
