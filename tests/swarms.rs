@@ -53,6 +53,21 @@ fn until_idle(instance: &Instance, swarm: &str) {
     });
 }
 
+/// A file of that name may come with any repository that somebody works in.
+#[test]
+fn a_file_of_variables_beside_the_instance_sets_nothing() {
+    let (home, place) = (TempDir::new(), TempDir::new());
+    let variables = "GENSWARMS_API_TOKEN=from-the-file\nGENSWARMS_HTTP_IP=0.0.0.0\n";
+    for folder in [place.path(), home.path()] {
+        fs::write(folder.join(".env"), variables).expect("written");
+    }
+    let mut command =
+        support::serve_command(home.path(), &[("HOME", place.path().to_str().expect("text"))], &[]);
+    let instance = Instance::from_command(home, command.current_dir(place.path()));
+    assert!(instance.ready_line.contains("web:127.0.0.1:"), "{}", instance.ready_line);
+    assert_eq!(get(&instance, "/api/swarms")["swarms"], json!([]), "no token is needed");
+}
+
 /// What the page about swarms shows first.
 #[test]
 fn the_ring_of_the_examples_is_started_used_changed_and_ended_with_the_verbs() {
