@@ -120,6 +120,11 @@ impl Scopes {
             || self.patterns.iter().any(|pattern| scope_matches(pattern, scope))
     }
 
+    /// Those that are no patterns.
+    pub fn exact(&self) -> impl Iterator<Item = &str> {
+        self.exact.iter().map(String::as_str)
+    }
+
     fn hear(&self, event: &Event) -> bool {
         self.all || event.scopes.iter().any(|scope| self.matches(scope))
     }

@@ -18,6 +18,10 @@ pub(in crate::api) fn record(app: &App, _: &Caller, request: &Request<'_>) -> Re
     if let Value::Object(fields) = &mut record {
         fields.insert("full_name".to_owned(), json!(format!("{}/{}", view.swarm, view.name)));
         fields.insert("block_id".to_owned(), json!(view.block_id));
+        if let Some(terminal) = view.block_id.and_then(|block| app.fleet.record_of_block(&block)) {
+            let output = json!({ "start": terminal.output_start, "end": terminal.output_end });
+            fields.insert("output".to_owned(), output);
+        }
     }
     ok(&record)
 }

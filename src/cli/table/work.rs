@@ -79,13 +79,14 @@ pub static COMMANDS: &[Command] = &[
         name: "attach",
         summary: "join an agent's terminal; Ctrl-] leaves",
         audience: Audience::Owner,
-        operands: &[one("AGENT", "the agent's name")],
+        operands: &[one("AGENT", "the agent's name, or SWARM/AGENT for one of a swarm that has a terminal")],
         flags: &[],
         about: "Keys go to the agent, its screen comes here; the agent's screen takes the size of this one. \
                 Text, colours and cursor movement pass; whatever else a program may tell a terminal \
                 (titles, the clipboard, questions that the terminal would answer) does not. The agent goes on \
-                when you leave.",
-        examples: &["loopgate attach coder"],
+                when you leave. An agent of a swarm has a terminal where its controller is `pty`; where the server \
+                has an API token, it is needed for those: GENSWARMS_API_TOKEN.",
+        examples: &["loopgate attach coder", "loopgate attach review/critic"],
         run: attach::attach,
     },
     Command {

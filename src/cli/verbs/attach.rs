@@ -11,6 +11,7 @@ mod keys;
 mod screen;
 mod talk;
 mod trouble;
+mod whom;
 
 use std::{
     fs::File,
@@ -29,11 +30,11 @@ use self::{
     screen::Screen,
     talk::{Request, Said},
     trouble::Trouble,
+    whom::Whom,
 };
-use super::{agents::state, expect_success, owner, refusal, segment};
+use super::owner;
 use crate::{
     cli::{
-        display,
         outcome::{Exit, Failure},
         output::Output,
         parse::Arguments,
@@ -73,17 +74,15 @@ const QUEUE_FULL: &str = "queue full";
 pub fn attach(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let name = arguments.required(0)?;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        let path = format!("/api/v1/agents/{}/output", segment(name));
         return Err(Failure::new(Exit::Usage, "attach needs a terminal on stdin and stdout")
-            .next(format!("`loopgate api GET {path}` prints the output that is kept")));
+            .next(Whom::without_terminal(name)?));
     }
     let client = owner()?;
-    let path = format!("/api/v1/agents/{}", segment(name));
-    let record = expect_success(client.get(&path))?.json();
+    let (whom, record) = Whom::find(name, &client)?;
     // before any thread starts, so that none of them takes the signals
     let signals = SignalFd::new(&[SIGWINCH, SIGTERM, SIGHUP, SIGINT]).map_err(terminal_failure)?;
-    let mut session = Session::new(client, path, &record)?;
-    output.say(&format!("attached to {}; Ctrl-] leaves", display::line(name)));
+    let mut session = Session::new(client, whom, &record)?;
+    output.say(&format!("attached to {}; Ctrl-] leaves", session.whom.name()));
     let stdin = io::stdin();
     let raw = RawMode::enter(stdin.as_fd()).map_err(terminal_failure)?;
     let result = session.run(&signals);
@@ -95,9 +94,10 @@ pub fn attach(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
     }
     match result? {
         End::Agent => {
-            output.say(&format!("{} has ended: {}", display::line(name), session.how_it_ended()));
+            let how = session.whom.how_it_ended(&session.block, &session.client);
+            output.say(&format!("{} has ended: {how}", session.whom.name()));
         }
-        End::Left => output.say(&format!("left {}; it goes on", display::line(name))),
+        End::Left => output.say(&format!("left {}; it goes on", session.whom.name())),
     }
     Ok(Exit::Ok.into())
 }
@@ -117,8 +117,7 @@ enum End {
 
 struct Session {
     client: Client,
-    /// of the agent
-    path: String,
+    whom: Whom,
     /// of its terminal
     block: String,
     screen: Arc<Screen>,
@@ -139,18 +138,21 @@ struct Session {
     keys: Keys,
     /// the agent is done, and its last output is on its way to the screen
     done: bool,
+    /// when to ask whether it has ended, where nobody tells
+    look: Option<Instant>,
     /// the user leaves when the keys are sent, and at this moment at the latest
     leaving: Option<Instant>,
 }
 
 impl Session {
-    fn new(client: Client, path: String, record: &Value) -> Result<Self, Failure> {
+    fn new(client: Client, whom: Whom, record: &Value) -> Result<Self, Failure> {
         let number = |field: &str| record["output"][field].as_u64().unwrap_or(0);
         let (start, end) = (number("start"), number("end"));
         let next = end.saturating_sub(JOIN).max(start);
         Ok(Self {
             client,
-            path,
+            look: whom.look_every().and_then(|every| Instant::now().checked_add(every)),
+            whom,
             block: record["block_id"].as_str().unwrap_or_default().to_owned(),
             screen: Screen::start()?,
             socket: None,
@@ -167,15 +169,6 @@ impl Session {
         })
     }
 
-    /// For an agent that has ended: its state. One that was stopped has none any more.
-    fn how_it_ended(&self) -> String {
-        match self.client.get(&self.path) {
-            Ok(answer) if answer.is_success() => state(&answer.json()),
-            Ok(_) => "it was stopped".to_owned(),
-            Err(error) => format!("how is not known: {error}"),
-        }
-    }
-
     /// Until the user leaves, the output ends or something fails.
     fn run(&mut self, signals: &SignalFd) -> Result<End, Failure> {
         let stdin = io::stdin();
@@ -183,6 +176,7 @@ impl Session {
         self.connect()?;
         loop {
             self.talk()?;
+            self.look()?;
             if let Some(ended) = self.screen.ended() {
                 return ended.map(|()| End::Agent);
             }
@@ -218,7 +212,7 @@ impl Session {
     fn wait(&self, reads: bool, stdin: &io::Stdin, signals: &SignalFd) -> Result<(bool, bool), Failure> {
         let now = Instant::now();
         let silence = self.socket.as_ref().and_then(|_| self.heard.checked_add(SILENCE));
-        let until = [silence, self.keys.again(), self.leaving].into_iter().flatten().min();
+        let until = [silence, self.keys.again(), self.leaving, self.look].into_iter().flatten().min();
         let timeout = until.map(|until| until.saturating_duration_since(now));
         let more = self.more && self.socket.is_some();
         let timeout = if more { Some(Duration::ZERO) } else { timeout };
@@ -246,6 +240,19 @@ impl Session {
             Err(Trouble::Connection(error)) => self.lost(error),
             Err(Trouble::KeyRotated) => self.key_rotated(),
         }
+    }
+
+    /// Asks whether an agent has ended whose end nobody tells, when it is time to.
+    fn look(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        if self.done || self.look.is_none_or(|at| now < at) {
+            return Ok(());
+        }
+        if self.record()?.is_none() {
+            return self.finish();
+        }
+        self.look = self.whom.look_every().and_then(|every| now.checked_add(every));
+        Ok(())
     }
 
     /// A turn's share: a flood must not keep the keys from theirs.
@@ -355,11 +362,11 @@ impl Session {
             return Ok(());
         }
         self.keys.forget();
+        self.look = None;
         if self.record()?.is_none() {
             self.hear_last_words();
         }
-        loop {
-            let path = format!("{}/output?from={}", self.path, self.next);
+        while let Some(path) = self.whom.output(self.next) {
             let answer = match self.client.get(&path) {
                 Ok(answer) if answer.is_success() => answer,
                 // Removed meanwhile.
@@ -412,14 +419,14 @@ impl Session {
 
     /// What is known of the agent whose terminal this is; `None` where there is none any more.
     fn record(&self) -> Result<Option<Value>, Failure> {
-        let answer = self.client.get(&self.path).or_else(|error| self.asked_again(error))?;
+        let answer = self.whom.look(&self.client).or_else(|error| self.asked_again(error))?;
         match answer.status {
             404 => Ok(None),
             // The name may have become another's.
             _ if answer.is_success() => {
                 Ok(Some(answer.json()).filter(|record| record["block_id"] == self.block))
             }
-            _ => Err(refusal(&answer)),
+            _ => Err(self.whom.refused(&answer)),
         }
     }
 

@@ -27,6 +27,9 @@ const PIECE: usize = 16 * 1024;
 /// Tells of the start and of the end of a block's program.
 const STATUS: &str = "controllerstatus";
 
+/// Begins the scope of a block.
+const SCOPE: &str = "block:";
+
 /// The event's name.
 pub(super) const BLOCKFILE: &str = "blockfile";
 
@@ -74,7 +77,10 @@ impl Blocks {
             starts.set(STATUS, Scopes::new(Vec::new(), true)?)?;
             self.starts = Some(starts);
         }
-        let blocks = self.forget_removed(instance);
+        let mut blocks = self.forget_removed(instance);
+        // Terminals of swarms are in no list: only who knows the name of one watches it.
+        let named = scopes.exact().filter_map(|scope| scope.strip_prefix(SCOPE));
+        blocks.extend(named.filter(|block| instance.output_end(block).is_some()).map(str::to_owned));
         self.watched.retain(|block, _| scopes.matches(&scope_of(block)));
         self.scopes = Some(scopes);
         for block in blocks {
@@ -210,7 +216,7 @@ impl Blocks {
 }
 
 fn scope_of(block: &str) -> String {
-    format!("block:{block}")
+    format!("{SCOPE}{block}")
 }
 
 fn event(block: &str, offset: u64, bytes: &[u8], gap: bool) -> Value {

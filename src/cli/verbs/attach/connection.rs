@@ -90,7 +90,7 @@ impl Session {
                 | ClientError::Credential
                 | ClientError::Request => break,
             }
-            match self.client.get(&self.path) {
+            match self.whom.look(&self.client) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => last = error,
             }

@@ -22,7 +22,10 @@ use crate::{
     },
     client::{Answer, Client, ClientError},
     store::{Home, HomeError, keyfile},
-    wire::{node::NodeName, secret::Secret},
+    wire::{
+        node::{FullName, NodeName},
+        secret::Secret,
+    },
 };
 
 /// The API token, under its seed's name and ours.
@@ -41,6 +44,11 @@ pub fn operator() -> Result<Client, Failure> {
         Ok(file) => Ok(Client::operator(&file, token)),
         Err(error) => Err(keyfile_failure(&path, &error)),
     }
+}
+
+/// The same where this shell has a token, and nothing where it has none.
+pub(super) fn with_token() -> Result<Option<Client>, Failure> {
+    TOKENS.iter().any(|name| is_set(name)).then(operator).transpose()
 }
 
 /// The token of this shell. Empty counts as unset; two that differ are refused.
@@ -77,14 +85,7 @@ pub(super) fn refused(answer: &Answer) -> Failure {
     let code = body.get("code").and_then(Value::as_str).unwrap_or_default();
     match (answer.status, code) {
         (401, "not_our_user" | "agent_process" | "peer_unknown") => refusal(answer),
-        (401, _) => {
-            let what = match TOKENS.iter().find(|name| is_set(name)) {
-                None => format!("this server needs {}, set it in this shell", TOKENS[0]),
-                Some(name) => format!("this server takes another token than the {name} of this shell"),
-            };
-            Failure::new(Exit::NotPermitted, what)
-                .next("nothing was done; whoever started the server knows the token")
-        }
+        (401, _) => needs_token(),
         (404, "swarm_not_found") => refusal(answer).next("`loopgate status --swarms` lists the swarms"),
         (404, "agent_not_found" | "object_not_found") => {
             refusal(answer).next("`loopgate status SWARM` lists its agents and objects")
@@ -103,6 +104,26 @@ pub(super) fn refused(answer: &Answer) -> Failure {
         }
         _ => refusal(answer),
     }
+}
+
+/// What to set in this shell.
+pub(super) fn needs_token() -> Failure {
+    let what = match TOKENS.iter().find(|name| is_set(name)) {
+        None => format!("this server needs {}, set it in this shell", TOKENS[0]),
+        Some(name) => format!("this server takes another token than the {name} of this shell"),
+    };
+    Failure::new(Exit::NotPermitted, what)
+        .next("nothing was done; whoever started the server knows the token")
+}
+
+/// An operand that names an agent of a swarm: `SWARM/AGENT`.
+pub(super) fn full_name(text: &str) -> Result<FullName, Failure> {
+    FullName::parse(text).map_err(|_| {
+        usage(format!(
+            "`{}` is no SWARM/AGENT: each is a letter, then letters, digits, `_` and `-`, at most 64",
+            display::line(text)
+        ))
+    })
 }
 
 /// An operand that names a swarm or a node of one, as a path segment.

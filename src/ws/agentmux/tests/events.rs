@@ -320,6 +320,19 @@ fn the_last_output_of_an_agent_that_is_removed_is_not_forgotten_for_the_next_tha
 }
 
 #[test]
+fn a_terminal_that_is_in_no_list_is_watched_by_who_names_it_and_by_nobody_else() {
+    let world = World::new();
+    world.start("of-a-swarm");
+    world.hidden.lock().unwrap().insert("of-a-swarm".to_owned());
+    let (mut named, mut all) = (Client::of(&world), Client::of(&world));
+    subscribe(&mut named, "blockfile", &["block:of-a-swarm", "block:none"]);
+    subscribe(&mut all, "blockfile", &["block:*"]);
+    world.print("of-a-swarm", b"here");
+    assert_eq!(output(&named.said()), [piece(0, "here")]);
+    assert_eq!(output(&all.said()), []);
+}
+
+#[test]
 fn a_client_that_asks_beyond_the_end_goes_on_there_and_is_told_of_a_gap() {
     let world = World::new();
     world.start("b1");
