@@ -21,6 +21,7 @@ use crate::{
     },
     limits,
     swarm::config::{self, Config, ConfigError},
+    wire::document::Wrong,
 };
 
 /// `loopgate config`.
@@ -42,7 +43,7 @@ pub fn config(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
             told.push(as_value(path, &checked));
         }
         match checked {
-            Ok(config) if !as_json && !quiet => output.data(&line(path, &config))?,
+            Ok(checked) if !as_json && !quiet => output.data(&line(path, &checked.config))?,
             Ok(_) => {}
             Err(Bad { failure, .. }) => {
                 // a wrong file says more than one that cannot be read
@@ -59,17 +60,32 @@ pub fn config(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
     Ok(exit.into())
 }
 
-/// The config in a file (`-` is stdin), with the programs beside the file found from there.
-pub fn read(path: &str) -> Result<Config, Failure> {
-    let config = check(path).map_err(|bad| bad.failure)?;
-    let directory = match path {
+/// The body of the request that starts the config in a file (`-` is stdin), with the programs beside the file
+/// found from there.
+pub fn read(path: &str) -> Result<Value, Failure> {
+    check(path).map(|checked| checked.body).map_err(|bad| bad.failure)
+}
+
+/// Where the programs of a file are looked for.
+fn directory(path: &str) -> io::Result<PathBuf> {
+    match path {
         "-" => std::env::current_dir(),
         path => std::path::absolute(path).map(|path| path.parent().map_or_else(PathBuf::new, Path::to_owned)),
-    };
-    let directory = directory.map_err(|error| {
-        Failure::new(Exit::Negative, format!("the directory of {path} cannot be named: {error}"))
-    })?;
-    Ok(config.beside(&directory))
+    }
+}
+
+/// The body of the request that starts a config. What is sent is not the text that was read, and may be larger: a
+/// config is only said to be valid where it also arrives.
+fn body(config: &Config) -> Result<Value, ConfigError> {
+    let body = json!({ "config": config.to_value() });
+    let bytes = body.to_string().len();
+    if bytes > limits::BODY_LARGEST {
+        let most = limits::BODY_LARGEST;
+        let why =
+            format!("the config has {bytes} bytes as it is sent to the instance, which takes {most} at most");
+        return Err(Wrong::new("config_too_large", why).into());
+    }
+    Ok(body)
 }
 
 /// What is said of a config that was refused, with its place and the line in question.
@@ -93,7 +109,13 @@ struct Bad {
     error: Option<Box<ConfigError>>,
 }
 
-fn check(path: &str) -> Result<Config, Bad> {
+/// A config that is valid, and that the instance would take.
+struct Checked {
+    config: Config,
+    body: Value,
+}
+
+fn check(path: &str) -> Result<Checked, Bad> {
     let refused = |bytes: &[u8], error: ConfigError| Bad {
         failure: failure(path, bytes, &error),
         error: Some(Box::new(error)),
@@ -102,12 +124,18 @@ fn check(path: &str) -> Result<Config, Bad> {
     if Path::new(path).extension().is_some() {
         config::format_of(path).map_err(|error| refused(&[], error))?;
     }
-    let bytes = bytes(path).map_err(|error| Bad {
+    let unread = |error: io::Error| Bad {
         failure: Failure::new(Exit::Negative, format!("{} cannot be read: {error}", name(path)))
             .next("give the path of a file that you may read"),
         error: None,
-    })?;
-    Config::parse(&bytes).map_err(|error| refused(&bytes, error))
+    };
+    let bytes = bytes(path).map_err(unread)?;
+    let config = Config::parse(&bytes).map_err(|error| refused(&bytes, error))?;
+    let config = config.beside(&directory(path).map_err(unread)?);
+    match body(&config) {
+        Ok(body) => Ok(Checked { config, body }),
+        Err(error) => Err(refused(&bytes, error)),
+    }
 }
 
 /// As much as tells whether it is too large.
@@ -137,9 +165,9 @@ fn line(path: &str, config: &Config) -> String {
     ))
 }
 
-fn as_value(path: &str, checked: &Result<Config, Bad>) -> Value {
+fn as_value(path: &str, checked: &Result<Checked, Bad>) -> Value {
     match checked {
-        Ok(config) => json!({"file": path, "valid": true, "config": config::summary(config)}),
+        Ok(checked) => json!({"file": path, "valid": true, "config": config::summary(&checked.config)}),
         Err(Bad { error: Some(error), .. }) => json!({
             "file": path,
             "valid": false,

@@ -20,9 +20,9 @@ use crate::cli::{
 pub fn start(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let what = arguments.required(0)?;
     let (client, answer) = if is_file(what) {
-        let config = config::read(what)?;
+        let body = config::read(what)?;
         let client = operator()?;
-        let answer = client.post("/api/swarms", &json!({ "config": config.to_value() }));
+        let answer = client.post("/api/swarms", &body);
         (client, answer)
     } else {
         let client = operator()?;
