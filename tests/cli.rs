@@ -171,8 +171,8 @@ fn names_in_a_path_cannot_reach_another_route() {
 
 #[test]
 fn api_prints_the_answer_and_tells_a_refusal() {
-    let instance =
-        stand_in(vec![(200, json!({ "a": 1 })), (404, json!({ "error": "not found", "code": "not_found" }))]);
+    let not_found = (404, json!({ "error": "not found", "code": "not_found" }));
+    let instance = stand_in(vec![(200, json!({ "a": 1 })), not_found, (200, json!({}))]);
     let ran = run(&instance.home, &["api", "post", "/api/v1/agents", "{\"name\": \"x\"}"]);
     assert_eq!((ran.code, serde_json::from_str::<Value>(&ran.out).ok()), (Some(0), Some(json!({ "a": 1 }))));
     let asked = instance.asked.recv().expect("a request");
@@ -180,8 +180,12 @@ fn api_prints_the_answer_and_tells_a_refusal() {
     let ran = run(&instance.home, &["api", "GET", "/nope?x=1"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.out.contains("not_found") && ran.err.contains("404"), "{ran:?}");
+    let path = "/api/swarms/s/topology";
+    assert_eq!(run(&instance.home, &["api", "PATCH", path, "{\"add\": []}"]).code, Some(0));
+    let asked = instance.asked.iter().nth(1).expect("a request");
+    assert_eq!((asked.line.as_str(), asked.body), ("PATCH /api/swarms/s/topology", json!({ "add": [] })));
     for (args, code) in [
-        (["api", "PATCH", "/", "{}"], 2),
+        (["api", "BREW", "/", "{}"], 2),
         (["api", "GET", "agents", "{}"], 2),
         (["api", "GET", "/a b", "{}"], 2),
         (["api", "GET", "/a\r\nX: 1", "{}"], 2),

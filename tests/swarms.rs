@@ -4,6 +4,7 @@ mod support;
 
 use std::{fs, path::Path, process::Command};
 
+use loopgate::limits;
 use serde_json::{Value, json};
 use support::{Instance, TempDir, until};
 
@@ -344,4 +345,58 @@ fn a_wrong_configuration_is_told_with_its_place_and_starts_nothing() {
     }
     assert_eq!(get(&instance, "/api/swarms")["swarms"], json!([]));
     assert!(!Path::new(&instance.home.path().join("swarms/x")).exists());
+}
+
+/// Runs a verb with a text on its stdin.
+fn piped(instance: &Instance, args: &[&str], text: &str) -> (Option<i32>, String, String) {
+    let file = instance.home.path().join("stdin");
+    fs::write(&file, text).expect("written");
+    ran(instance.loopgate(args).stdin(fs::File::open(&file).expect("a file")))
+}
+
+#[test]
+fn a_task_and_a_message_from_stdin_may_be_as_large_as_the_routes_take() {
+    let instance = Instance::start();
+    run(&instance, &["start", &example("mock.json")]);
+    let (task, message) = (["task", "mock", "silent"], ["msg", "mock", "asker", "knower"]);
+    let room = limits::BODY_LARGEST - r#"{"task":""}"#.len();
+    let (code, out, err) = piped(&instance, &task, &"x".repeat(room));
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    for (args, text) in [
+        (task.as_slice(), "x".repeat(room + 1)),
+        (&task, "\n".repeat(room / 2 + 1)),
+        (&message, "x".repeat(limits::BODY_LARGEST + 1)),
+    ] {
+        let (code, out, err) = piped(&instance, args, &text);
+        assert_eq!((code, out.as_str()), (Some(65), ""), "{err}");
+        assert!(
+            err.contains("nothing was sent") && err.contains("1048576") && err.contains("next:"),
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn a_configuration_that_is_valid_is_also_small_enough_to_be_started() {
+    let instance = Instance::start();
+    let path = instance.home.path().join("large.json");
+    let mut both = Vec::new();
+    for less in [400, 130, 120, 110, 100] {
+        let note = "x".repeat(limits::CONFIG_BYTES - less);
+        let agents = json!([{ "name": "a", "backend": "mock", "config": { "note": note } }]);
+        let text = json!({ "name": "large", "agents": agents }).to_string();
+        assert!(text.len() <= limits::CONFIG_BYTES);
+        fs::write(&path, text).expect("written");
+        let path = path.to_str().expect("text");
+        let (valid, _, err) = ran(&mut instance.loopgate(&["config", "validate", path]));
+        let (started, _, told) = ran(&mut instance.loopgate(&["start", path]));
+        assert_eq!((valid, &err), (started, &told), "{less} bytes less");
+        assert!(
+            valid == Some(0) || err.contains("bytes as it is sent to the instance, which takes"),
+            "{err}"
+        );
+        both.push(valid);
+        ran(&mut instance.loopgate(&["stop", "large", "--purge"]));
+    }
+    assert_eq!((both.first(), both.last()), (Some(&Some(0)), Some(&Some(65))), "{both:?}");
 }

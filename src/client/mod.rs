@@ -92,6 +92,8 @@ pub enum ClientError {
     Credential,
     /// the method or path cannot be sent
     Request,
+    /// the body has so many bytes, more than [`limits::BODY_LARGEST`]; nothing was sent
+    BodyTooLarge(usize),
     /// the connection broke, or the answer is not HTTP
     Broken(String),
 }
@@ -110,6 +112,11 @@ impl fmt::Display for ClientError {
             }
             Self::Credential => f.write_str("the key or token is not visible ASCII"),
             Self::Request => f.write_str("the method or the path cannot be sent as HTTP"),
+            Self::BodyTooLarge(bytes) => write!(
+                f,
+                "nothing was sent: the request has {bytes} bytes as JSON, and the instance takes {} at most",
+                limits::BODY_LARGEST
+            ),
             Self::Broken(why) => write!(f, "the connection to the instance broke: {why}"),
         }
     }
@@ -211,6 +218,9 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(ClientError::Request);
+        }
+        if let Some(bytes) = body.as_ref().map(Vec::len).filter(|bytes| *bytes > limits::BODY_LARGEST) {
+            return Err(ClientError::BodyTooLarge(bytes));
         }
         self.with_key(
             |key| self.call_with(key, method, path, body.clone(), wait),

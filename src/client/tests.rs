@@ -167,6 +167,14 @@ fn an_agents_url_is_http_and_a_literal_or_nothing() {
 }
 
 #[test]
+fn a_body_over_the_largest_is_told_and_not_sent() {
+    let (_listener, at, inode) = listener();
+    let body = vec![b' '; limits::BODY_LARGEST + 1];
+    let answer = owner(at, inode).call("POST", "/", Some(body), Duration::ZERO);
+    assert!(matches!(answer, Err(ClientError::BodyTooLarge(bytes)) if bytes == limits::BODY_LARGEST + 1));
+}
+
+#[test]
 fn what_is_no_path_or_no_header_value_is_not_sent() {
     let (_listener, at, inode) = listener();
     for path in ["", "agents", "/a b", "/a\r\nX: 1", "/ä", "http://evil.example/"] {

@@ -127,14 +127,18 @@ pub static COMMANDS: &[Command] = &[
         summary: "make one HTTP request to the instance as the owner",
         audience: Audience::Owner,
         operands: &[
-            one("METHOD", "GET, POST, PUT or DELETE"),
+            one("METHOD", "GET, POST, PUT, PATCH or DELETE"),
             one("PATH", "the path and query, from the first slash"),
             optional("JSON", "the body; `-` reads it from stdin"),
         ],
         flags: &[],
         about: "Prints the answer's body. A status of 400 or more is told on stderr and by the exit code. To the routes of \
                 swarms it brings GENSWARMS_API_TOKEN, where that is set, in the place of the owner key.",
-        examples: &["loopgate api GET /api/v1/status", "loopgate api GET '/agentmux/reactive/audit?limit=5'"],
+        examples: &[
+            "loopgate api GET /api/v1/status",
+            "loopgate api GET '/agentmux/reactive/audit?limit=5'",
+            "loopgate api PATCH /api/swarms/ring/topology '{\"add\": [[\"place_1\", \"place_3\"]]}'",
+        ],
         run: api::api,
     },
     Command {

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use serde_json::Value;
 
-use super::{client_failure, owner, refusal, swarm, text_or_stdin};
+use super::{client_failure, long_text_or_stdin, owner, refusal, swarm};
 use crate::{
     admit::Surface,
     cli::{
@@ -15,11 +15,14 @@ use crate::{
     limits,
 };
 
+/// Every method of the table of routes.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
 /// `loopgate api`.
 pub fn api(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let method = arguments.required(0)?.to_ascii_uppercase();
-    if !matches!(method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
-        return Err(usage("api: METHOD is GET, POST, PUT or DELETE".to_owned()));
+    if !METHODS.contains(&method.as_str()) {
+        return Err(usage("api: METHOD is GET, POST, PUT, PATCH or DELETE".to_owned()));
     }
     let path = arguments.required(1)?;
     if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
@@ -30,7 +33,7 @@ pub fn api(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
     let client = if on_swarms { swarm::operator()? } else { owner()? };
     let body = match arguments.operand(2)? {
         None => None,
-        Some(operand) => Some(text_or_stdin(Some(operand))?),
+        Some(operand) => Some(long_text_or_stdin(Some(operand))?),
     };
     if let Some(text) = &body
         && let Err(error) = serde_json::from_str::<Value>(text)
@@ -39,7 +42,7 @@ pub fn api(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
         return Err(Failure::new(Exit::BadData, format!("the body is not JSON: {error}")));
     }
     let body = match (body, method.as_str()) {
-        (None, "POST" | "PUT") => Some(Vec::new()),
+        (None, "POST" | "PUT" | "PATCH") => Some(Vec::new()),
         (body, _) => body.map(String::into_bytes),
     };
     let wait = Duration::from_millis(limits::OUTPUT_WAIT_MS);
@@ -53,5 +56,18 @@ pub fn api(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
         ..400 => Ok(Exit::Ok.into()),
         _ if on_swarms => Err(swarm::refused(&answer)),
         _ => Err(refusal(&answer)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::table::routes;
+
+    #[test]
+    fn a_single_request_may_have_every_method_of_the_routes() {
+        for route in routes() {
+            assert!(METHODS.contains(&route.method.as_str()), "{} {}", route.method.as_str(), route.path);
+        }
     }
 }

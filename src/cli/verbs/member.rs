@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::{
     Side,
     ask::{ended, seconds},
-    expect_success,
+    expect_success, long_text_or_stdin,
     mail::list,
     outbox::Outbox,
     own::shown,
-    side, text_or_stdin,
+    side,
 };
 use crate::{
     cli::{
@@ -61,7 +61,7 @@ pub fn send(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
         )));
     }
     let to = arguments.required(0)?;
-    let text = text_or_stdin(arguments.operand(1)?)?;
+    let text = long_text_or_stdin(arguments.operand(1)?)?;
     let body = json!({ "to": to, "text": text });
     match go(|client| client.post("/api/v1/self/send", &body))? {
         Went::Answer(answer) => told(arguments, output, &answer, to),
@@ -78,7 +78,7 @@ pub fn broadcast(arguments: &Arguments, output: &mut Output) -> Result<ExitCode,
         return Err(Failure::new(Exit::NotPermitted, "`loopgate broadcast` is for an agent of a swarm")
             .next("the owner's `loopgate msg SWARM FROM TO` sends along one edge"));
     }
-    let text = text_or_stdin(arguments.operand(0)?)?;
+    let text = long_text_or_stdin(arguments.operand(0)?)?;
     match go(|client| client.post("/api/v1/self/broadcast", &json!({ "text": text })))? {
         Went::Answer(answer) => {
             let names: Vec<String> = list(&answer, "to").iter().map(|name| shown(Some(name))).collect();
@@ -105,7 +105,7 @@ pub fn ask(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
         ));
     }
     let within = seconds(arguments)?;
-    let text = text_or_stdin(arguments.operand(1)?)?;
+    let text = long_text_or_stdin(arguments.operand(1)?)?;
     let body = json!({ "to": to, "text": text, "timeout_ms": u64::try_from(within.as_millis()).unwrap_or(u64::MAX) });
     let bytes = body.to_string().into_bytes();
     let envelope = match go(|client| client.call("POST", "/api/v1/self/ask", Some(bytes.clone()), within))? {

@@ -188,6 +188,8 @@ pub fn client_failure(error: &ClientError) -> Failure {
         }
         ClientError::Address | ClientError::Credential => Failure::new(Exit::BadConfig, error.to_string()),
         ClientError::Request => Failure::new(Exit::Usage, error.to_string()),
+        ClientError::BodyTooLarge(_) => Failure::new(Exit::BadData, error.to_string())
+            .next("send it in parts, or put it in a file and send its name"),
     }
 }
 
@@ -259,20 +261,29 @@ pub fn refusal(answer: &Answer) -> Failure {
     Failure::new(exit, what).next(next)
 }
 
-/// A text operand, or stdin where it is missing or `-`; at most what a request may carry.
+/// A text operand, or stdin where it is missing or `-`; at most what most requests may carry.
 pub fn text_or_stdin(operand: Option<&str>) -> Result<String, Failure> {
+    text_within(limits::BODY_SMALL, operand)
+}
+
+/// The same for a task or a message of a swarm, and for any request: as much as the largest may carry.
+pub fn long_text_or_stdin(operand: Option<&str>) -> Result<String, Failure> {
+    text_within(limits::BODY_LARGEST, operand)
+}
+
+fn text_within(most: usize, operand: Option<&str>) -> Result<String, Failure> {
     match operand {
         Some(text) if text != "-" => Ok(text.to_owned()),
         Some(_) | None => {
             let mut bytes = Vec::new();
-            let limit = (limits::BODY_SMALL as u64).saturating_add(1);
+            let limit = (most as u64).saturating_add(1);
             std::io::stdin()
                 .lock()
                 .take(limit)
                 .read_to_end(&mut bytes)
                 .map_err(|error| Failure::new(Exit::BadData, format!("stdin cannot be read: {error}")))?;
-            if bytes.len() > limits::BODY_SMALL {
-                let what = format!("the text on stdin is larger than {} bytes", limits::BODY_SMALL);
+            if bytes.len() > most {
+                let what = format!("nothing was sent: the text on stdin is larger than {most} bytes");
                 return Err(Failure::new(Exit::BadData, what).next("put it in a file and send its name"));
             }
             String::from_utf8(bytes).map_err(|_| {

@@ -88,7 +88,8 @@ impl Session {
                 | ClientError::TooLarge
                 | ClientError::Address
                 | ClientError::Credential
-                | ClientError::Request => break,
+                | ClientError::Request
+                | ClientError::BodyTooLarge(_) => break,
             }
             match self.whom.look(&self.client) {
                 Ok(answer) => return Ok(answer),
