@@ -37,7 +37,7 @@ pub use call::{agent_of_call, foreign_program, object_of_call};
 pub use error::ConfigError;
 pub use format::{format_named, format_of};
 pub use fuzz::fuzz;
-pub use secrets::redacted;
+pub use secrets::{is_secret, redacted};
 pub use show::{snapshot, summary};
 
 use crate::{

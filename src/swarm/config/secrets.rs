@@ -8,15 +8,32 @@ use serde_json::{Map, Value};
 
 /// What stands in a secret's place.
 const MASK: &str = "[REDACTED]";
-/// What is part of the name of a secret, in lower case.
-const NAMES: [&str; 6] = ["key", "secret", "token", "password", "passwd", "credential"];
+/// What is part of the name of a secret, in lower case: those of the specification, and what is never the name of
+/// anything else.
+const NAMES: [&str; 10] = [
+    "key",
+    "secret",
+    "token",
+    "password",
+    "passwd",
+    "credential",
+    "passphrase",
+    "authorization",
+    "bearer",
+    "cookie",
+];
+/// What is the name of a secret where it is a whole word of one: as a part it is in harmless ones (`bypass`).
+const WORDS: [&str; 3] = ["auth", "pass", "pwd"];
 /// The one name that is kept although it looks like one: a path.
 const KEPT: &str = "key_path";
 
 /// Whether a field of this name holds a secret.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name != KEPT && NAMES.iter().any(|part| name.contains(part))
+    let is_word = |part: &str| WORDS.contains(&part);
+    name != KEPT
+        && (NAMES.iter().any(|part| name.contains(part))
+            || name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_word))
 }
 
 /// The document without its secrets. It has the same shape, and reads as a config where it did.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Draft;
-use crate::{agent, limits};
+use crate::{agent, limits, swarm::config::is_secret};
 
 /// What stands in a secret's place.
 pub(super) const REDACTED: &str = "[REDACTED]";
@@ -28,13 +28,6 @@ fn beginning(text: &str, most: usize) -> &str {
 pub(in crate::swarm) fn cut(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     end.and_then(|end| text.get(..end)).unwrap_or_default()
-}
-
-/// Whether what stands under this key is a secret (spec genswarms H.6).
-fn is_secret(key: &str) -> bool {
-    const WORDS: [&str; 6] = ["key", "secret", "token", "password", "passwd", "credential"];
-    let key = key.to_ascii_lowercase();
-    key != "key_path" && WORDS.iter().any(|word| key.contains(word))
 }
 
 /// The draft as it is kept: who and where stand in their fields and not in the metadata, everything is clean

@@ -109,6 +109,25 @@ fn h6_redaction_goes_by_names_and_keeps_the_shape() {
 }
 
 #[test]
+fn secrets_that_the_specification_does_not_name_are_not_shown_either() {
+    let mask = "[REDACTED]";
+    for name in ["auth", "Authorization", "bearer", "Set-Cookie", "db_pass", "PWD", "ssh.pass", "passphrase"]
+    {
+        let value = json!({ "config": { name: "x", "list": [{ name: ["x"] }] } });
+        let wanted = json!({ "config": { name: mask, "list": [{ name: mask }] } });
+        assert_eq!(redacted(&value), wanted, "{name}");
+        assert_eq!(
+            redacted(&json!({ "command": [format!("--{name}=x")] })),
+            json!({ "command": [format!("--{name}={mask}")] })
+        );
+    }
+    for name in ["author", "bypass", "compass", "pass_through", "authority", "path"] {
+        let value = json!({ name: "x" });
+        assert_eq!(redacted(&value) == value, name != "pass_through", "{name}");
+    }
+}
+
+#[test]
 fn secrets_on_a_command_line_and_in_urls_are_not_shown() {
     for (command, shown) in [
         (json!(["x", "--api-key", "a=b", "c"]), json!(["x", "--api-key", "[REDACTED]", "c"])),
