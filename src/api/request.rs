@@ -149,6 +149,8 @@ impl Fault {
 
     /// The answer. AgentMux clients know a wrong field as 422 (spec agentmux B.1), ours as 400.
     pub fn response(self, surface: Surface) -> Response {
+        // Where there is no sentence of genswarms' own, its framework answers.
+        let of_body = matches!(self, Fault::Json(_));
         let (status, code, sentence, field, limit) = match self {
             Fault::Plain { status, code, sentence, field, limit } => (status, code, sentence, field, limit),
             Fault::Json(error) => {
@@ -167,8 +169,7 @@ impl Fault {
         if let (Some(limit), Some(map)) = (limit, body.as_object_mut()) {
             map.insert("limit".to_owned(), json!(limit));
         }
-        let framework =
-            matches!(code, "bad_json" | "json_too_deep" | "duplicate_field" | "not_acceptable" | "not_found");
+        let framework = of_body || matches!(code, "not_acceptable" | "not_found");
         if let (Surface::Swarm, true, Some(map)) = (surface, framework, body.as_object_mut()) {
             map.insert("errors".to_owned(), detail(status));
         }

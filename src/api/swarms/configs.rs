@@ -37,7 +37,14 @@ impl Unread {
         match self {
             Unread::Guard(code) => Fault::new(400, code, "Invalid config_path"),
             Unread::Missing(path) => Fault::new(400, "file_not_found", format!("File not found: {path}")),
-            Unread::Config(error) => config_fault(&error),
+            // A field says itself where it stands.
+            Unread::Config(error) => match error.position().filter(|_| error.field().is_empty()) {
+                Some(at) if error.answer() != error.code() => {
+                    let sentence = format!("{}: line {}, column {}", error.answer(), at.line, at.column);
+                    Fault::new(400, error.code(), sentence)
+                }
+                Some(_) | None => config_fault(&error),
+            },
         }
     }
 }

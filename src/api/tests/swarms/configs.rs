@@ -107,6 +107,18 @@ fn m4_what_is_not_there_is_named_as_the_caller_named_it() {
     }
 }
 
+/// The call is JSON and the file is not: it is the file whose line is named.
+#[test]
+fn a_file_that_is_not_json_is_told_with_its_place_and_not_as_the_calls_own_fault() {
+    let (instance, home) = instance();
+    std::fs::write(home.around().join("allowed/torn.json"), "{\n  \"name\": }").expect("a file");
+    let body = json!({"config_path": "torn.json"}).to_string();
+    let answer = instance.ask("POST", "/api/swarms", &format!("{API}{JSON}"), body.as_bytes());
+    assert_eq!((answer.status, answer.code()), (400, "bad_json"));
+    assert_eq!(answer.error(), "the text is not JSON: line 2, column 11");
+    assert_eq!(answer.body["errors"], json!(null));
+}
+
 /// Differs from the printed case: neither form is loaded.
 #[test]
 fn m4_m5_what_is_not_json_is_refused_and_nothing_is_evaluated() {
