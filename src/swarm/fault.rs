@@ -300,6 +300,7 @@ impl Fault {
             SkillError::BadName | SkillError::BadPath => Self::BadSkillName,
             SkillError::Missing => Self::SkillNotFound,
             SkillError::TooLarge | SkillError::Twice(_) => Self::TooLargeToKeep,
+            SkillError::Full => Self::NotKept { full: true },
             SkillError::Unreadable => Self::NotKept { full: false },
         }
     }
@@ -410,5 +411,9 @@ mod tests {
         let broken = Fault::of_shelf(ShelfError::Io(std::io::Error::other("/a/path")));
         assert_eq!((broken.status(), broken.code()), (500, "disk_failed"));
         assert!(!broken.to_string().contains('/'));
+        let full = Fault::of_skill(SkillError::Full);
+        assert_eq!((full.status(), full.code()), (507, "disk_full"));
+        let broken = Fault::of_skill(SkillError::Unreadable);
+        assert_eq!((broken.status(), broken.code()), (500, "disk_failed"));
     }
 }

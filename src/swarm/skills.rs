@@ -4,7 +4,10 @@
 //! where a swarm's seed names it. What an agent is given is written into a directory that is lent to it, by
 //! plain names only: whatever it does there, nothing is written elsewhere.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     limits,
@@ -32,6 +35,8 @@ pub enum SkillError {
     TooLarge,
     /// two skills would get this one file's name
     Twice(String),
+    /// the disk has no room for it
+    Full,
     /// it is there and cannot be read or written
     Unreadable,
 }
@@ -283,9 +288,10 @@ fn or_dot(path: String) -> String {
 fn path_error(error: BeneathError) -> SkillError {
     match error {
         BeneathError::Outside | BeneathError::Invalid => SkillError::BadPath,
-        BeneathError::Missing => SkillError::Missing,
+        // What is no file is no skill, and hides none: a directory may be called like the skill beside it.
+        BeneathError::Missing | BeneathError::NotRegular => SkillError::Missing,
         BeneathError::TooLarge => SkillError::TooLarge,
-        BeneathError::NotRegular | BeneathError::Io(_) => SkillError::Unreadable,
+        BeneathError::Io(_) => SkillError::Unreadable,
     }
 }
 
@@ -293,6 +299,7 @@ fn lent_error(error: LentError) -> SkillError {
     match error {
         LentError::Missing => SkillError::Missing,
         LentError::TooLarge => SkillError::TooLarge,
+        LentError::Io(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => SkillError::Full,
         LentError::Symlink
         | LentError::NotRegular
         | LentError::Owner

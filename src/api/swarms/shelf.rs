@@ -41,7 +41,7 @@ fn fault(error: &SkillError) -> Fault {
         SkillError::BadPath => Fault::new(400, "invalid_path", "Invalid path"),
         SkillError::Missing => Fault::new(404, "skill_not_found", "Skill not found"),
         SkillError::TooLarge => Fault::new(500, "skill_too_large", "Failed to read skill: it is too large"),
-        SkillError::Twice(_) | SkillError::Unreadable => {
+        SkillError::Twice(_) | SkillError::Full | SkillError::Unreadable => {
             Fault::new(500, "skill_unreadable", "Failed to read skill: it cannot be read")
         }
     }

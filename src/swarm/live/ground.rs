@@ -143,6 +143,7 @@ fn skill_sentence(error: &SkillError) -> String {
         }
         SkillError::Missing => "one of its skills does not exist".to_owned(),
         SkillError::TooLarge => "its skills are too large, or too many".to_owned(),
+        SkillError::Full => "the disk is full".to_owned(),
         SkillError::Twice(name) => format!("two of its skills are called {name}"),
         SkillError::Unreadable => "one of its skills cannot be read or written".to_owned(),
     }

@@ -104,7 +104,26 @@ fn m7_a_skill_is_read_by_its_plain_name() {
         assert_eq!(read(missing), Err(SkillError::Missing), "{missing}");
     }
     assert_eq!(read("link.md"), Err(SkillError::BadPath), "a link out of the repository");
-    assert_eq!(read("web"), Err(SkillError::Unreadable), "a directory");
+    assert_eq!(read("web"), Err(SkillError::Missing), "a directory");
+}
+
+#[test]
+fn a_directory_that_is_called_like_a_skill_does_not_hide_it() {
+    let setup = Setup::new();
+    let repository = &setup.skills.base;
+    for directory in ["web.md", "data/web"] {
+        std::fs::create_dir(repository.join(directory)).expect("a directory");
+    }
+    std::fs::write(repository.join("data/web.md"), "about the web").expect("a skill");
+    for name in ["web", "web.md"] {
+        assert_eq!(
+            setup.skills.read(name).map(|skill| skill.content).as_deref(),
+            Ok("about the web"),
+            "{name}"
+        );
+    }
+    setup.deploy(&["web"], NamedBy::Call).expect("deployed");
+    assert_eq!(setup.deployed("web.md").as_deref(), Some("about the web"));
 }
 
 #[test]
@@ -191,7 +210,7 @@ fn only_a_seed_names_skills_outside_of_the_repository() {
             ("./link.md", SkillError::BadPath),
             ("web/missing.md", SkillError::Missing),
             ("", SkillError::BadName),
-            ("./web", SkillError::Unreadable),
+            ("./web", SkillError::Missing),
         ] {
             assert_eq!(setup.deploy(&[entry], by), Err(error), "{entry}");
         }
