@@ -77,6 +77,10 @@ limits! {
     TREE_LOOKS: usize = 32, "count", "looks_into_agents_trees_are_bounded_at_once";
     #[doc = "agents in all"]
     AGENTS: usize = 1_024, "count", "an_agent_over_the_limit_is_refused";
+    #[doc = "of our own descriptors, what agents leave to connections and files; half of them where that is less"]
+    DESCRIPTORS_KEPT: u64 = 640, "count", "agents_leave_the_gate_its_descriptors";
+    #[doc = "of the rest, what is counted for each agent"]
+    DESCRIPTORS_OF_AN_AGENT: u64 = 8, "count", "agents_leave_the_gate_its_descriptors";
     #[doc = "agents and objects of one swarm, where LOOPGATE_MAX_AGENTS_PER_SWARM does not say"]
     SWARM_NODES: usize = 100, "count", "the_cap_of_a_swarm_is_a_number_within_what_an_instance_runs";
     #[doc = "output kept per agent"]

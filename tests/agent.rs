@@ -52,7 +52,7 @@ impl Host {
     fn with(clock: Arc<dyn Clock>, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings { program: binary(), ..Settings::new(URL.to_owned(), 1000) };
         change(&mut settings);
-        Self { agents: Agents::with(clock, settings).expect("a spawner"), home: TempDir::new() }
+        Self { agents: Agents::new(clock, settings).expect("a spawner"), home: TempDir::new() }
     }
 
     fn spec(&self, name: &str, script: &str) -> StartSpec {
@@ -253,9 +253,17 @@ fn an_agent_over_the_limit_is_refused() {
     host.start("one", "read x");
     host.start("two", "read x");
     let third = || host.agents.start(host.spec("three", "read x")).err();
-    assert_eq!(third(), Some(StartError::Limit));
+    assert_eq!(third(), Some(StartError::Limit { most: 2 }));
     host.agents.stop(&id("one")).expect("it ends");
     assert_eq!(third(), None);
+}
+
+#[test]
+fn few_descriptors_leave_room_for_few_agents() {
+    let most = |ours| Settings::new(URL.to_owned(), 1024).within(ours).most;
+    let rooms = [(0, 0), (15, 1), (16, 1), (128, 8), (1280, 80), (1281, 80), (4096, 432)];
+    assert_eq!(rooms.map(|(ours, _)| most(ours)), rooms.map(|(_, room)| room));
+    assert_eq!(most(u64::MAX), limits::AGENTS);
 }
 
 #[test]

@@ -444,7 +444,7 @@ fn host() {
             ("program", ..) => {
                 let settings =
                     Settings { program: rest.into(), ..Settings::new("http://127.0.0.1:1".to_owned(), 1024) };
-                agents = Agents::with(Arc::new(SystemClock), settings).ok();
+                agents = Agents::new(Arc::new(SystemClock), settings).ok();
                 "ok".to_owned()
             }
             ("start", Some(agents), _) => match agents.start(spec(rest)) {

@@ -20,6 +20,7 @@ use std::{
 
 use attack::{LEFT_BEHIND, Size, alone, back_at, open, under_attack, under_attack_with};
 use loopgate::limits;
+use serde_json::{Value, json};
 use support::{Instance, TempDir, binary, path, read_answer, until};
 
 /// What a connection may add to the resident size while it is under way: its buffers and the part of
@@ -206,13 +207,41 @@ fn endless(start: &[u8], piece: &[u8], total: usize) {
 }
 
 #[test]
-fn descriptors_used_up_and_freed_again_do_not_stop_the_instance() {
+fn agents_leave_the_gate_its_descriptors() {
     let _alone = alone();
+    let instance = with_descriptors(128);
+    let agents: Vec<Value> = (0..8)
+        .map(|at| json!({"name": format!("a{at}"), "backend": "local", "config": {"command": ["cat"]}}))
+        .collect();
+    let swarm = json!({"config": {"name": "all", "agents": agents}});
+    assert_eq!(instance.call_as(&[], "POST", "/api/swarms", &swarm).status, 201);
+    let one_more =
+        instance.call("POST", "/api/v1/agents", &json!({"name": "more", "command": ["cat"], "cwd": "/"}));
+    assert_eq!((one_more.status, &one_more.json()["code"]), (503, &json!("agent_limit")));
+    // Kept open, they have together what the agents left.
+    let head = format!(
+        "GET /api/v1/status HTTP/1.1\r\nHost: {}\r\nX-AuthKey: {}\r\n\r\n",
+        instance.address, instance.key
+    );
+    let held: Vec<TcpStream> = (0..40).map(|_| open_with(&instance, head.as_bytes())).collect();
+    for stream in &held {
+        assert_eq!(read_answer(&mut BufReader::new(stream)).status, 200);
+    }
+}
+
+/// An instance that may have no more open than so many.
+fn with_descriptors(most: usize) -> Instance {
     let home = TempDir::new();
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 64 && exec \"$0\" serve"]).arg(binary()).env_clear();
+    command.args(["-c", &format!("ulimit -n {most} && exec \"$0\" serve")]).arg(binary()).env_clear();
     command.env("LOOPGATE_HOME", home.path()).env("HOME", home.path()).env("PATH", path());
-    let instance = Instance::from_command(home, &mut command);
+    Instance::from_command(home, &mut command)
+}
+
+#[test]
+fn descriptors_used_up_and_freed_again_do_not_stop_the_instance() {
+    let _alone = alone();
+    let instance = with_descriptors(64);
     let idle = Size::of(&instance);
     for _ in 0..3 {
         // With some fifty places, a burst of strangers can outrun a caller between its connection and its

@@ -43,7 +43,7 @@ impl Host {
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings { program: binary(), ..Settings::new(URL.to_owned(), 1000) };
         change(&mut settings);
-        let agents = Agents::with(Arc::new(SystemClock), settings).expect("a spawner");
+        let agents = Agents::new(Arc::new(SystemClock), settings).expect("a spawner");
         Self { agents, home: TempDir::new() }
     }
 
@@ -304,9 +304,9 @@ fn all_agents_are_counted_together_and_members_are_in_no_list() {
     let alone = host.agents.start(loose.clone()).expect("it starts");
     let (member, heard) = host.start("read x");
     let over = |host: &Host| host.agents.start_member(host.spec("true"), Heard::flood()).err();
-    assert_eq!(over(&host), Some(StartError::Limit));
+    assert_eq!(over(&host), Some(StartError::Limit { most: 2 }));
     let other = StartSpec { name: AgentId::parse("other").unwrap(), ..loose };
-    assert_eq!(host.agents.start(other.clone()).err(), Some(StartError::Limit));
+    assert_eq!(host.agents.start(other.clone()).err(), Some(StartError::Limit { most: 2 }));
     let names: Vec<_> = host.agents.list().iter().map(|agent| agent.name().to_string()).collect();
     assert_eq!(names, ["coder"]);
     let mut keepers = host.agents.keepers();
@@ -318,7 +318,7 @@ fn all_agents_are_counted_together_and_members_are_in_no_list() {
     host.end(&member);
     heard.all();
     assert!(host.agents.start(other).is_ok());
-    assert_eq!(over(&host), Some(StartError::Limit));
+    assert_eq!(over(&host), Some(StartError::Limit { most: 2 }));
     host.agents.stop_all(STOP);
     assert_eq!(over(&host), Some(StartError::Failed("stopping")));
     assert!(host.agents.keepers().is_empty());
@@ -604,7 +604,7 @@ fn a_member_in_a_terminal_has_a_place_a_token_and_an_end_like_any_other() {
     let token = until("the token's file", || fs::read(&file).ok());
     assert_eq!(host.agents.holder_of_token(&token), Some(Holder::Member(name("s/coder"))));
     let over = host.agents.start_member(spec, Arc::new(Heard::default()));
-    assert_eq!(over.err(), Some(StartError::Limit));
+    assert_eq!(over.err(), Some(StartError::Limit { most: 2 }));
     assert!(member.freeze());
     host.end(&member);
     assert_eq!(heard.all().1, Some(Exit::Signal(9)));

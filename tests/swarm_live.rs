@@ -71,7 +71,7 @@ impl Host {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let url = "http://127.0.0.1:4711".to_owned();
         let settings = Settings { program: binary(), ..Settings::new(url, 1000) };
-        let agents = Agents::with(clock.clone(), settings).expect("a spawner");
+        let agents = Agents::new(clock.clone(), settings).expect("a spawner");
         let hub = Arc::new(Hub::new(clock.clone()));
         let woken = Arc::new((Mutex::new(false), Condvar::new()));
         let wake = woken.clone();

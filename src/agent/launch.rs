@@ -55,9 +55,17 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of the running program.
+    /// Those of the running program, but for its own limit of descriptors.
     pub fn new(url: String, descriptors: u64) -> Self {
         Self { url, descriptors, program: "/proc/self/exe".into(), most: limits::AGENTS }
+    }
+
+    /// The same with no more agents than this limit of our own descriptors has room for. Connections are let
+    /// in or not by whom they are from, so what agents hold must not be what they would need.
+    pub fn within(self, ours: u64) -> Self {
+        let kept = limits::DESCRIPTORS_KEPT.min(ours / 2);
+        let room = ours.saturating_sub(kept) / limits::DESCRIPTORS_OF_AN_AGENT;
+        Self { most: usize::try_from(room).map_or(self.most, |room| self.most.min(room)), ..self }
     }
 }
 

@@ -54,12 +54,7 @@ type Callback = Arc<dyn Fn(&Agent) + Send + Sync>;
 impl Agents {
     /// None yet. Starts the thread "spawner". An orphan of a killed keeper reaches the instance
     /// only if it is subreaper: call `sys::process::become_subreaper` before.
-    pub fn new(clock: Arc<dyn Clock>, url: String, descriptors: u64) -> io::Result<Arc<Self>> {
-        Self::with(clock, Settings::new(url, descriptors))
-    }
-
-    /// As [`Agents::new`], with other settings.
-    pub fn with(clock: Arc<dyn Clock>, settings: Settings) -> io::Result<Arc<Self>> {
+    pub fn new(clock: Arc<dyn Clock>, settings: Settings) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             launcher: Launcher::new(clock, settings)?,
             table: Arc::default(),
@@ -187,7 +182,8 @@ impl Agents {
             return Err(StartError::Failed("stopping"));
         }
         let all = table.loose.len() + table.members.len();
-        if all < self.launcher.settings.most { Ok(()) } else { Err(StartError::Limit) }
+        let most = self.launcher.settings.most;
+        if all < most { Ok(()) } else { Err(StartError::Limit { most }) }
     }
 
     fn launch(&self, mut spec: StartSpec) -> Result<Arc<Agent>, StartError> {

@@ -68,8 +68,11 @@ pub enum StartError {
     Exists,
     /// The name stands for a caller who is not an agent.
     Reserved,
-    /// As many agents as there may be.
-    Limit,
+    /// As many agents as there may be, ended ones included.
+    Limit {
+        /// how many
+        most: usize,
+    },
     /// The program cannot be run; `reason` is the system's word for why.
     NoSuchCommand {
         /// "No such file or directory", "Permission denied" and the like.

@@ -83,10 +83,10 @@ fn start_fault(error: StartError, name: &AgentId) -> Fault {
         StartError::Reserved => {
             Fault::field(400, "reserved_name", "name", format!("the name {name} stands for another caller"))
         }
-        StartError::Limit => Fault::new(
+        StartError::Limit { most } => Fault::new(
             503,
             "agent_limit",
-            format!("{} agents are there already, ended ones included: remove some", limits::AGENTS),
+            format!("{most} agents are there already, ended ones included: remove some"),
         ),
         StartError::NoSuchCommand { reason } => {
             let sentence = format!("the command cannot be run: {reason}");

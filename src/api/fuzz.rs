@@ -18,8 +18,8 @@ use super::{App, AppParts, Fleet, KeyFileHook, Peers};
 use crate::{
     admit::{Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, TreeFact},
     agent::{
-        Agents, BeyondEnd, Delivery, InputError, Offer, Output, Record, ResizeError, StartError, StartSpec,
-        State, StopError, Submit, Watch,
+        self, Agents, BeyondEnd, Delivery, InputError, Offer, Output, Record, ResizeError, StartError,
+        StartSpec, State, StopError, Submit, Watch,
     },
     bus::{
         Terminal, Terminals,
@@ -212,7 +212,8 @@ fn swarms() -> Arc<Swarms> {
         let path = std::env::temp_dir().join(format!("loopgate-fuzz-{}", std::process::id()));
         let home = Arc::new(Home::create(&path).expect("a home"));
         let clock: Arc<dyn Clock> = ManualClock::at(1_000_000);
-        let agents = Agents::new(Arc::clone(&clock), String::new(), 1_024).expect("a thread");
+        let agents =
+            Agents::new(Arc::clone(&clock), agent::Settings::new(String::new(), 1_024)).expect("a thread");
         let settings = manager::Settings { cap: 1, url: String::new() };
         let (swarms, _) = Swarms::open(Parts { home, agents, clock, settings }).expect("no swarms");
         std::fs::remove_dir_all(&path).expect("it is removed");
@@ -275,7 +276,7 @@ impl Terminals for Coder {
 
 impl Fleet for Coder {
     fn start(&self, _: StartSpec) -> Result<Record, StartError> {
-        Err(StartError::Limit)
+        Err(StartError::Limit { most: 0 })
     }
 
     fn record(&self, name: &str) -> Option<Record> {

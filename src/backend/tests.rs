@@ -61,7 +61,7 @@ impl Heard {
 
 fn backends(most: usize) -> Backends {
     let settings = Settings { most, ..Settings::new("http://127.0.0.1:1".to_owned(), 100) };
-    Backends::new(Agents::with(Arc::new(SystemClock), settings).unwrap())
+    Backends::new(Agents::new(Arc::new(SystemClock), settings).unwrap())
 }
 
 fn spec() -> MemberSpec {
@@ -166,7 +166,7 @@ fn mocks_have_places_among_all_agents_and_give_them_back() {
     let (first, heard) = mock(&backends, Value::Null);
     let (_second, _) = mock(&backends, Value::Null);
     let over = backends.start(&Form::Mock, spec(), None, Arc::new(Heard::default()));
-    assert_eq!(over.err(), Some(StartFault::Start(StartError::Limit)));
+    assert_eq!(over.err(), Some(StartFault::Start(StartError::Limit { most: 2 })));
     assert!(first.end(Duration::ZERO));
     heard.first(1);
     let (_third, _) = mock(&backends, Value::Null);

@@ -42,12 +42,21 @@ pub fn is_subreaper() -> bool {
     unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &mut answer) == 0 && answer != 0 }
 }
 
-/// Raises our soft limit of descriptors to the hard one; returns what it was, for the programs
-/// that we start (some of them walk all descriptors up to their limit).
-pub fn raise_descriptor_limit() -> io::Result<u64> {
+/// How many descriptors a process may have open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptors {
+    /// The soft limit before it was raised, for the programs that we start: some of them walk all
+    /// descriptors up to their limit.
+    pub theirs: u64,
+    /// Ours now.
+    pub ours: u64,
+}
+
+/// Raises our soft limit of descriptors to the hard one.
+pub fn raise_descriptor_limit() -> io::Result<Descriptors> {
     let now = descriptor_limit()?;
     set_limit(libc::RLIMIT_NOFILE, libc::rlimit { rlim_cur: now.rlim_max, ..now })?;
-    Ok(now.rlim_cur)
+    Ok(Descriptors { theirs: now.rlim_cur, ours: now.rlim_max })
 }
 
 /// Marks every descriptor above the standard three as not to be inherited, whatever our own

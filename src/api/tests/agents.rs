@@ -66,7 +66,7 @@ fn a_start_that_is_refused_says_which_field_or_why() {
     for (error, status, code) in [
         (StartError::Exists, 409, "agent_exists"),
         (StartError::Reserved, 400, "reserved_name"),
-        (StartError::Limit, 503, "agent_limit"),
+        (StartError::Limit { most: 7 }, 503, "agent_limit"),
         (StartError::NoSuchCommand { reason: "No such file or directory".into() }, 422, "command_not_found"),
         (StartError::NoSuchDirectory, 422, "no_such_directory"),
         (StartError::OutOfBounds("env"), 400, "out_of_bounds"),

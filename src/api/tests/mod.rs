@@ -33,7 +33,7 @@ use super::{App, AppParts, Conn, Fleet, KeyFileHook, Peers};
 use crate::{
     admit::{Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, Standing, TreeFact},
     agent::{
-        Agents, BeyondEnd, Delivery, InputError, Later, Offer, Output, Record, ResizeError, StartError,
+        self, Agents, BeyondEnd, Delivery, InputError, Later, Offer, Output, Record, ResizeError, StartError,
         StartSpec, State, StopError, Submit, Watch, Watchers,
     },
     bus::{Terminal, Terminals, audit::Audit, mail::Mail},
@@ -232,7 +232,7 @@ fn open_swarms(home: &TempHome) -> Arc<Swarms> {
     let (clock, url): (Arc<dyn Clock>, _) = (ManualClock::at(1_000_000), "http://127.0.0.1:4000".to_owned());
     let (swarms, troubles) = Swarms::open(Parts {
         home: Arc::new(Home::open(&home.path()).expect("a home")),
-        agents: Agents::new(Arc::clone(&clock), url.clone(), 1_024).expect("a thread"),
+        agents: Agents::new(Arc::clone(&clock), agent::Settings::new(url.clone(), 1_024)).expect("a thread"),
         clock,
         settings: manager::Settings { cap: 100, url },
     })

@@ -19,7 +19,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     admit::{Keyring, Keys, Policy},
-    agent::Agents,
+    agent::{self, Agents},
     api::{App, AppParts, KeyFileHook, PeerProbe, VERSION},
     bus::{
         audit::{self, Audit, AuditError},
@@ -34,7 +34,9 @@ use crate::{
     swarm::Swarms,
     sys::{
         clock::SystemClock,
-        env, inherited, memory, process, random,
+        env, inherited, memory,
+        process::{self, Descriptors},
+        random,
         signal::{SIGHUP, SIGINT, SIGTERM, SignalFd},
     },
     wire::{clock::Clock, secret::Secret},
@@ -154,7 +156,7 @@ impl Instance {
         settings: Settings,
         owner_key: Secret,
         home: &Arc<Home>,
-        descriptors: u64,
+        descriptors: Descriptors,
         from_host: bool,
     ) -> Result<Self, Failure> {
         let listener = bind(settings.bind)?;
@@ -166,7 +168,17 @@ impl Instance {
         // before any letter tells it.
         let own_home = registry::identity(home)?;
         let audit = open_audit(home, Arc::clone(&clock), &id)?;
-        let agents = Agents::new(Arc::clone(&clock), format!("http://{}", near(address)), descriptors)
+        let of_agents = agent::Settings::new(format!("http://{}", near(address)), descriptors.theirs);
+        let of_agents = of_agents.within(descriptors.ours);
+        if of_agents.most < limits::AGENTS {
+            log::warn!(
+                "at most {} agents will run: the hard limit of descriptors is {}; raise it (ulimit -Hn) for up to {}",
+                of_agents.most,
+                descriptors.ours,
+                limits::AGENTS
+            );
+        }
+        let agents = Agents::new(Arc::clone(&clock), of_agents)
             .map_err(|error| broken("agents cannot be run", &error))?;
         let mail = mail::open(home, &clock)?;
         let swarms::Opened { swarms, skills, config_dir } =

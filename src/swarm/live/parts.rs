@@ -61,7 +61,7 @@ pub(super) fn sentence(fault: &StartFault) -> String {
         StartFault::Start(error) => match error {
             StartError::Exists => "an agent of this name runs".to_owned(),
             StartError::Reserved => "the name is reserved".to_owned(),
-            StartError::Limit => "as many agents run as may".to_owned(),
+            StartError::Limit { most } => format!("{most} agents are there already, the most at once"),
             StartError::NoSuchCommand { reason } => format!("its command cannot be run: {reason}"),
             StartError::NoSuchDirectory => "its workspace cannot be entered".to_owned(),
             StartError::OutOfBounds(field) => format!("{field} is outside its bounds"),

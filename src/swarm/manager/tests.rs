@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Parts, Settings, Swarms};
 use crate::{
-    agent::Agents,
+    agent::{self, Agents},
     store::testing::TempHome,
     swarm::{Fault, config::Config},
     sys::clock::SystemClock,
@@ -73,7 +73,7 @@ impl Rig {
 fn open(temp: &TempHome, cap: usize) -> Arc<Swarms> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let url = "http://127.0.0.1:4000".to_owned();
-    let agents = Agents::new(clock.clone(), url.clone(), 1_024).expect("a thread");
+    let agents = Agents::new(clock.clone(), agent::Settings::new(url.clone(), 1_024)).expect("a thread");
     let parts = Parts { home: Arc::new(temp.home()), agents, clock, settings: Settings { cap, url } };
     let (swarms, troubles) = Swarms::open(parts).expect("a home");
     assert!(troubles.is_empty(), "{troubles:?}");

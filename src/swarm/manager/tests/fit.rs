@@ -215,7 +215,7 @@ fn with_one_set_aside() -> (TempHome, Arc<Swarms>, std::path::PathBuf) {
     let Rig { temp, cap, swarms } = rig;
     drop(swarms);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let agents = Agents::new(clock.clone(), String::new(), 1_024).expect("a thread");
+    let agents = Agents::new(clock.clone(), agent::Settings::new(String::new(), 1_024)).expect("a thread");
     let settings = Settings { cap, url: String::new() };
     let parts = Parts { home: Arc::new(temp.home()), agents, clock, settings };
     let (swarms, troubles) = Swarms::open(parts).expect("a home");
