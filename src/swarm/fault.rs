@@ -133,6 +133,10 @@ pub enum Fault {
     },
     /// a skill's name that is none
     BadSkillName,
+    /// a skill's name without the end that it needs to be shown
+    BadSkillEnd,
+    /// an agent has as many skills as are shown
+    SkillsFull,
     /// a skill that is not there, or cannot be read
     SkillNotFound,
     /// an agent or object could not be started
@@ -216,6 +220,7 @@ impl Fault {
             | Self::UnknownEndpoint { .. }
             | Self::Task(_)
             | Self::BadSkillName
+            | Self::BadSkillEnd
             | Self::NotStarted { .. } => 400,
             Self::RouteDenied { .. } => 403,
             Self::NotRunning
@@ -224,6 +229,7 @@ impl Fault {
             | Self::TooManyNodes { .. }
             | Self::OverlayCleared
             | Self::OverlayFull
+            | Self::SkillsFull
             | Self::Unreadable => 409,
             Self::TooLarge { .. } | Self::TooLargeToKeep => 413,
             Self::Patch { status, .. } => *status,
@@ -264,7 +270,8 @@ impl Fault {
             Self::OverlayFull => "overlay_full",
             Self::TooLargeToKeep => "too_large_to_keep",
             Self::Unreadable => "unreadable",
-            Self::BadSkillName => "invalid_skill_name",
+            Self::BadSkillName | Self::BadSkillEnd => "invalid_skill_name",
+            Self::SkillsFull => "skills_full",
             Self::SkillNotFound => "skill_not_found",
             Self::NotStarted { .. } => "not_started",
             Self::StillThere => "still_there",
@@ -298,6 +305,8 @@ impl Fault {
     pub fn of_skill(error: SkillError) -> Self {
         match error {
             SkillError::BadName | SkillError::BadPath => Self::BadSkillName,
+            SkillError::BadEnd => Self::BadSkillEnd,
+            SkillError::TooMany => Self::SkillsFull,
             SkillError::Missing => Self::SkillNotFound,
             SkillError::TooLarge | SkillError::Twice(_) => Self::TooLargeToKeep,
             SkillError::Full => Self::NotKept { full: true },
@@ -353,6 +362,13 @@ impl fmt::Display for Fault {
             Self::Task(fault) => f.write_str(fault.word()),
             Self::TooLarge { most } => write!(f, "a message may have {most} bytes"),
             Self::BadSkillName => f.write_str("Invalid skill name"),
+            Self::BadSkillEnd => f.write_str("Invalid skill name: it must end in .md"),
+            Self::SkillsFull => write!(
+                f,
+                "an agent has at most {} skills and {} bytes of them, and this would be more",
+                limits::AGENT_SKILLS,
+                limits::AGENT_SKILLS_BYTES
+            ),
             Self::SkillNotFound => f.write_str("Skill not found"),
             Self::NotStarted { name, reason } => write!(f, "{name} could not be started: {reason}"),
             Self::StillThere => f.write_str("not all processes were gone in time"),

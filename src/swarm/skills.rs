@@ -1,10 +1,12 @@
 //! Skills: texts that an agent is given to read, from the repository of the home (spec genswarms B.1, E.6).
 //!
-//! A name or a path that a caller chose only ever leads into the repository; an absolute path is read only
-//! where a swarm's seed names it. What an agent is given is written into a directory that is lent to it, by
-//! plain names only: whatever it does there, nothing is written elsewhere.
+//! A name or a path that a configuration or a caller chose only ever leads into the repository. What an agent
+//! is given is written into a directory that is lent to it, by plain names only: whatever it does there, nothing
+//! is written elsewhere, and what was written by a call is shown afterwards.
 
 use std::{
+    collections::BTreeSet,
+    ffi::{OsStr, OsString},
     io::ErrorKind,
     path::{Path, PathBuf},
 };
@@ -27,12 +29,16 @@ const DEFAULT_CATEGORY: &str = "default";
 pub enum SkillError {
     /// it is no plain name of a file
     BadName,
+    /// it does not end as a skill's name does, so that it would not be shown
+    BadEnd,
     /// it leads out of the repository, or is no path
     BadPath,
     /// there is none
     Missing,
     /// it is too large, or there are too many
     TooLarge,
+    /// the agent has as many as are shown, or as many bytes
+    TooMany,
     /// two skills would get this one file's name
     Twice(String),
     /// the disk has no room for it
@@ -68,15 +74,6 @@ pub struct Skill {
     pub name: String,
     /// what it says
     pub content: String,
-}
-
-/// Who named an agent's skills.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NamedBy {
-    /// the seed of the swarm: it may name any file of the operator's
-    Seed,
-    /// a later call: the repository only
-    Call,
 }
 
 /// What the words in double braces stand for.
@@ -124,40 +121,26 @@ impl Skills {
     }
 
     /// Gives an agent the skills that its configuration names, with the words in double braces replaced.
-    pub fn deploy(
-        &self,
-        entries: &[String],
-        by: NamedBy,
-        dirs: &AgentDirs,
-        values: Values<'_>,
-    ) -> Result<(), SkillError> {
+    pub fn deploy(&self, entries: &[String], dirs: &AgentDirs, values: Values<'_>) -> Result<(), SkillError> {
         if entries.len() > limits::AGENT_SKILLS {
             return Err(SkillError::TooLarge);
         }
         let mut given: Vec<(String, String)> = Vec::new();
         for entry in entries {
-            let (name, content) = self.entry(entry, by)?;
+            let (name, content) = self.entry(entry)?;
             if given.iter().any(|(other, _)| *other == name) {
                 return Err(SkillError::Twice(name));
             }
             given.push((name, replaced(&content, values)));
         }
         for (name, content) in given {
-            put(dirs.root(), &name, &content)?;
+            write(dirs.root(), &name, &content)?;
         }
         Ok(())
     }
 
     /// Name and text of what an agent's configuration names.
-    fn entry(&self, entry: &str, by: NamedBy) -> Result<(String, String), SkillError> {
-        if entry.starts_with('/') && by == NamedBy::Seed {
-            // The operator's own path: links in it are his.
-            let path = std::fs::canonicalize(entry).map_err(|_| SkillError::Missing)?;
-            let name = path.file_name().and_then(|name| name.to_str()).ok_or(SkillError::BadName)?;
-            let base = path.parent().map(Beneath::open).ok_or(SkillError::BadName)?;
-            let content = text(&base.map_err(|_| SkillError::Unreadable)?, name)?;
-            return Ok((name.to_owned(), content));
-        }
+    fn entry(&self, entry: &str) -> Result<(String, String), SkillError> {
         let path = match entry.contains('/') {
             false => return self.find(file_name(entry)?),
             true => entry,
@@ -207,19 +190,9 @@ pub fn file_name(name: &str) -> Result<&str, SkillError> {
 /// The skills that an agent has, as their files are now.
 pub fn of_agent(root: &Lent) -> Result<Vec<Skill>, SkillError> {
     let directory = root.below(SKILLS).map_err(lent_error)?;
-    let mut names = std::collections::BTreeSet::new();
-    let each = &mut |name: std::ffi::OsString| {
-        if name.to_str().is_some_and(|name| name.ends_with(END) && file_name(name).is_ok()) {
-            names.insert(name);
-            if names.len() > limits::AGENT_SKILLS {
-                names.pop_last();
-            }
-        }
-    };
-    directory.each_name(limits::SKILL_ENTRIES, each).map_err(lent_error)?;
     let mut skills = Vec::new();
     let mut left = limits::AGENT_SKILLS_BYTES;
-    for name in names {
+    for name in names(&directory)? {
         // What the agent made of its own directory is not shown where it is no file.
         let Ok(file) = directory.read(&name, limits::SKILL_FILE.min(left)) else { continue };
         left = left.saturating_sub(file.bytes.len());
@@ -229,8 +202,40 @@ pub fn of_agent(root: &Lent) -> Result<Vec<Skill>, SkillError> {
     Ok(skills)
 }
 
-/// Gives an agent a skill, in the place of the one that has the name.
+/// The names of an agent's skills, as many as are shown, the first of them in order.
+fn names(directory: &Lent) -> Result<BTreeSet<OsString>, SkillError> {
+    let mut names = BTreeSet::new();
+    let each = &mut |name: OsString| {
+        if name.to_str().is_some_and(|name| name.ends_with(END) && file_name(name).is_ok()) {
+            names.insert(name);
+            if names.len() > limits::AGENT_SKILLS {
+                names.pop_last();
+            }
+        }
+    };
+    directory.each_name(limits::SKILL_ENTRIES, each).map_err(lent_error)?;
+    Ok(names)
+}
+
+/// Gives an agent a skill, in the place of the one that has the name: one that [`of_agent`] shows, beside all
+/// that it showed before.
 pub fn put(root: &Lent, name: &str, content: &str) -> Result<(), SkillError> {
+    if !file_name(name)?.ends_with(END) {
+        return Err(SkillError::BadEnd);
+    }
+    let directory = root.create_below(SKILLS).map_err(lent_error)?;
+    let mut others = names(&directory)?;
+    others.remove(OsStr::new(name));
+    let bytes =
+        |other: &OsString| directory.read(other, limits::SKILL_FILE).map_or(0, |file| file.bytes.len());
+    let all = others.iter().map(bytes).fold(content.len(), usize::saturating_add);
+    if others.len() >= limits::AGENT_SKILLS || all > limits::AGENT_SKILLS_BYTES {
+        return Err(SkillError::TooMany);
+    }
+    write(root, name, content)
+}
+
+fn write(root: &Lent, name: &str, content: &str) -> Result<(), SkillError> {
     let name = file_name(name)?;
     if content.len() > limits::SKILL_FILE {
         return Err(SkillError::TooLarge);

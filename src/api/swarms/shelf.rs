@@ -37,10 +37,14 @@ pub(in crate::api) fn show(app: &App, _: &Caller, request: &Request<'_>) -> Resu
 
 fn fault(error: &SkillError) -> Fault {
     match error {
-        SkillError::BadName => Fault::new(400, "invalid_skill_name", "Invalid skill name"),
+        SkillError::BadName | SkillError::BadEnd => {
+            Fault::new(400, "invalid_skill_name", "Invalid skill name")
+        }
         SkillError::BadPath => Fault::new(400, "invalid_path", "Invalid path"),
         SkillError::Missing => Fault::new(404, "skill_not_found", "Skill not found"),
-        SkillError::TooLarge => Fault::new(500, "skill_too_large", "Failed to read skill: it is too large"),
+        SkillError::TooLarge | SkillError::TooMany => {
+            Fault::new(500, "skill_too_large", "Failed to read skill: it is too large")
+        }
         SkillError::Twice(_) | SkillError::Full | SkillError::Unreadable => {
             Fault::new(500, "skill_unreadable", "Failed to read skill: it cannot be read")
         }

@@ -19,7 +19,7 @@ use crate::{
     swarm::{
         config::AgentConfig,
         kept::AgentDirs,
-        skills::{NamedBy, SkillError, Values},
+        skills::{SkillError, Values},
     },
     wire::node::NodeName,
 };
@@ -27,7 +27,6 @@ use crate::{
 /// What is known of an agent before it is started.
 pub(super) struct Plan {
     pub config: AgentConfig,
-    pub named_by: NamedBy,
     /// what it is told of the topology
     pub topology: String,
 }
@@ -40,7 +39,7 @@ impl Plan {
         let objects: Vec<&str> = targets.iter().filter(is_object).map(|to| to.as_str()).collect();
         let agents: Vec<&str> = targets.iter().filter(|to| !is_object(to)).map(|to| to.as_str()).collect();
         let topology = json!({"agent": name.as_str(), "targets": agents, "objects": objects}).to_string();
-        Self { config: agent.config.clone(), named_by: agent.named_by, topology }
+        Self { config: agent.config.clone(), topology }
     }
 }
 
@@ -62,7 +61,7 @@ impl Live {
             swarm: self.name.as_str(),
             workspace: cwd.to_str().unwrap_or_default(),
         };
-        let deployed = self.parts.skills.deploy(&config.skills, plan.named_by, &dirs, values);
+        let deployed = self.parts.skills.deploy(&config.skills, &dirs, values);
         deployed.map_err(|error| skill_sentence(&error))?;
         let env = variables(plan, &dirs)?;
         let place = Place::open(&dirs, &self.parts.clock);
@@ -138,11 +137,11 @@ fn variables(plan: &Plan, dirs: &AgentDirs) -> Result<Vec<(String, String)>, Str
 
 fn skill_sentence(error: &SkillError) -> String {
     match error {
-        SkillError::BadName | SkillError::BadPath => {
+        SkillError::BadName | SkillError::BadEnd | SkillError::BadPath => {
             "one of its skills is not a file's name or path".to_owned()
         }
         SkillError::Missing => "one of its skills does not exist".to_owned(),
-        SkillError::TooLarge => "its skills are too large, or too many".to_owned(),
+        SkillError::TooLarge | SkillError::TooMany => "its skills are too large, or too many".to_owned(),
         SkillError::Full => "the disk is full".to_owned(),
         SkillError::Twice(name) => format!("two of its skills are called {name}"),
         SkillError::Unreadable => "one of its skills cannot be read or written".to_owned(),

@@ -43,7 +43,6 @@ use crate::{
         config::{AgentConfig, Config, Edge},
         events::{Draft, Name},
         router::{TooManyEdges, Topology},
-        skills::NamedBy,
         turn::{Rules, Turn},
     },
     wire::node::NodeName,
@@ -104,7 +103,7 @@ impl Live {
         });
         live.input(|pass| {
             for agent in &config.agents {
-                let node = live.new_agent(agent.clone(), NamedBy::Seed, 0);
+                let node = live.new_agent(agent.clone(), 0);
                 pass.table.nodes.insert(agent.name.clone(), table::Node::Agent(Box::new(node)));
             }
             // Once all nodes are there: the first words of an object are not lost.
@@ -151,9 +150,9 @@ impl Live {
     }
 
     /// An agent whose program is to be started.
-    fn new_agent(&self, config: AgentConfig, named_by: NamedBy, since: u64) -> Agent {
+    fn new_agent(&self, config: AgentConfig, since: u64) -> Agent {
         let turn = Turn::new(full(&self.name, &config.name), rules(&config));
-        Agent { config, named_by, turn, since, run: Run::None, place: None, reason: None }
+        Agent { config, turn, since, run: Run::None, place: None, reason: None }
     }
 }
 

@@ -18,7 +18,6 @@ use crate::{
         Fault,
         config::AgentConfig,
         events::{Draft, Name},
-        skills::NamedBy,
     },
     wire::node::NodeName,
 };
@@ -33,7 +32,7 @@ impl Live {
     ) -> Result<(), Fault> {
         let name = config.name.clone();
         self.input(|pass| {
-            let node = self.new_agent(config, NamedBy::Call, pass.table.runs);
+            let node = self.new_agent(config, pass.table.runs);
             pass.insert(&name, Node::Agent(Box::new(node)), connections, incoming)?;
             let now = pass.now;
             let paused = pass.table.phase == Phase::Paused;

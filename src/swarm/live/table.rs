@@ -18,7 +18,6 @@ use crate::{
         config::{AgentConfig, ObjectConfig},
         objects::Object,
         router::Topology,
-        skills::NamedBy,
         turn::Turn,
     },
     wire::node::{FullName, NodeName},
@@ -76,8 +75,6 @@ pub(super) enum Node {
 /// An agent.
 pub(super) struct Agent {
     pub config: AgentConfig,
-    /// who named its skills
-    pub named_by: NamedBy,
     pub turn: Turn,
     /// the number of the last run before it was there
     pub since: u64,

@@ -37,9 +37,9 @@ impl Setup {
         Self { skills: Skills::at(base), temp, dirs }
     }
 
-    fn deploy(&self, entries: &[&str], by: NamedBy) -> Result<(), SkillError> {
+    fn deploy(&self, entries: &[&str]) -> Result<(), SkillError> {
         let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
-        self.skills.deploy(&entries, by, &self.dirs, VALUES)
+        self.skills.deploy(&entries, &self.dirs, VALUES)
     }
 
     fn deployed(&self, name: &str) -> Option<String> {
@@ -122,7 +122,7 @@ fn a_directory_that_is_called_like_a_skill_does_not_hide_it() {
             "{name}"
         );
     }
-    setup.deploy(&["web"], NamedBy::Call).expect("deployed");
+    setup.deploy(&["web"]).expect("deployed");
     assert_eq!(setup.deployed("web.md").as_deref(), Some("about the web"));
 }
 
@@ -156,7 +156,7 @@ fn m7_an_agents_skill_is_written_and_shown() {
     let setup = Setup::new();
     put(setup.dirs.root(), "plain.md", "one").expect("written");
     put(setup.dirs.root(), "plain.md", "two").expect("written again");
-    put(setup.dirs.root(), "other.txt", "not shown").expect("written");
+    std::fs::write(setup.dirs.skills().join("other.txt"), "not shown").expect("written");
     let wanted = Skill { name: "plain.md".to_owned(), content: "two".to_owned() };
     assert_eq!(of_agent(setup.dirs.root()), Ok(vec![wanted.clone()]));
     let outside = setup.temp.around().join("outside.md");
@@ -179,7 +179,7 @@ fn m7_an_agents_skill_is_written_and_shown() {
 #[test]
 fn skills_are_deployed_with_their_words_replaced_once() {
     let setup = Setup::new();
-    setup.deploy(&["web/b.md", "a", "web/deep/../deep/c.md"], NamedBy::Call).expect("deployed");
+    setup.deploy(&["web/b.md", "a", "web/deep/../deep/c.md"]).expect("deployed");
     let text = "I am coder of lab in /w {{agent_name}}";
     assert_eq!(setup.deployed("b.md").as_deref(), Some(text));
     assert_eq!(setup.deployed("a.md").as_deref(), Some("skill a"));
@@ -195,30 +195,24 @@ fn skills_are_deployed_with_their_words_replaced_once() {
     }
 }
 
+/// Spec genswarms L.1.8: a skill is no way to any file of the host's.
 #[test]
-fn only_a_seed_names_skills_outside_of_the_repository() {
+fn skills_are_deployed_from_the_repository_alone() {
     let setup = Setup::new();
     let outside = setup.temp.around().join("outside.md").to_string_lossy().into_owned();
-    assert_eq!(setup.deploy(&[&outside], NamedBy::Call), Err(SkillError::BadPath));
-    assert_eq!(setup.deployed("outside.md"), None);
-    setup.deploy(&[&outside], NamedBy::Seed).expect("deployed");
-    assert_eq!(setup.deployed("outside.md").as_deref(), Some("outside coder"));
-    for by in [NamedBy::Call, NamedBy::Seed] {
-        for (entry, error) in [
-            ("../outside.md", SkillError::BadPath),
-            ("web/../../x.md", SkillError::BadPath),
-            ("./link.md", SkillError::BadPath),
-            ("web/missing.md", SkillError::Missing),
-            ("", SkillError::BadName),
-            ("./web", SkillError::Missing),
-        ] {
-            assert_eq!(setup.deploy(&[entry], by), Err(error), "{entry}");
-        }
+    for (entry, error) in [
+        (outside.as_str(), SkillError::BadPath),
+        ("../outside.md", SkillError::BadPath),
+        ("web/../../x.md", SkillError::BadPath),
+        ("./link.md", SkillError::BadPath),
+        ("web/missing.md", SkillError::Missing),
+        ("", SkillError::BadName),
+        ("./web", SkillError::Missing),
+    ] {
+        assert_eq!(setup.deploy(&[entry]), Err(error), "{entry}");
     }
-    assert_eq!(
-        setup.deploy(&["web/b.md", "data/b.md"], NamedBy::Seed),
-        Err(SkillError::Twice("b.md".to_owned()))
-    );
+    assert_eq!(setup.deployed("outside.md"), None);
+    assert_eq!(setup.deploy(&["web/b.md", "data/b.md"]), Err(SkillError::Twice("b.md".to_owned())));
     assert_eq!(setup.deployed("b.md"), None, "nothing of it is written");
 }
 
@@ -231,7 +225,7 @@ fn a_skill_over_its_limit_is_refused() {
     std::fs::write(base.join("fits.md"), &large[1..]).expect("written");
     assert_eq!(setup.skills.read("large"), Err(SkillError::TooLarge));
     assert_eq!(setup.skills.read("fits").map(|skill| skill.content.len()), Ok(limits::SKILL_FILE));
-    assert_eq!(setup.deploy(&["large"], NamedBy::Seed), Err(SkillError::TooLarge));
+    assert_eq!(setup.deploy(&["large"]), Err(SkillError::TooLarge));
     assert_eq!(put(setup.dirs.root(), "large.md", &large), Err(SkillError::TooLarge));
 }
 
@@ -239,17 +233,48 @@ fn a_skill_over_its_limit_is_refused() {
 fn an_agents_skills_are_bounded_in_number_and_bytes() {
     let setup = Setup::new();
     let many = vec!["a"; limits::AGENT_SKILLS + 1];
-    assert_eq!(setup.deploy(&many, NamedBy::Seed), Err(SkillError::TooLarge));
+    assert_eq!(setup.deploy(&many), Err(SkillError::TooLarge));
+    let root = setup.dirs.root();
+    let shown = || of_agent(root).expect("shown");
     for number in 0..limits::AGENT_SKILLS + 5 {
-        put(setup.dirs.root(), &format!("{number:03}.md"), "x").expect("written");
+        let file = setup.dirs.skills().join(format!("{number:03}.md"));
+        std::fs::write(file, "x").expect("the agent may write there");
     }
-    let shown = of_agent(setup.dirs.root()).expect("shown");
-    assert_eq!((shown.len(), shown[0].name.as_str()), (limits::AGENT_SKILLS, "000.md"));
+    assert_eq!((shown().len(), shown()[0].name.as_str()), (limits::AGENT_SKILLS, "000.md"));
     let large = "x".repeat(limits::SKILL_FILE);
     for number in 0..limits::AGENT_SKILLS_BYTES / limits::SKILL_FILE + 2 {
-        put(setup.dirs.root(), &format!("{number:03}.md"), &large).expect("written");
+        std::fs::write(setup.dirs.skills().join(format!("{number:03}.md")), &large).expect("written");
     }
-    let bytes: usize =
-        of_agent(setup.dirs.root()).expect("shown").iter().map(|skill| skill.content.len()).sum();
+    let bytes: usize = shown().iter().map(|skill| skill.content.len()).sum();
     assert_eq!(bytes, limits::AGENT_SKILLS_BYTES);
+}
+
+#[test]
+fn a_skill_that_was_written_is_shown_or_it_is_refused() {
+    let setup = Setup::new();
+    let root = setup.dirs.root();
+    let shows = |name: &str| of_agent(root).expect("shown").iter().any(|skill| skill.name == name);
+    for name in ["notes", "notes.txt", "notes.MD", "notes.md.bak"] {
+        assert_eq!(put(root, name, "x"), Err(SkillError::BadEnd), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(setup.dirs.skills()).expect("there").count(), 0, "nothing is written");
+    for number in 0..limits::AGENT_SKILLS {
+        put(root, &format!("{number:03}.md"), "x").expect("written");
+    }
+    // One that would be shown would take another's place.
+    for name in ["000a.md", "zzz.md"] {
+        assert_eq!(put(root, name, "x"), Err(SkillError::TooMany), "{name}");
+        assert!(!setup.dirs.skills().join(name).exists());
+    }
+    assert_eq!(put(root, "050.md", "another"), Ok(()), "in the place of the one that has the name");
+    assert!(shows("050.md") && shows("099.md"));
+
+    let large = "x".repeat(limits::SKILL_FILE);
+    let fit = limits::AGENT_SKILLS_BYTES / limits::SKILL_FILE - 1;
+    for number in 0..fit {
+        put(root, &format!("{number:03}.md"), &large).expect("written");
+    }
+    assert_eq!(put(root, "099.md", &large), Err(SkillError::TooMany));
+    assert!(shows("098.md") && shows("099.md"), "nothing is lost");
+    assert_eq!(put(root, "000.md", &large), Ok(()), "as large as before");
 }

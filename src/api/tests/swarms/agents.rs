@@ -286,6 +286,9 @@ fn m7_a_skill_is_written_under_its_name_and_under_no_other() {
         let answer = put(bad, &content);
         assert_eq!((answer.status, answer.error()), (400, "Invalid skill name"), "{bad}");
     }
+    let unlisted = put("how.txt", &content);
+    assert_eq!((unlisted.status, unlisted.code()), (400, "invalid_skill_name"));
+    assert_eq!(unlisted.error(), "Invalid skill name: it must end in .md");
     assert_eq!(rig.api("PUT", "/api/swarms/s/agents/a/skills/", &content).code(), "not_found");
     for bad in [json!({}), json!({"content": 1})] {
         let answer = put("x.md", &bad);
