@@ -235,11 +235,17 @@ fn a_command_that_cannot_be_run_is_refused_with_the_reason() {
         spec.env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
         host.agents.start(spec).err()
     };
-    let reason = |reason: &str| Some(StartError::NoSuchCommand { reason: reason.to_owned() });
-    assert_eq!(start("no-such-program-anywhere"), reason("No such file or directory"));
-    assert_eq!(start("/no/such/program"), reason("No such file or directory"));
-    assert_eq!(start("/etc/passwd"), reason("Permission denied"));
-    assert_eq!(start("/tmp"), reason("Permission denied"));
+    let reason = |reason: &'static str| Some(StartError::NoSuchCommand { reason });
+    assert_eq!(
+        start("no-such-program-anywhere"),
+        reason("there is no such program, or not the one that it is a script of")
+    );
+    assert_eq!(
+        start("/no/such/program"),
+        reason("there is no such program, or not the one that it is a script of")
+    );
+    assert_eq!(start("/etc/passwd"), reason("it may not be run"));
+    assert_eq!(start("/tmp"), reason("it may not be run"));
     let mut spec = host.spec("bad", "true");
     spec.cwd = host.home.path().join("missing");
     assert_eq!(host.agents.start(spec).err(), Some(StartError::NoSuchDirectory));

@@ -276,7 +276,7 @@ fn a_member_that_cannot_be_started_leaves_nothing() {
         change(&mut spec);
         host.agents.start_member(spec, Arc::new(Heard::default())).err()
     };
-    let reason = "No such file or directory".to_owned();
+    let reason = "there is no such program, or not the one that it is a script of";
     let missing = start(&|spec| spec.command = vec!["/no/such/program".to_owned()]);
     assert_eq!(missing, Some(StartError::NoSuchCommand { reason }));
     let cwd = host.home.path().join("missing");
@@ -604,7 +604,7 @@ fn a_member_in_a_terminal_has_a_place_a_token_and_an_end_like_any_other() {
     let token = until("the token's file", || fs::read(&file).ok());
     assert_eq!(host.agents.holder_of_token(&token), Some(Holder::Member(name("s/coder"))));
     let over = host.agents.start_member(spec, Arc::new(Heard::default()));
-    assert_eq!(over.err(), Some(StartError::Limit { most: 2 }));
+    assert_eq!(over.err(), Some(StartError::Limit { most: 1 }));
     assert!(member.freeze());
     host.end(&member);
     assert_eq!(heard.all().1, Some(Exit::Signal(9)));

@@ -348,6 +348,6 @@ fn a_program_that_cannot_be_run_leaves_its_agent_in_error_and_says_why() {
     let view = host.live.agent(&name("a")).expect("an agent");
     assert_eq!(view.state, "error");
     let reason = view.reason.expect("a reason");
-    assert!(reason.contains("No such file") && !reason.contains('/'), "{reason}");
+    assert!(reason.contains("there is no such program") && !reason.contains('/'), "{reason}");
     assert_eq!((host.state("b"), host.count("agent_error")), ("idle", 1));
 }

@@ -286,11 +286,14 @@ fn not_started(errno: i32) -> StartError {
     let error = io::Error::from_raw_os_error(errno);
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => StartError::Failed("processes"),
-        _ => {
-            let text = error.to_string();
-            let reason = text.split(" (os error").next().unwrap_or_default().to_owned();
-            StartError::NoSuchCommand { reason }
+        io::ErrorKind::NotFound => StartError::NoSuchCommand {
+            reason: "there is no such program, or not the one that it is a script of",
+        },
+        io::ErrorKind::PermissionDenied => StartError::NoSuchCommand { reason: "it may not be run" },
+        io::ErrorKind::ArgumentListTooLong => {
+            StartError::NoSuchCommand { reason: "its words and variables are too long for the system" }
         }
+        _ => StartError::NoSuchCommand { reason: "the system does not run it" },
     }
 }
 

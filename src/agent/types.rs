@@ -73,10 +73,10 @@ pub enum StartError {
         /// how many
         most: usize,
     },
-    /// The program cannot be run; `reason` is the system's word for why.
+    /// The program cannot be run.
     NoSuchCommand {
-        /// "No such file or directory", "Permission denied" and the like.
-        reason: String,
+        /// why: a sentence of ours, without the program's name
+        reason: &'static str,
     },
     /// The directory cannot be entered.
     NoSuchDirectory,

@@ -67,7 +67,13 @@ fn a_start_that_is_refused_says_which_field_or_why() {
         (StartError::Exists, 409, "agent_exists"),
         (StartError::Reserved, 400, "reserved_name"),
         (StartError::Limit { most: 7 }, 503, "agent_limit"),
-        (StartError::NoSuchCommand { reason: "No such file or directory".into() }, 422, "command_not_found"),
+        (
+            StartError::NoSuchCommand {
+                reason: "there is no such program, or not the one that it is a script of",
+            },
+            422,
+            "command_not_found",
+        ),
         (StartError::NoSuchDirectory, 422, "no_such_directory"),
         (StartError::OutOfBounds("env"), 400, "out_of_bounds"),
         (StartError::Failed("no_pty"), 503, "agent_not_started"),

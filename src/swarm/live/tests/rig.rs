@@ -318,7 +318,9 @@ pub fn name(text: &str) -> NodeName {
 
 /// Why a program of a test does not start.
 pub fn broken() -> StartFault {
-    StartFault::from(StartError::NoSuchCommand { reason: "No such file or directory".to_owned() })
+    StartFault::from(StartError::NoSuchCommand {
+        reason: "there is no such program, or not the one that it is a script of",
+    })
 }
 
 /// An agent without a process.
