@@ -159,7 +159,7 @@ pub fn any_thread_holds(pid: u32, inode: u32) -> Holds {
     let mut seen = false;
     for task in tasks {
         let held = match task {
-            Ok(task) => table_holds(&task.path().join("fd"), inode),
+            Ok(task) => thread_holds(&task.path(), inode),
             Err(error) => unread(&error),
         };
         match held {
@@ -170,6 +170,17 @@ pub fn any_thread_holds(pid: u32, inode: u32) -> Holds {
         }
     }
     if seen { worst } else { Holds::Gone }
+}
+
+/// One that has ended and was not waited for has no descriptors any more, although the kernel closes the list
+/// of them to all but root.
+fn thread_holds(task: &Path, inode: u32) -> Holds {
+    let held = table_holds(&task.join("fd"), inode);
+    let is_over = || {
+        let line = fs::read(task.join("stat")).ok();
+        line.and_then(|line| parse_stat(&line)).is_some_and(|stat| matches!(stat.state, b'Z' | b'X'))
+    };
+    if held == Holds::Unreadable && is_over() { Holds::Gone } else { held }
 }
 
 fn table_holds(fds: &Path, inode: u32) -> Holds {

@@ -54,6 +54,15 @@ fn a_part_that_other_tests_give_out() {
             harden().unwrap();
             talk(connect());
         }
+        // Has a child that has ended and is not waited for.
+        "careless" => {
+            let mut child = Command::new("true").spawn().unwrap();
+            while proc::stat(child.id()).unwrap().state != b'Z' {
+                thread::yield_now();
+            }
+            talk(connect());
+            child.wait().unwrap();
+        }
         "talk" => talk(connect()),
         // Opens the connection, and only hands it on.
         "open" => drop(again(&[], rest).stdin(OwnedFd::from(connect())).spawn().unwrap()),
@@ -396,6 +405,15 @@ fn a_process_that_may_not_be_looked_into_is_never_ours_inside_a_tree() {
         asked.keepers = proc::children(scene.pid()).unwrap();
         asked.is_ours_by(process::id());
     }
+}
+
+/// Programs often have such children, and nobody may be shut out for it.
+#[test]
+fn an_ended_process_that_was_not_waited_for_holds_nothing() {
+    let scene = scene!(&[], "parent,careless", "the test binary");
+    scene.asked_by(scene.pid()).is(Standing::AgentProcess);
+    let (other, _near) = Scene::own();
+    other.asked_by(scene.pid()).is_ours_by(process::id());
 }
 
 #[test]
