@@ -36,7 +36,7 @@ impl AgentEar {
     /// Sends the letters that were written before now.
     fn letters(&self, live: &Live) {
         if let Some(taken) = self.place.as_ref().and_then(|place| place.wait_and_look()) {
-            live.letters(&self.name, taken);
+            live.letters(&self.name, self.run, taken);
         }
     }
 }
@@ -68,7 +68,7 @@ impl Sink for AgentEar {
     fn ended(&self, exit: Option<Exit>) {
         let Some(live) = self.live.upgrade() else { return };
         if let Some(place) = &self.place {
-            live.last_letters(&self.name, place);
+            live.last_letters(&self.name, self.run, place);
         }
         live.input(|pass| pass.ended(&self.name, self.run, exit));
         live.changed.notify_all();

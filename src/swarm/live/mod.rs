@@ -10,6 +10,7 @@
 
 mod ear;
 mod edges;
+mod ending;
 mod ground;
 mod jobs;
 mod nodes;
@@ -26,7 +27,7 @@ mod tick;
 mod views;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -90,7 +91,9 @@ impl Live {
                 draining: false,
                 starts: VecDeque::new(),
                 starter: false,
-                launching: 0,
+                starter_at: 0,
+                launching: BTreeMap::new(),
+                ending: Vec::new(),
                 runs: 0,
                 promised: u64::MAX,
                 scan: 0,
@@ -119,15 +122,12 @@ impl Live {
     pub fn begin(&self) {
         let (agents, objects): (Vec<_>, Vec<_>) = {
             let table = self.lock();
-            table
-                .nodes
-                .iter()
-                .map(|(name, node)| (name.clone(), node.agent().is_some()))
-                .partition(|(_, agent)| *agent)
+            let is_agent = |name: &NodeName| table.agent(name).is_some();
+            table.nodes.keys().cloned().partition(is_agent)
         };
         // Why one could not be started its node says, for who looks. Objects first: they are asked.
-        objects.iter().for_each(|(name, _)| drop(self.launch_object(name)));
-        agents.iter().for_each(|(name, _)| drop(self.launch_agent(name)));
+        self.launch_each(&objects, |name| drop(self.launch_object(name)));
+        self.launch_each(&agents, |name| drop(self.launch_agent(name)));
         self.input(|pass| {
             if pass.table.phase != Phase::Stopped {
                 pass.tell(Draft::new(Name::SwarmStarted, format!("swarm {} started", self.name)));

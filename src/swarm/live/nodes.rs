@@ -4,16 +4,14 @@
 //! is taken back and only the caller hears of it. One that is removed is gone at once, for every sender, and its
 //! processes are ended after that.
 
-use std::sync::Arc;
-
 use super::{
     Live, Phase,
+    ending::Was,
     pass::Pass,
-    programs::{GONE, NotLaunched},
+    programs::NotLaunched,
     table::{Node, Run},
 };
 use crate::{
-    backend::Running,
     swarm::{
         Fault,
         config::AgentConfig,
@@ -54,48 +52,45 @@ impl Live {
         }
     }
 
-    /// Removes an agent, its edges and its processes.
+    /// Removes an agent, its edges and its processes, also one that is just being started. One that was removed
+    /// before and whose processes did not end then is ended now.
     pub fn remove_agent(&self, name: &NodeName) -> Result<(), Fault> {
-        let gone = self.input(|pass| {
+        let place = self.input(|pass| {
             pass.may_change()?;
-            pass.table.agent(name).ok_or(Fault::AgentNotFound)?;
+            if pass.table.is_removed(name, |was| matches!(was, Was::Agent(_))) {
+                return Ok(None);
+            }
+            let agent = pass.table.agent(name).ok_or(Fault::AgentNotFound)?;
+            let place = agent.place.clone();
             pass.turn(name, |turn, now| ((), turn.stop(now)));
             pass.run();
-            let gone = pass.take_out(name);
+            pass.take_out(name);
             pass.tell(Draft::new(Name::AgentRemoved, format!("agent {name} removed")).agent(name));
-            Ok(gone)
+            Ok(place)
         })?;
-        end(gone)
+        if let Some(place) = place {
+            place.close();
+        }
+        self.gone(name)
+    }
+
+    /// Ends what was taken from the node of this name.
+    pub(super) fn gone(&self, name: &NodeName) -> Result<(), Fault> {
+        if self.end_of(name, None) { Ok(()) } else { Err(Fault::StillThere) }
     }
 
     /// Ends an agent's processes and starts its program again. What waits for it still waits.
     pub fn restart_agent(&self, name: &NodeName) -> Result<(), Fault> {
-        let (running, place) = self.input(|pass| {
+        self.input(|pass| {
             pass.may_change()?;
             let agent = pass.table.agent_mut(name).ok_or(Fault::AgentNotFound)?;
             if matches!(agent.run, Run::Starting { .. }) {
                 return Err(Fault::Busy);
             }
-            let running = std::mem::replace(&mut agent.run, Run::None).running().cloned();
-            let place = agent.place.clone();
+            pass.table.part(name);
             pass.turn(name, |turn, now| ((), turn.restarted(now)));
-            Ok((running, place))
+            Ok(())
         })?;
-        let is_gone = running.is_none_or(|running| running.end(GONE));
-        if let Some(place) = &place {
-            self.last_letters(name, place);
-        }
-        if !is_gone {
-            // Two programs under one name would share its directories.
-            let why = "its processes did not end";
-            self.input(|pass| {
-                pass.turn(name, |turn, now| ((), turn.failed(why, now)));
-                if let Some(agent) = pass.table.agent_mut(name) {
-                    agent.reason = Some(why.to_owned());
-                }
-            });
-            return Err(Fault::StillThere);
-        }
         self.launch_agent(name).map_err(|why| not_started(name, why))
     }
 }
@@ -131,25 +126,18 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Takes a node and its edges away; its program, where it has one.
-    pub fn take_out(&mut self, name: &NodeName) -> Option<Arc<dyn Running>> {
-        let node = self.table.nodes.remove(name)?;
+    /// Takes a node and its edges away; its program is to be ended.
+    pub fn take_out(&mut self, name: &NodeName) {
+        self.table.part(name);
+        self.table.nodes.remove(name);
         self.table.topology.remove_node(name);
-        node.run()?.running().cloned()
-    }
-}
-
-/// Ends the program of a node that is no more.
-pub(super) fn end(gone: Option<Arc<dyn Running>>) -> Result<(), Fault> {
-    match gone {
-        Some(running) if !running.end(GONE) => Err(Fault::StillThere),
-        Some(_) | None => Ok(()),
     }
 }
 
 pub(super) fn not_started(name: &NodeName, why: NotLaunched) -> Fault {
     match why {
         NotLaunched::Gone => Fault::NotRunning,
+        NotLaunched::NotGone => Fault::StillThere,
         NotLaunched::Failed(reason) => Fault::NotStarted { name: name.to_string(), reason },
     }
 }

@@ -5,13 +5,12 @@
 
 use super::{
     Live,
-    nodes::{end, not_started},
+    ending::{Ending, Was},
+    nodes::not_started,
     pass::{Origin, Pass},
-    programs::{GONE, NotLaunched},
     table::{Body, Node, Phase, Run, Thing},
 };
 use crate::{
-    backend::form::Form,
     swarm::{
         Fault,
         config::{Handler, ObjectConfig},
@@ -49,52 +48,66 @@ impl Live {
 
     /// Removes an object, its edges and its process.
     pub fn remove_object(&self, name: &NodeName) -> Result<(), Fault> {
-        let gone = self.input(|pass| {
+        self.input(|pass| {
             pass.may_change()?;
+            if pass.table.is_removed(name, |was| matches!(was, Was::Object(_))) {
+                return Ok(());
+            }
             pass.table.nodes.get(name).and_then(Node::object).ok_or(Fault::ObjectNotFound)?;
-            let gone = pass.take_out(name);
+            pass.take_out(name);
             pass.tell(Draft::new(Name::ObjectRemoved, format!("object {name} removed")).agent(name));
-            Ok(gone)
+            Ok(())
         })?;
-        end(gone)
+        self.gone(name)
     }
 
     /// Puts an object in the place of the one that has its name, edges kept. Where it does not start, the old
     /// one goes on.
     pub fn replace_object(&self, config: ObjectConfig) -> Result<(), Fault> {
         let name = config.name.clone();
+        let (mut body, actions) = body(&config).map_err(|why| refused(&name, &why))?;
         let number = self.input(|pass| {
             pass.may_change()?;
             pass.table.nodes.get(&name).and_then(Node::object).ok_or(Fault::ObjectNotFound)?;
-            Ok(pass.table.next_run())
+            Ok(pass.table.begin_launch(&name))
         })?;
-        let (mut body, actions) = body(&config).map_err(|why| refused(&name, &why))?;
-        if let (Handler::Process { command }, Body::Process { run, .. }) = (&config.handler, &mut body) {
-            let form = config.backend.clone().unwrap_or(Form::Local);
-            let started = self.start_object(&name, number, &form, command);
-            let running = started.map_err(|reason| not_started(&name, NotLaunched::Failed(reason)))?;
-            *run = Run::Here { number, running };
+        let mut new = None;
+        let mut failed = None;
+        if let Body::Process { run, .. } = &mut body {
+            match self.start_object(number, &config) {
+                Ok(running) => {
+                    new = Some(running.clone());
+                    *run = Run::Here { number, running };
+                }
+                Err(why) => failed = Some(not_started(&name, why)),
+            }
         }
-        let old = self.input(|pass| {
+        let result = self.input(|pass| {
+            let ended = pass.table.launching.remove(&number).and_then(|one| one.ended);
+            failed.map_or(Ok(()), Err)?;
+            let was = Was::Object(Box::new(config.clone()));
             let stopped = pass.table.phase == Phase::Stopped;
-            let Some(thing) = pass.table.object_mut(&name).filter(|_| !stopped) else {
-                return Err(body);
-            };
-            let old = std::mem::replace(thing, Thing { config, body });
+            if stopped || pass.table.object_mut(&name).is_none() {
+                let (name, run) = (name.clone(), number);
+                let late = new.map(|running| Ending { name, was, run, running, late: false });
+                pass.table.ending.extend(late);
+                return Err(Fault::NotRunning);
+            }
+            pass.table.part(&name);
+            pass.table.nodes.insert(name.clone(), Node::Object(Box::new(Thing { config, body })));
             pass.act(&Origin { object: name.clone(), about: None, hops: 1 }, actions);
             let draft = Draft::new(Name::ObjectConfigUpdated, format!("object {name} was replaced"));
             pass.tell(draft.agent(&name));
-            Ok(old)
+            if let Some(exit) = ended {
+                // It was over before it was in its place.
+                pass.run();
+                pass.ended(&name, number, exit);
+            }
+            Ok(())
         });
-        let (result, unused) = match old {
-            Ok(old) => (Ok(()), Some(old.body)),
-            Err(new) => (Err(Fault::NotRunning), Some(new)),
-        };
-        if let Some(Body::Process { run, .. }) = unused
-            && let Some(running) = run.running()
-        {
-            running.end(GONE);
-        }
+        self.changed.notify_all();
+        // The old one, or the new one where it came too late. What of it is not gone in time is known, and ended later.
+        self.end_of(&name, None);
         result
     }
 }

@@ -1,11 +1,16 @@
 //! What a running swarm is given: who starts programs, the time, where events and messages are noted, where
 //! its files are.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    thread,
+};
 
 use crate::{
     agent::{MemberSpec, Sink, StartError},
     backend::{Backends, Running, StartFault, form::Form, script::Script},
+    limits,
     swarm::{events::Hub, history::MessageLog, kept::Shelf, skills::Skills},
     wire::clock::Clock,
 };
@@ -40,6 +45,11 @@ pub trait Launch: Send + Sync {
         script: Option<&Script>,
         sink: Arc<dyn Sink>,
     ) -> Result<Arc<dyn Running>, StartFault>;
+
+    /// Does this in a thread of its own, which ends with it: who asked must not wait for programs.
+    fn thread(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        thread::Builder::new().name(name).stack_size(limits::THREAD_STACK).spawn(work).map(drop)
+    }
 }
 
 impl Launch for Backends {

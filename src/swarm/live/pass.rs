@@ -10,7 +10,7 @@ use std::{collections::VecDeque, sync::MutexGuard};
 use super::{
     Live,
     jobs::{Job, Paper},
-    table::{Agent, Node, Phase, Table},
+    table::{Agent, Node, Phase, Run, Table},
 };
 use crate::{
     agent::{
@@ -113,7 +113,8 @@ impl<'a> Pass<'a> {
             let draft = Draft::new(Name::HopLimit, text).level(Level::Warning).with("count", self.dropped);
             self.tell(draft);
         }
-        let start = !self.table.starts.is_empty() && !self.table.starter;
+        let may = !self.table.starter && self.now.ms >= self.table.starter_at;
+        let start = may && !self.table.starts.is_empty();
         self.table.starter |= start;
         After { papers: self.papers, wake: self.wake, start }
     }
@@ -186,23 +187,42 @@ impl<'a> Pass<'a> {
 
     /// Nothing is left of a program.
     pub fn ended(&mut self, name: &NodeName, run: u64, exit: Option<Exit>) {
+        if let Some(launching) = self.table.launching.get_mut(&run) {
+            // Before its start was told.
+            launching.ended = Some(exit);
+            return;
+        }
+        self.table.ending.retain(|one| one.run != run);
         if !self.is_run(name, run) {
             return;
         }
-        let was_there = self.table.agent_mut(name).map(|agent| agent.run.ended(exit));
-        match was_there {
-            Some(true) => drop(self.turn(name, |turn, now| ((), turn.ended(exit, now)))),
-            Some(false) => {}
-            None => self.object_ended(name, exit),
+        if let Some(agent) = self.table.agent_mut(name) {
+            agent.run = Run::None;
+            self.turn(name, |turn, now| ((), turn.ended(exit, now)));
+        } else {
+            self.object_ended(name, exit);
         }
     }
 
     /// A program did not take what was to be said. It waits again, also where the program has ended meanwhile
     /// and another will be asked; an agent that took the place of a removed one has no part in it.
     pub fn not_said(&mut self, name: &NodeName, run: u64, item: Item, turn: u64) {
-        if self.table.agent(name).is_some_and(|agent| agent.since < run) {
+        if self.is_one_of(name, run) {
             self.turn(name, |machine, now| ((), machine.not_said(item, turn, now)));
         }
+    }
+
+    /// Something that was written by a run of that agent, which may be over. It is the agent's word as long as the
+    /// agent is the one that ran then.
+    pub fn written(&mut self, name: &NodeName, run: u64, spoken: Spoken) {
+        if self.table.phase != Phase::Stopped && self.is_one_of(name, run) {
+            self.turn(name, |turn, now| ((), turn.spoken(spoken, now)));
+        }
+    }
+
+    /// Whether this is a run of the agent that has the name now, and not of one before it.
+    pub fn is_one_of(&self, name: &NodeName, run: u64) -> bool {
+        self.table.agent(name).is_some_and(|agent| agent.since < run)
     }
 
     /// Whether this is the run of that node now.
@@ -248,7 +268,7 @@ impl<'a> Pass<'a> {
 
     fn say(&mut self, name: &NodeName, item: Item, turn: u64) {
         let job = match self.table.agent(name) {
-            Some(Agent { run: super::table::Run::Here { number, running }, config, .. }) => Job::Say {
+            Some(Agent { run: Run::Here { number, running }, config, .. }) => Job::Say {
                 to: running.clone(),
                 agent: name.clone(),
                 run: *number,

@@ -7,7 +7,10 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, TryLockError},
+    sync::{
+        Arc, Mutex, MutexGuard, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -33,6 +36,8 @@ pub(super) struct Place {
     outbox_at: PathBuf,
     outbox: Mutex<Post>,
     inbox: Mutex<Inbox>,
+    /// it is another agent's now, or another run's
+    closed: AtomicBool,
 }
 
 /// An outbox, and when it was last worth a look.
@@ -60,6 +65,7 @@ impl Place {
             outbox_at: dirs.outbox(),
             outbox: Mutex::new(Post { outbox, more: false, settled: None }),
             inbox: Mutex::new(inbox),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -79,6 +85,9 @@ impl Place {
     }
 
     fn look_in<'a>(&'a self, mut post: MutexGuard<'a, Post>) -> Option<Taken<'a>> {
+        if self.is_closed() {
+            return None;
+        }
         // Read before the look: what comes during it changes the time again.
         let changed = fs::symlink_metadata(&self.outbox_at).and_then(|about| about.modified()).ok();
         if !post.more && changed.is_some() && changed == post.settled {
@@ -90,24 +99,44 @@ impl Place {
     }
 
     /// Takes some letters, whatever the directory's time says.
-    pub fn take(&self) -> Taken<'_> {
-        take(lock(&self.outbox))
+    pub fn take(&self) -> Option<Taken<'_>> {
+        let post = lock(&self.outbox);
+        if self.is_closed() { None } else { Some(take(post)) }
+    }
+
+    /// The directories are about to be another run's, or another agent's: nothing more is read or written here. Waits
+    /// for who is at it.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        drop(lock(&self.outbox));
+        drop(lock(&self.inbox));
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    fn inbox(&self) -> Option<MutexGuard<'_, Inbox>> {
+        let inbox = lock(&self.inbox);
+        if self.is_closed() { None } else { Some(inbox) }
     }
 
     /// The copy of a message.
     pub fn deliver(&self, from: &str, content: &str) {
         // Refused by the disk or made impossible by the agent: the message itself reaches it.
-        let _ = lock(&self.inbox).deliver(from, content);
+        let _ = self.inbox().map(|mut inbox| inbox.deliver(from, content));
     }
 
     /// The answer to an ask.
     pub fn reply(&self, id: &str, envelope: &Value) {
-        let _ = lock(&self.inbox).reply(id, envelope);
+        let _ = self.inbox().map(|mut inbox| inbox.reply(id, envelope));
     }
 
     /// Removes answers that nobody fetched.
     pub fn prune(&self) {
-        lock(&self.inbox).prune();
+        if let Some(mut inbox) = self.inbox() {
+            inbox.prune();
+        }
     }
 }
 

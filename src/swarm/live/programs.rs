@@ -1,39 +1,47 @@
-//! Programs of a swarm being started, again and again where the policy says so, and ended.
+//! Programs of a swarm being started, again and again where the policy says so.
 //!
 //! A start takes long and happens without the lock: its run's number is taken under it before and asked for
-//! after, so that a node that was removed meanwhile, or a swarm that was stopped, gets no program. Starts after
-//! a failure are made by one thread, which is there only while there are any: neither the ticker nor an
-//! agent's own thread may wait for a program.
+//! after, so that a node that was removed meanwhile, or a swarm that was stopped, gets no program. A whole swarm is
+//! started by a few threads, so that one program that is slow holds up no other. Starts after a failure are
+//! made by one thread, which is there only while there are any: neither the ticker nor an agent's own
+//! thread may wait for a program.
 
 use std::{
-    sync::{Arc, Mutex},
+    borrow::Cow,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{
     Live,
     ear::{AgentEar, ObjectEar},
+    ending::{Ending, GONE, NOT_GONE, Was},
     ground::Plan,
     parts::sentence,
     pass::Pass,
-    table::{Body, Phase, Run},
+    table::{Body, Launching, Phase, Run, Table},
     tick::SCAN_MS,
 };
 use crate::{
-    agent::protocol::Listener,
+    agent::{Exit, protocol::Listener},
     backend::{Running, form::Form},
     limits,
     swarm::{
-        config::Handler,
+        config::{Handler, ObjectConfig},
         events::{Draft, Name},
         turn::State,
     },
     wire::node::NodeName,
 };
 
-/// Time for a program's tree to be gone.
-pub(super) const GONE: Duration = Duration::from_millis(limits::STOP_MS);
+/// Programs of one swarm that are started at once.
+const AT_ONCE: usize = 8;
+/// A pause after there was no thread for starts.
+const NO_THREAD_MS: u64 = 1_000;
 
 /// Why a node has no program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,32 +50,101 @@ pub(super) enum NotLaunched {
     Gone,
     /// it could not be started, for this reason
     Failed(String),
+    /// what ran under its name before is not gone
+    NotGone,
+}
+
+impl NotLaunched {
+    fn reason(&self) -> Cow<'static, str> {
+        match self {
+            Self::Gone => "the swarm is stopped".into(),
+            Self::Failed(reason) => reason.clone().into(),
+            Self::NotGone => NOT_GONE.into(),
+        }
+    }
+}
+
+/// An agent's start: what was decided under the lock.
+struct AgentStart {
+    number: u64,
+    plan: Plan,
+    was: Was,
+}
+
+impl Table {
+    /// Takes a number for the start of an agent's program, if the agent waits for it.
+    fn agent_start(&mut self, name: &NodeName) -> Option<AgentStart> {
+        let stopped = self.phase == Phase::Stopped;
+        let waits = |agent: &&super::Agent| {
+            matches!(agent.run, Run::None) && agent.turn.state() == State::Initializing && !stopped
+        };
+        let agent = self.agent(name).filter(waits)?;
+        let plan = Plan::of(self, name, agent);
+        let was = Was::Agent(Box::new(agent.config.clone()));
+        let number = self.begin_launch(name);
+        if let Some(agent) = self.agent_mut(name) {
+            agent.run = Run::Starting { number };
+        }
+        Some(AgentStart { number, plan, was })
+    }
+
+    /// A number for a run that is being started now.
+    pub fn begin_launch(&mut self, name: &NodeName) -> u64 {
+        let number = self.next_run();
+        self.launching.insert(number, Launching { name: name.clone(), ended: None });
+        number
+    }
 }
 
 impl Live {
-    /// Starts the program of an agent that waits for it; returns when it runs.
-    pub(super) fn launch_agent(&self, name: &NodeName) -> Result<(), NotLaunched> {
-        let (number, plan) = {
-            let mut table = self.lock();
-            let number = table.next_run();
-            let stopped = table.phase == Phase::Stopped;
-            let waits = |agent: &&super::Agent| {
-                matches!(agent.run, Run::None) && agent.turn.state() == State::Initializing && !stopped
-            };
-            let agent = table.agent(name).filter(waits).ok_or(NotLaunched::Gone)?;
-            let plan = Plan::of(&table, name, agent);
-            if let Some(agent) = table.agent_mut(name) {
-                agent.run = Run::Starting { number, ended: None };
+    /// Starts these nodes' programs, a few at a time.
+    pub(super) fn launch_each(&self, names: &[NodeName], launch: impl Fn(&NodeName) + Sync) {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(name) = names.get(next.fetch_add(1, Ordering::SeqCst)) {
+                launch(name);
             }
-            table.launching = table.launching.saturating_add(1);
-            (number, plan)
         };
-        let started = self.start_agent(name, number, &plan);
-        self.launched(name, number, started)
+        thread::scope(|scope| {
+            for _ in 1..names.len().min(AT_ONCE) {
+                let thread = thread::Builder::new().name(format!("start-{}", self.name));
+                // Where there is no thread, those that there are do its work.
+                if thread.stack_size(limits::THREAD_STACK).spawn_scoped(scope, work).is_err() {
+                    break;
+                }
+            }
+            work();
+        });
     }
 
-    fn start_agent(&self, name: &NodeName, number: u64, plan: &Plan) -> Result<Arc<dyn Running>, String> {
-        let (spec, place) = self.ground(plan)?;
+    /// Starts the program of an agent that waits for it; returns when it runs.
+    pub(super) fn launch_agent(&self, name: &NodeName) -> Result<(), NotLaunched> {
+        let start = self.lock().agent_start(name).ok_or(NotLaunched::Gone)?;
+        self.launch(name, start)
+    }
+
+    fn launch(&self, name: &NodeName, start: AgentStart) -> Result<(), NotLaunched> {
+        let AgentStart { number, plan, was } = start;
+        let started = self.start_agent(name, number, &plan);
+        self.launched(name, number, was, started)
+    }
+
+    fn start_agent(
+        &self,
+        name: &NodeName,
+        number: u64,
+        plan: &Plan,
+    ) -> Result<Arc<dyn Running>, NotLaunched> {
+        // Two programs under one name would share its directories.
+        if !self.end_of(name, Some(number)) {
+            return Err(NotLaunched::NotGone);
+        }
+        let old = self.lock().agent_mut(name).and_then(|agent| agent.place.take());
+        if let Some(old) = old {
+            self.last_letters(name, number, &old);
+            old.close();
+        }
+        let (spec, place) = self.ground(plan).map_err(NotLaunched::Failed)?;
         if let Some(agent) = self.lock().agent_mut(name).filter(|agent| agent.run.is(number)) {
             agent.place.clone_from(&place);
         }
@@ -80,42 +157,47 @@ impl Live {
         };
         let script = plan.config.script.as_ref();
         let started = self.parts.launch.start(&plan.config.backend, spec, script, Arc::new(ear));
-        started.map_err(|fault| sentence(&fault))
+        started.map_err(|fault| NotLaunched::Failed(sentence(&fault)))
     }
 
     /// Starts the process of an object that waits for it; one that is built in has none.
     pub(super) fn launch_object(&self, name: &NodeName) -> Result<(), NotLaunched> {
-        let (number, form, command) = {
+        let (number, config) = {
             let mut table = self.lock();
-            let number = table.next_run();
             let stopped = table.phase == Phase::Stopped;
             let thing = table.object_mut(name).filter(|_| !stopped).ok_or(NotLaunched::Gone)?;
-            let Handler::Process { command } = &thing.config.handler else { return Ok(()) };
-            let command = command.clone();
-            let form = thing.config.backend.clone().unwrap_or(Form::Local);
-            let Body::Process { run: run @ Run::None, .. } = &mut thing.body else {
-                return Err(NotLaunched::Gone);
-            };
-            *run = Run::Starting { number, ended: None };
-            table.launching = table.launching.saturating_add(1);
-            (number, form, command)
+            let config = thing.config.clone();
+            match &thing.body {
+                Body::BuiltIn(_) => return Ok(()),
+                Body::Process { run: Run::None, .. } => {}
+                Body::Process { .. } | Body::Broken(_) => return Err(NotLaunched::Gone),
+            }
+            let number = table.begin_launch(name);
+            if let Some(run) = table.nodes.get_mut(name).and_then(|node| node.run_mut()) {
+                *run = Run::Starting { number };
+            }
+            (number, config)
         };
-        let started = self.start_object(name, number, &form, &command);
-        self.launched(name, number, started)
+        let started = self.start_object(number, &config);
+        self.launched(name, number, Was::Object(Box::new(config)), started)
     }
 
     /// Starts a process for an object, whatever its node looks like.
     pub(super) fn start_object(
         &self,
-        name: &NodeName,
         number: u64,
-        form: &Form,
-        command: &[String],
-    ) -> Result<Arc<dyn Running>, String> {
-        let spec = self.object_ground(name, command)?;
+        config: &ObjectConfig,
+    ) -> Result<Arc<dyn Running>, NotLaunched> {
+        let name = &config.name;
+        let Handler::Process { command } = &config.handler else { return Err(NotLaunched::Gone) };
+        if !self.end_of(name, Some(number)) {
+            return Err(NotLaunched::NotGone);
+        }
+        let spec = self.object_ground(name, command).map_err(NotLaunched::Failed)?;
         let ear = ObjectEar { live: self.me.clone(), name: name.clone(), run: number };
+        let form = config.backend.as_ref().unwrap_or(&Form::Local);
         let started = self.parts.launch.start(form, spec, None, Arc::new(ear));
-        started.map_err(|fault| sentence(&fault))
+        started.map_err(|fault| NotLaunched::Failed(sentence(&fault)))
     }
 
     /// A start has come to its end.
@@ -123,31 +205,36 @@ impl Live {
         &self,
         name: &NodeName,
         number: u64,
-        started: Result<Arc<dyn Running>, String>,
+        was: Was,
+        started: Result<Arc<dyn Running>, NotLaunched>,
     ) -> Result<(), NotLaunched> {
         let running = started.as_ref().ok().cloned();
         let (result, paused) = self.input(|pass| {
+            let ended = pass.table.launching.remove(&number).and_then(|one| one.ended);
             let stopped = pass.table.phase == Phase::Stopped;
             let result = match started {
-                Ok(running) if !stopped => pass.started(name, number, running),
+                Ok(running) if !stopped => pass.started(name, number, running, ended),
                 Ok(_) => Err(NotLaunched::Gone),
-                Err(reason) => {
-                    pass.failed(name, number, &reason);
-                    Err(NotLaunched::Failed(reason))
+                Err(why) => {
+                    pass.failed(name, number, &why.reason());
+                    Err(why)
                 }
             };
+            if let (Err(_), Some(running)) = (&result, &running) {
+                // Nobody waits for it any more, but for its end.
+                let (name, running) = (name.clone(), running.clone());
+                pass.table.ending.push(Ending { name, was, run: number, running, late: false });
+            }
             (result, pass.table.phase == Phase::Paused)
         });
         match (&result, running) {
             (Ok(()), Some(running)) if paused => self.settle(&*running),
             (Ok(()), _) | (_, None) => {}
-            // Nobody waits for it any more.
-            (Err(_), Some(running)) => _ = running.end(GONE),
+            (Err(_), Some(_)) => {
+                let limit = Instant::now().checked_add(GONE).unwrap_or_else(Instant::now);
+                self.end_runs(&[number].into(), limit);
+            }
         }
-        // Only now: who waits for starts is to find nothing of one that came too late.
-        let mut table = self.lock();
-        table.launching = table.launching.saturating_sub(1);
-        drop(table);
         self.changed.notify_all();
         result
     }
@@ -166,12 +253,18 @@ impl Live {
     /// Starts the thread that starts programs again.
     pub(super) fn begin_starter(&self) {
         let thread = self.me.upgrade().map(|live| {
-            let builder = thread::Builder::new().name(format!("start-{}", self.name));
-            builder.stack_size(limits::THREAD_STACK).spawn(move || live.start_again())
+            self.parts.launch.thread(format!("start-{}", self.name), Box::new(move || live.start_again()))
         });
-        if !matches!(thread, Some(Ok(_))) {
-            // No thread now: the next input tries again.
-            self.lock().starter = false;
+        if !matches!(thread, Some(Ok(()))) {
+            // No thread now: the ticker tries again.
+            let again = self.parts.clock.monotonic_ms().saturating_add(NO_THREAD_MS);
+            let after = {
+                let mut pass = Pass::begin(self);
+                (pass.table.starter, pass.table.starter_at) = (false, again);
+                pass.due(Some(again));
+                pass.finish()
+            };
+            self.after(after);
         }
     }
 
@@ -179,38 +272,18 @@ impl Live {
         loop {
             let next = {
                 let mut table = self.lock();
-                let next = table.starts.pop_front().filter(|_| table.phase != Phase::Stopped);
+                // In one step with the number of its run: nobody else starts it meanwhile.
+                let next = table.starts.pop_front().map(|name| (table.agent_start(&name), name));
                 table.starter = next.is_some();
                 next
             };
             match next {
-                Some(name) => drop(self.launch_agent(&name)),
+                Some((Some(start), name)) => drop(self.launch(&name, start)),
+                // It is gone, or was started otherwise.
+                Some((None, _)) => {}
                 None => return self.changed.notify_all(),
             }
         }
-    }
-
-    /// Ends these programs, all at once; whether all are gone in time. None of them may be the caller's own.
-    pub(super) fn end_all(programs: &[Arc<dyn Running>], within: Duration) -> bool {
-        let limit = Instant::now().checked_add(within);
-        let left = || limit.map_or(within, |limit| limit.saturating_duration_since(Instant::now()));
-        programs.iter().for_each(|program| program.begin_end());
-        // Each is waited for, also after one that was not gone.
-        programs.iter().filter(|program| !program.end(left())).count() == 0
-    }
-
-    /// Waits until no program is being started; whether that came in time.
-    pub(super) fn wait_for_starts(&self, limit: Instant) -> bool {
-        let mut table = self.lock();
-        while table.launching > 0 {
-            let left = limit.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            table =
-                self.changed.wait_timeout(table, left).map_or_else(|e| e.into_inner().0, |(table, _)| table);
-        }
-        true
     }
 }
 
@@ -221,14 +294,12 @@ impl Pass<'_> {
         name: &NodeName,
         number: u64,
         running: Arc<dyn Running>,
+        ended: Option<Option<Exit>>,
     ) -> Result<(), NotLaunched> {
         let Some(node) = self.table.nodes.get_mut(name) else { return Err(NotLaunched::Gone) };
         let is_agent = node.agent().is_some();
         let run = node.run_mut().filter(|run| run.is(number)).ok_or(NotLaunched::Gone)?;
-        let ended = match std::mem::replace(run, Run::Here { number, running }) {
-            Run::Starting { ended, .. } => ended,
-            Run::None | Run::Here { .. } => None,
-        };
+        *run = Run::Here { number, running };
         if is_agent {
             let scan = self.now.ms.saturating_add(SCAN_MS);
             if let Some(agent) = self.table.agent_mut(name) {

@@ -145,16 +145,13 @@ impl Pass<'_> {
     /// A process that is an object has ended. Its name stays taken, and whoever sends to it is told.
     pub fn object_ended(&mut self, name: &NodeName, exit: Option<Exit>) {
         let Some(thing) = self.table.object_mut(name) else { return };
-        let Body::Process { run, .. } = &mut thing.body else { return };
-        if run.ended(exit) {
-            thing.body = Body::Broken("its program has ended".to_owned());
-            let how = match exit {
-                Some(Exit::Code(code)) => format!("object {name} exited with status {code}"),
-                Some(Exit::Signal(signal)) => format!("object {name} was ended by signal {signal}"),
-                None => format!("object {name} has ended"),
-            };
-            self.tell(Draft::new(Name::ObjectError, how).agent(name));
-        }
+        thing.body = Body::Broken("its program has ended".to_owned());
+        let how = match exit {
+            Some(Exit::Code(code)) => format!("object {name} exited with status {code}"),
+            Some(Exit::Signal(signal)) => format!("object {name} was ended by signal {signal}"),
+            None => format!("object {name} has ended"),
+        };
+        self.tell(Draft::new(Name::ObjectError, how).agent(name));
     }
 
     /// The node to which `from` may send under this name.

@@ -79,23 +79,29 @@ impl Live {
         Ok(count)
     }
 
+    /// Whether it is over.
+    pub fn is_stopped(&self) -> bool {
+        self.lock().phase == Phase::Stopped
+    }
+
     /// Whether it is held still.
     pub fn is_paused(&self) -> bool {
         self.lock().phase == Phase::Paused
     }
 
-    /// Ends it, with all of its processes; whether all were gone in time. What still waits is dropped, and told.
+    /// Ends it, with all of its processes; whether all were gone in time. What still waits is dropped, and told. Where
+    /// not all were, another call tries again.
     pub fn stop(&self, within: Duration) -> bool {
         let limit = Instant::now().checked_add(within).unwrap_or_else(Instant::now);
-        let programs = self.input(|pass| {
-            pass.table.phase = Phase::Stopped;
+        let again = self.input(|pass| {
+            let again = std::mem::replace(&mut pass.table.phase, Phase::Stopped) == Phase::Stopped;
             pass.table.starts.clear();
             let names: Vec<NodeName> = pass.table.nodes.keys().cloned().collect();
             for name in &names {
                 pass.turn(name, |turn, now| ((), turn.stop(now)));
             }
-            let programs = pass.table.programs();
             for name in &names {
+                pass.table.part(name);
                 // Its end is expected now, and no error.
                 if let Some(thing) = pass.table.object_mut(name)
                     && let Body::Process { .. } = thing.body
@@ -104,12 +110,15 @@ impl Live {
                     pass.tell(Draft::new(Name::ObjectStopped, format!("object {name} stopped")).agent(name));
                 }
             }
-            programs
+            again
         });
-        let gone = Self::end_all(&programs, limit.saturating_duration_since(Instant::now()));
-        // A program that was being started meanwhile is ended by whoever starts it.
-        let all = self.wait_for_starts(limit) && gone;
-        self.input(|pass| pass.tell(Draft::new(Name::SwarmStopped, format!("swarm {} stopped", self.name))));
+        // A program that is being started meanwhile is ended by whoever starts it.
+        let all = self.end_all(limit);
+        if !again {
+            self.input(|pass| {
+                pass.tell(Draft::new(Name::SwarmStopped, format!("swarm {} stopped", self.name)))
+            });
+        }
         all
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{jobs::Job, place::Place};
+use super::{ending::Ending, jobs::Job, place::Place};
 use crate::{
     agent::Exit,
     backend::Running,
@@ -39,8 +39,12 @@ pub(super) struct Table {
     pub starts: VecDeque<NodeName>,
     /// the thread that does it runs
     pub starter: bool,
-    /// programs that are being started now
-    pub launching: usize,
+    /// there was no thread for it: not before then, monotonic ms
+    pub starter_at: u64,
+    /// runs that are being started now
+    pub launching: BTreeMap<u64, Launching>,
+    /// programs that are no node's any more, until they are gone
+    pub ending: Vec<Ending>,
     /// the number of the last run
     pub runs: u64,
     /// until when nobody will look at the clock; `u64::MAX`: not at all
@@ -85,6 +89,14 @@ pub(super) struct Agent {
     pub reason: Option<String>,
 }
 
+/// A run that is being started.
+pub(super) struct Launching {
+    /// whose
+    pub name: NodeName,
+    /// its program has ended before its start was told
+    pub ended: Option<Option<Exit>>,
+}
+
 /// An object.
 pub(super) struct Thing {
     pub config: ObjectConfig,
@@ -121,11 +133,7 @@ pub(super) enum Run {
     /// there is none
     None,
     /// it is being started
-    Starting {
-        number: u64,
-        /// it has ended before its start was told
-        ended: Option<Option<Exit>>,
-    },
+    Starting { number: u64 },
     /// it is there
     Here { number: u64, running: Arc<dyn Running> },
 }
@@ -135,7 +143,7 @@ impl Run {
     pub fn is(&self, wanted: u64) -> bool {
         match self {
             Self::None => false,
-            Self::Starting { number, .. } | Self::Here { number, .. } => *number == wanted,
+            Self::Starting { number } | Self::Here { number, .. } => *number == wanted,
         }
     }
 
@@ -144,21 +152,6 @@ impl Run {
         match self {
             Self::None | Self::Starting { .. } => None,
             Self::Here { running, .. } => Some(running),
-        }
-    }
-
-    /// The program has ended; whether it was there.
-    pub fn ended(&mut self, exit: Option<Exit>) -> bool {
-        match self {
-            Self::None => false,
-            Self::Starting { ended, .. } => {
-                *ended = Some(exit);
-                false
-            }
-            Self::Here { .. } => {
-                *self = Self::None;
-                true
-            }
         }
     }
 }

@@ -25,9 +25,9 @@ impl Live {
     /// Does what is due; when to come again, monotonic ms. Called by one thread; nobody else waits for it.
     pub fn tick(&self, now_ms: u64) -> Option<u64> {
         let (places, prune) = self.due_places(now_ms);
-        for (name, place) in &places {
+        for (name, since, place) in &places {
             if let Some(taken) = place.look() {
-                self.letters(name, taken);
+                self.letters(name, *since, taken);
             }
             if prune {
                 place.prune();
@@ -62,13 +62,15 @@ impl Live {
         let has_place =
             table.phase == Phase::Running && table.agents().any(|(_, agent)| agent.place.is_some());
         let scan = has_place.then_some(table.scan.max(now_ms));
-        let next = [timers, scan].into_iter().flatten().min();
+        let starter = (!table.starter && !table.starts.is_empty()).then_some(table.starter_at.max(now_ms));
+        let next = [timers, scan, starter].into_iter().flatten().min();
         table.promised = next.unwrap_or(u64::MAX);
         next
     }
 
-    /// The outboxes to be asked now, if it is time; and whether it is time to prune the inboxes.
-    fn due_places(&self, now_ms: u64) -> (Vec<(NodeName, Arc<Place>)>, bool) {
+    /// The outboxes to be asked now, with the number of a run of theirs, if it is time; and whether it is time to
+    /// prune the inboxes.
+    fn due_places(&self, now_ms: u64) -> (Vec<(NodeName, u64, Arc<Place>)>, bool) {
         let mut table = self.lock();
         if table.phase != Phase::Running || now_ms < table.scan {
             return (Vec::new(), false);
@@ -78,26 +80,30 @@ impl Live {
         if prune {
             table.prune = now_ms.saturating_add(PRUNE_MS);
         }
-        let place = |(name, agent): (&NodeName, &super::Agent)| Some((name.clone(), agent.place.clone()?));
+        let place = |(name, agent): (&NodeName, &super::Agent)| {
+            // Any run of this agent will do.
+            Some((name.clone(), agent.since.saturating_add(1), agent.place.clone()?))
+        };
         (table.agents().filter_map(place).collect(), prune)
     }
 
     /// What a program had written before it ended. Nobody writes any more, so this comes to an end; where it would
     /// not, after as many looks as a full outbox needs.
-    pub(super) fn last_letters(&self, name: &NodeName, place: &Place) {
+    pub(super) fn last_letters(&self, name: &NodeName, run: u64, place: &Place) {
         const LOOKS: usize = 200;
         for _ in 0..LOOKS {
-            let taken = place.take();
+            let Some(taken) = place.take() else { return };
             let more = taken.more;
-            self.letters(name, taken);
+            self.letters(name, run, taken);
             if !more {
                 return;
             }
         }
     }
 
-    /// Letters of an agent: its own words, as if its program had said them.
-    pub(super) fn letters(&self, name: &NodeName, taken: Taken<'_>) {
+    /// Letters of an agent, which this run of it wrote or one before it: its own words, as if its program had said
+    /// them.
+    pub(super) fn letters(&self, name: &NodeName, run: u64, taken: Taken<'_>) {
         for letter in taken.letters {
             let spoken = match letter {
                 Letter::Send { to, content } => Spoken::Send { to, content },
@@ -105,11 +111,7 @@ impl Live {
                 Letter::Broadcast { content } => Spoken::Broadcast { content },
                 Letter::Invalid { why, .. } => Spoken::Invalid { why },
             };
-            self.input(|pass| {
-                if pass.table.phase != Phase::Stopped {
-                    pass.turn(name, |turn, now| ((), turn.spoken(spoken, now)));
-                }
-            });
+            self.input(|pass| pass.written(name, run, spoken));
         }
     }
 }

@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use super::{
     Live,
-    table::{Agent, Body, Node, Run, Thing},
+    ending::{Ending, NOT_GONE, Was},
+    table::{Agent, Body, Node, Run, Table, Thing},
 };
 use crate::{
     agent::Controller,
     swarm::{
-        config::{Config, Edge, Handler},
+        config::{AgentConfig, Config, Edge, Handler, ObjectConfig},
         turn::State,
         view::{AgentView, ObjectView, TopologyRow},
     },
@@ -41,20 +42,42 @@ impl Live {
         (agents, table.nodes.len().saturating_sub(agents))
     }
 
-    /// Its agents, by name.
+    /// Its agents, by name; also those that were removed and whose processes did not end.
     pub fn agents(&self) -> Vec<AgentView> {
-        self.lock().agents().map(|(name, agent)| self.agent_view(name, agent)).collect()
+        let table = self.lock();
+        let there = table.agents().map(|(name, agent)| self.agent_view(&table, name, agent));
+        let removed = table.ending.iter().filter_map(|one| match &one.was {
+            Was::Agent(config) if one.late && !table.nodes.contains_key(&one.name) => {
+                Some(not_gone(AgentView::at_rest(&self.name, config), one))
+            }
+            Was::Agent(_) | Was::Object(_) => None,
+        });
+        let mut all: Vec<AgentView> = there.chain(removed).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
     }
 
     /// One agent.
     pub fn agent(&self, name: &NodeName) -> Option<AgentView> {
-        self.lock().agent(name).map(|agent| self.agent_view(name, agent))
+        let table = self.lock();
+        table.agent(name).map(|agent| self.agent_view(&table, name, agent))
     }
 
-    /// Its objects, by name.
+    /// Its objects, by name; also those that were removed and whose processes did not end.
     pub fn objects(&self) -> Vec<ObjectView> {
         let table = self.lock();
-        table.nodes.iter().filter_map(|(name, node)| Some(object_view(name, node.object()?))).collect()
+        let there =
+            table.nodes.iter().filter_map(|(name, node)| Some(object_view(&table, name, node.object()?)));
+        let removed = table.ending.iter().filter_map(|one| match &one.was {
+            Was::Object(config) if one.late && !table.nodes.contains_key(&one.name) => {
+                let view = ObjectView::at_rest(config);
+                Some(ObjectView { state: State::Error.as_str(), reason: Some(NOT_GONE.to_owned()), ..view })
+            }
+            Was::Agent(_) | Was::Object(_) => None,
+        });
+        let mut all: Vec<ObjectView> = there.chain(removed).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
     }
 
     /// One object, and what it holds, where it is built in.
@@ -65,7 +88,7 @@ impl Live {
             Body::BuiltIn(object) => Some(object.shown()),
             Body::Process { .. } | Body::Broken(_) => None,
         };
-        Some((object_view(name, thing), shown))
+        Some((object_view(&table, name, thing), shown))
     }
 
     /// Its edges, by sender.
@@ -93,43 +116,86 @@ impl Live {
 
     /// The process that holds a node's tree.
     pub fn keeper_pid(&self, name: &NodeName) -> Option<u32> {
-        self.lock().nodes.get(name)?.run()?.running()?.keeper_pid()
+        let table = self.lock();
+        let running = table.nodes.get(name).and_then(|node| node.run()?.running());
+        let ending = || table.ending.iter().rfind(|one| one.name == *name).map(|one| &one.running);
+        running.or_else(ending)?.keeper_pid()
     }
 
-    fn agent_view(&self, name: &NodeName, agent: &Agent) -> AgentView {
+    fn agent_view(&self, table: &Table, name: &NodeName, agent: &Agent) -> AgentView {
         let facts = agent.turn.facts();
         let running = agent.run.running();
         let reason = agent.reason.clone().unwrap_or_else(|| "its program failed too often".to_owned());
-        AgentView {
-            swarm: self.name.clone(),
-            name: name.clone(),
+        let view = AgentView {
             state: facts.state.as_str(),
             reason: (facts.state == State::Error).then_some(reason),
-            backend: agent.config.backend.name(),
-            controller: match agent.config.controller {
-                Controller::Pipe => "pipe",
-                Controller::Pty { .. } => "pty",
-            },
             inbox_size: facts.inbox_size,
             message_count: facts.message_count,
-            skills: agent.config.skills.clone(),
             started_at: facts.started_at,
             last_activity: facts.last_activity,
             pid: running.and_then(|running| running.pid()),
             block_id: running.and_then(|running| running.block_id()),
-        }
+            ..AgentView::at_rest(&self.name, &agent.config)
+        };
+        table.late(name).into_iter().fold(view, not_gone)
     }
 }
 
-fn object_view(name: &NodeName, thing: &Thing) -> ObjectView {
+/// An agent as it is shown whose processes did not end.
+fn not_gone(view: AgentView, ending: &Ending) -> AgentView {
+    AgentView {
+        state: State::Error.as_str(),
+        reason: Some(NOT_GONE.to_owned()),
+        pid: ending.running.pid(),
+        block_id: ending.running.block_id(),
+        ..view
+    }
+}
+
+fn object_view(table: &Table, name: &NodeName, thing: &Thing) -> ObjectView {
     let (state, reason) = match &thing.body {
+        // One that was replaced runs: beside it something is left.
+        Body::Process { run: Run::None, .. } | Body::Broken(_) if table.late(name).is_some() => {
+            (State::Error, Some(NOT_GONE.to_owned()))
+        }
         Body::BuiltIn(_) | Body::Process { run: Run::Here { .. }, .. } => (State::Idle, None),
         Body::Process { run: Run::None | Run::Starting { .. }, .. } => (State::Initializing, None),
         Body::Broken(why) => (State::Error, Some(why.clone())),
     };
-    let handler = match &thing.config.handler {
-        Handler::BuiltIn(handler) => Some(handler.clone()),
-        Handler::Process { .. } => None,
-    };
-    ObjectView { name: name.clone(), state: state.as_str(), reason, handler }
+    ObjectView { state: state.as_str(), reason, ..ObjectView::at_rest(&thing.config) }
+}
+
+impl AgentView {
+    /// One whose program does not run.
+    pub(in crate::swarm) fn at_rest(swarm: &NodeName, agent: &AgentConfig) -> Self {
+        Self {
+            swarm: swarm.clone(),
+            name: agent.name.clone(),
+            state: State::Stopped.as_str(),
+            backend: agent.backend.name(),
+            controller: match agent.controller {
+                Controller::Pipe => "pipe",
+                Controller::Pty { .. } => "pty",
+            },
+            inbox_size: 0,
+            message_count: 0,
+            skills: agent.skills.clone(),
+            started_at: None,
+            last_activity: None,
+            pid: None,
+            block_id: None,
+            reason: None,
+        }
+    }
+}
+
+impl ObjectView {
+    /// One that does not run.
+    pub(in crate::swarm) fn at_rest(object: &ObjectConfig) -> Self {
+        let handler = match &object.handler {
+            Handler::BuiltIn(name) => Some(name.clone()),
+            Handler::Process { .. } => None,
+        };
+        Self { name: object.name.clone(), state: State::Stopped.as_str(), reason: None, handler }
+    }
 }

@@ -1,10 +1,11 @@
 //! A running swarm over programs that are only notes of what was said to them.
 
 mod agents;
+mod ends;
 mod flow;
 mod letters;
 mod life;
 mod model;
 mod objects;
-mod rig;
+pub mod rig;
 mod routes;

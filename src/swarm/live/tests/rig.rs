@@ -3,10 +3,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    io,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -56,8 +58,11 @@ pub struct Program {
     pub frozen: AtomicBool,
     /// it ends when something is said to it
     pub breaks: AtomicBool,
+    /// it does not end when it is told to
+    pub stays: Arc<AtomicBool>,
     over: AtomicBool,
     meanwhile: Meanwhile,
+    heard_by: Meanwhile,
 }
 
 impl Program {
@@ -113,6 +118,7 @@ impl Running for Program {
         if self.breaks.load(Ordering::SeqCst) {
             self.exits(Some(Exit::Signal(9)));
         }
+        self.heard_by.next();
         if self.full.load(Ordering::SeqCst) || self.is_over() {
             return Err(Full);
         }
@@ -126,13 +132,15 @@ impl Running for Program {
     }
 
     fn begin_end(&self) {
-        self.exits(Some(Exit::Signal(15)));
+        if !self.stays.load(Ordering::SeqCst) {
+            self.exits(Some(Exit::Signal(15)));
+        }
     }
 
     fn end(&self, _within: Duration) -> bool {
         self.meanwhile.next();
-        self.exits(Some(Exit::Signal(15)));
-        true
+        self.begin_end();
+        self.is_over()
     }
 
     fn freeze(&self) -> bool {
@@ -168,7 +176,13 @@ pub struct Fakes {
     pub broken: Mutex<BTreeMap<String, StartFault>>,
     /// programs end before their start is told
     pub short: AtomicBool,
+    /// programs do not end when they are told to
+    pub stay: Arc<AtomicBool>,
+    /// there are no threads
+    pub no_threads: AtomicBool,
     pub meanwhile: Meanwhile,
+    /// what happens while something is said to a program
+    pub heard: Meanwhile,
 }
 
 impl Launch for Fakes {
@@ -193,13 +207,35 @@ impl Launch for Fakes {
             frozen: AtomicBool::new(false),
             breaks: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            stays: self.stay.clone(),
             meanwhile: self.meanwhile.clone(),
+            heard_by: self.heard.clone(),
         });
         lock(&self.programs).entry(name).or_default().push(Arc::clone(&program));
         if self.short.load(Ordering::SeqCst) {
             program.exits(Some(Exit::Code(0)));
         }
         Ok(program)
+    }
+
+    fn thread(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        if self.no_threads.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        thread::Builder::new().name(name).spawn(work).map(drop)
+    }
+}
+
+impl Fakes {
+    /// The program that runs under this name now.
+    #[track_caller]
+    pub fn program(&self, name: &str) -> Arc<Program> {
+        lock(&self.programs).get(name).and_then(|all| all.last()).expect("a program").clone()
+    }
+
+    /// How often a program was started under this name.
+    pub fn starts(&self, name: &str) -> usize {
+        lock(&self.programs).get(name).map_or(0, Vec::len)
     }
 }
 
@@ -250,13 +286,12 @@ impl Rig {
     /// The program that runs under this name now.
     #[track_caller]
     pub fn program(&self, name: &str) -> Arc<Program> {
-        let programs = lock(&self.fakes.programs);
-        programs.get(name).and_then(|all| all.last()).expect("a program").clone()
+        self.fakes.program(name)
     }
 
     /// How often a program was started under this name.
     pub fn starts(&self, name: &str) -> usize {
-        lock(&self.fakes.programs).get(name).map_or(0, Vec::len)
+        self.fakes.starts(name)
     }
 
     /// Time goes by, and is noticed.
