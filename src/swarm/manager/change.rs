@@ -99,12 +99,19 @@ impl Swarms {
             self.done(busy, step);
             return Ok(());
         };
-        if undo(step.live()).is_ok() {
-            self.leave(busy, step);
-            return Err(fault);
+        match undo(step.live()) {
+            Ok(()) => self.leave(busy, step),
+            // It is taken back; that something of it still ends is what the caller can do something about.
+            Err(Fault::StillThere) => {
+                self.leave(busy, step);
+                return Err(Fault::StillThere);
+            }
+            Err(_) => {
+                self.holds(busy, step);
+                return Err(Fault::HoldsUntilStop);
+            }
         }
-        self.holds(busy, step);
-        Err(Fault::HoldsUntilStop)
+        Err(fault)
     }
 
     /// Makes a change that cannot be undone: the journal first, then `deed`.

@@ -47,17 +47,18 @@ impl Swarms {
         Ok(busy.name().clone())
     }
 
-    /// Ends a swarm's processes. It stays kept, or with `purge` nothing of it does.
+    /// Ends a swarm's processes, also while they are being started. It stays kept, or with `purge` nothing of it
+    /// does.
     pub fn stop(&self, swarm: &str, purge: bool) -> Result<(), Fault> {
-        let busy = match self.enter(swarm, Fault::SwarmNotFound) {
-            Err(Fault::SwarmNotFound) if purge => return self.purge_aside(swarm),
-            other => other?,
-        };
-        self.end(&busy)?;
-        if purge {
-            self.purge(&busy)?;
+        if self.is_ending() {
+            return Err(Fault::Stopping);
         }
-        Ok(())
+        let busy = match self.table.find(swarm) {
+            Some(seat) => seat.enter_to_stop(self.patience.saturating_add(STOP), STOP)?,
+            None if purge => return self.purge_aside(swarm),
+            None => return Err(Fault::SwarmNotFound),
+        };
+        if purge { self.purge(&busy) } else { self.end(&busy) }
     }
 
     /// Stops the swarm, if it runs, and starts it; with `delete` its agents begin with empty directories.
@@ -122,7 +123,11 @@ impl Swarms {
         let kept = self.shelf.put_seed(busy.name(), &seed.config.to_value()).map_err(Fault::of_shelf);
         // What was set aside is not ours: it waits for somebody who looks at it.
         let is_ours = kept != Err(Fault::Unreadable);
-        kept.and_then(|()| self.launch(busy, seed)).inspect_err(|_| {
+        kept.and_then(|()| self.launch(busy, seed)).inspect_err(|fault| {
+            if *fault == Fault::NotRunning || busy.facts().live().is_some() {
+                // It was created, and stopped meanwhile; or processes of it are still there.
+                return;
+            }
             if is_ours {
                 // Nothing of it has run. What cannot be removed now is off the shelf, and is removed later.
                 let _ = self.shelf.purge(busy.name());
@@ -137,9 +142,11 @@ impl Swarms {
         built(&kept)?;
         self.shelf.put_seed(busy.name(), &seed.config.to_value()).map_err(Fault::of_shelf)?;
         busy.note(|facts| facts.seed = seed.clone());
-        self.launch(busy, &kept).inspect_err(|_| {
-            // The swarm is what it was, if the disk lets it; else the new one is, and does not run.
-            if self.shelf.put_seed(busy.name(), &before.seed.config.to_value()).is_ok() {
+        self.launch(busy, &kept).inspect_err(|fault| {
+            // The swarm is what it was, if the disk lets it; else the new one is, and does not run. So is one that
+            // was stopped meanwhile.
+            let stays = *fault == Fault::NotRunning;
+            if !stays && self.shelf.put_seed(busy.name(), &before.seed.config.to_value()).is_ok() {
                 busy.note(|facts| (facts.seed, facts.kept) = (before.seed, before.kept));
             }
         })
@@ -148,7 +155,12 @@ impl Swarms {
     /// Starts a swarm from what is kept of it. Its failure is shown with it from now on.
     fn start_kept(&self, busy: &Busy) -> Result<(), Fault> {
         let started = self.replayed(&busy.facts()).and_then(|kept| self.launch(busy, &kept));
-        started.inspect_err(|fault| self.table.give_back(busy, Phase::Failed(fault.to_string())))
+        started.inspect_err(|fault| {
+            // One that was stopped meanwhile has not failed; one with processes is shown with them.
+            if *fault != Fault::NotRunning && busy.facts().live().is_none() {
+                self.table.give_back(busy, Phase::Failed(fault.to_string()));
+            }
+        })
     }
 
     /// The seed with the overlay, each change of which passes the gate again.
@@ -166,35 +178,50 @@ impl Swarms {
 
     fn launch(&self, busy: &Busy, kept: &Arc<Shape>) -> Result<(), Fault> {
         built(kept)?;
+        // What an earlier run has left goes first.
+        self.end(busy)?;
         self.table.hold(busy, kept.nodes(), self.agents.list().len())?;
         busy.note(|facts| facts.phase = Phase::Starting(None));
-        self.begin(busy, kept).inspect_err(|_| self.table.give_back(busy, Phase::Stopped))
+        self.begin(busy, kept)
     }
 
     fn begin(&self, busy: &Busy, kept: &Arc<Shape>) -> Result<(), Fault> {
-        let live = Live::prepare(self.live.clone(), &kept.config)?;
+        let live = Live::prepare(self.live.clone(), &kept.config)
+            .inspect_err(|_| self.table.give_back(busy, Phase::Stopped))?;
         let running = Running { live: live.clone(), present: kept.clone(), started_at: self.clock.unix_ms() };
         // Before its programs run: what one of them says first is heard.
-        busy.note(|facts| facts.phase = Phase::Starting(Some(running.clone())));
-        self.bell().ring();
-        live.begin();
-        let noted =
-            self.shelf.set_status(busy.name(), "running", kept.config.autostart).map_err(Fault::of_shelf);
-        let noted = noted.and_then(|()| if self.is_ending() { Err(Fault::Stopping) } else { Ok(()) });
-        noted.inspect_err(|_| _ = live.stop(STOP))?;
         busy.note(|facts| {
             facts.kept = kept.clone();
-            facts.phase = Phase::Running(running);
+            facts.phase = Phase::Starting(Some(running.clone()));
         });
+        self.bell().ring();
+        if !busy.is_to_stop() {
+            live.begin();
+        }
+        if let Err(fault) = self.note_running(busy, &live, kept) {
+            self.end(busy)?;
+            return Err(fault);
+        }
+        busy.note(|facts| facts.phase = Phase::Running(running));
         Ok(())
     }
 
-    /// Ends the processes of a swarm, if it runs.
+    /// Writes down that a swarm runs, unless it is to be stopped at once.
+    fn note_running(&self, busy: &Busy, live: &Live, kept: &Shape) -> Result<(), Fault> {
+        if busy.is_to_stop() || live.is_stopped() {
+            return Err(Fault::NotRunning);
+        }
+        self.shelf.set_status(busy.name(), "running", kept.config.autostart).map_err(Fault::of_shelf)?;
+        if self.is_ending() { Err(Fault::Stopping) } else { Ok(()) }
+    }
+
+    /// Ends the processes of a swarm, if it has any. Those that are not gone in time stay known, so that the next
+    /// call tries again.
     fn end(&self, busy: &Busy) -> Result<(), Fault> {
         let facts = busy.facts();
-        let Some(running) = facts.running() else { return Ok(()) };
+        let Some(running) = facts.live() else { return Ok(()) };
         if !running.live.stop(STOP) {
-            self.table.give_back(busy, Phase::Failed(Fault::StillThere.to_string()));
+            busy.note(|facts| facts.phase = Phase::Ending(running.clone()));
             return Err(Fault::StillThere);
         }
         self.table.give_back(busy, Phase::Stopped);
@@ -204,6 +231,7 @@ impl Swarms {
     }
 
     fn purge(&self, busy: &Busy) -> Result<(), Fault> {
+        self.end(busy)?;
         match self.shelf.purge(busy.name()) {
             // It is off the shelf: the next start removes the rest.
             Ok(()) | Err(ShelfError::Left) => {}

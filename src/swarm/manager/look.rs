@@ -15,11 +15,9 @@ use super::{
     shape::{self, Shape},
 };
 use crate::{
-    agent::Controller,
     limits,
     swarm::{
-        Fault,
-        config::{self, AgentConfig, Handler, ObjectConfig},
+        Fault, config,
         history::MessageLog,
         kept::ShelfError,
         skills::{self, Skill},
@@ -49,6 +47,7 @@ impl Swarms {
             status: status(&facts.phase),
             error: match &facts.phase {
                 Phase::Failed(reason) => Some(reason.clone()),
+                Phase::Ending(_) => Some(Fault::StillThere.to_string()),
                 Phase::Stopped | Phase::Starting(_) | Phase::Running(_) => None,
             },
             paused: facts.live().is_some_and(|running| running.live.is_paused()),
@@ -70,7 +69,7 @@ impl Swarms {
         let facts = self.facts(swarm)?;
         let config = facts.shown().agent(agent)?;
         let live = facts.live().map(|running| running.live.agent(&config.name));
-        let stopped = || stopped_agent(&facts.shown().config.name, config);
+        let stopped = || AgentView::at_rest(&facts.shown().config.name, config);
         live.map_or_else(|| Ok(stopped()), |live| live.ok_or(Fault::AgentNotFound))
     }
 
@@ -91,7 +90,7 @@ impl Swarms {
         let config = facts.shown().object(object)?;
         let live = facts.live().map(|running| running.live.object(&config.name));
         let shown = |live: Option<(ObjectView, _)>| live.map(|(view, _)| view).ok_or(Fault::ObjectNotFound);
-        live.map_or_else(|| Ok(stopped_object(config)), shown)
+        live.map_or_else(|| Ok(ObjectView::at_rest(config)), shown)
     }
 
     /// What a built-in object of a running swarm holds: a counter its count.
@@ -144,8 +143,11 @@ impl Swarms {
 
     /// Writes one of an agent's skills; its name.
     pub fn put_skill(&self, swarm: &str, agent: &str, skill: &str, content: &str) -> Result<String, Fault> {
-        let (facts, name) = self.named(swarm, agent)?;
-        let swarm = &facts.seed.config.name;
+        // Its directories must not go, or be made anew, meanwhile.
+        let busy = self.enter(swarm, Fault::SwarmNotFound)?;
+        let facts = busy.facts();
+        let name = facts.shown().agent(agent)?.name.clone();
+        let swarm = busy.name();
         let dirs = match self.shelf.existing_agent_dirs(swarm, &name) {
             // One without a program has none yet.
             Err(ShelfError::Unknown) => self.shelf.agent_dirs(swarm, &name),
@@ -179,7 +181,7 @@ impl Swarms {
 fn status(phase: &Phase) -> &'static str {
     match phase {
         Phase::Stopped => "stopped",
-        Phase::Failed(_) => "error",
+        Phase::Failed(_) | Phase::Ending(_) => "error",
         Phase::Starting(_) => "starting",
         Phase::Running(_) => "running",
     }
@@ -188,16 +190,17 @@ fn status(phase: &Phase) -> &'static str {
 fn agents_of(facts: &Facts) -> Vec<AgentView> {
     let config = &facts.shown().config;
     facts.live().map_or_else(
-        || config.agents.iter().map(|agent| stopped_agent(&config.name, agent)).collect(),
+        || config.agents.iter().map(|agent| AgentView::at_rest(&config.name, agent)).collect(),
         |running| running.live.agents(),
     )
 }
 
 fn objects_of(facts: &Facts) -> Vec<ObjectView> {
     let config = &facts.shown().config;
-    facts
-        .running()
-        .map_or_else(|| config.objects.iter().map(stopped_object).collect(), |running| running.live.objects())
+    facts.live().map_or_else(
+        || config.objects.iter().map(ObjectView::at_rest).collect(),
+        |running| running.live.objects(),
+    )
 }
 
 fn topology_of(shape: &Shape) -> Vec<TopologyRow> {
@@ -210,33 +213,4 @@ fn topology_of(shape: &Shape) -> Vec<TopologyRow> {
         TopologyRow { from: from.clone(), targets }
     };
     rows.into_iter().map(row).collect()
-}
-
-fn stopped_agent(swarm: &NodeName, agent: &AgentConfig) -> AgentView {
-    AgentView {
-        swarm: swarm.clone(),
-        name: agent.name.clone(),
-        state: "stopped",
-        backend: agent.backend.name(),
-        controller: match agent.controller {
-            Controller::Pipe => "pipe",
-            Controller::Pty { .. } => "pty",
-        },
-        inbox_size: 0,
-        message_count: 0,
-        skills: agent.skills.clone(),
-        started_at: None,
-        last_activity: None,
-        pid: None,
-        block_id: None,
-        reason: None,
-    }
-}
-
-fn stopped_object(object: &ObjectConfig) -> ObjectView {
-    let handler = match &object.handler {
-        Handler::BuiltIn(name) => Some(name.clone()),
-        Handler::Process { .. } => None,
-    };
-    ObjectView { name: object.name.clone(), state: "stopped", reason: None, handler }
 }

@@ -140,16 +140,17 @@ impl Swarms {
         self.ending.store(true, Ordering::SeqCst);
         let seats = self.table.all();
         thread::scope(|scope| {
-            for seat in seats.iter().filter(|seat| seat.is_up()) {
+            for seat in seats.iter().filter(|seat| seat.is_up() || seat.facts().live().is_some()) {
                 let end = move || {
-                    // One that is just being started sees that the instance ends, and stops by itself.
-                    if let Ok(busy) = seat.enter(within)
-                        && let Ok(running) = busy.running()
+                    // One that is just being started is stopped before it has come to its end.
+                    if let Ok(busy) = seat.enter_to_stop(within, within)
+                        && let Some(running) = busy.facts().live()
                     {
                         running.live.stop(within);
                     }
                 };
-                let thread = thread::Builder::new().stack_size(limits::THREAD_STACK);
+                let thread = thread::Builder::new().name(format!("stop-{}", seat.name()));
+                let thread = thread.stack_size(limits::THREAD_STACK);
                 if thread.spawn_scoped(scope, end).is_err() {
                     end();
                 }
@@ -203,7 +204,9 @@ impl Swarms {
                 continue;
             }
             match self.start(seat.name().as_str()) {
-                Ok(_) | Err(Fault::AlreadyExists | Fault::SwarmNotFound | Fault::Stopping) => {}
+                // Somebody else starts it, or stops it.
+                Ok(_)
+                | Err(Fault::AlreadyExists | Fault::SwarmNotFound | Fault::Stopping | Fault::NotRunning) => {}
                 Err(fault) => {
                     let text = format!("swarm {} did not start by itself: {fault}", seat.name());
                     let draft =

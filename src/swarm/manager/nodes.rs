@@ -34,6 +34,11 @@ impl Swarms {
     pub fn remove_agent(&self, swarm: &str, agent: &str) -> Result<NodeName, Fault> {
         let busy = self.enter(swarm, Fault::SwarmNotFound)?;
         let name = NodeName::parse(agent).map_err(|_| Fault::AgentNotFound)?;
+        let running = busy.running()?;
+        if running.present.agent(agent).is_err() {
+            // One that was removed, and whose processes did not end then.
+            return running.live.remove_agent(&name).map(|()| name);
+        }
         let step = self.step(&busy, |state| gate::remove_agent(state, agent, self.settings.cap))?;
         self.make_for_good(&busy, &step, |live| live.remove_agent(&name))?;
         Ok(name)
@@ -92,12 +97,17 @@ impl Swarms {
         let remove = |name: &NodeName| Op::RemoveAgent { name: name.to_string(), on_inflight: None };
         let failed = scaled.failed.iter().map(|(name, _)| remove(name));
         let ops: Vec<Op> = std::iter::once(scale).chain(failed).collect();
-        let step = self.step(&busy, |state| gate::all(state, ops.clone(), cap))?;
-        if let Err(fault) = self.write(&busy, &step) {
-            let undone = scaled.added.iter().filter(|name| step.live().remove_agent(name).is_err()).count();
-            self.leave(&busy, &whole);
-            return Err(if undone == 0 { fault } else { Fault::StillThere });
-        }
+        let step = self.step(&busy, |state| gate::all(state, ops.clone(), cap));
+        let step = step.and_then(|step| self.write(&busy, &step).map(|()| step));
+        let step = match step {
+            Ok(step) => step,
+            Err(fault) => {
+                let left =
+                    scaled.added.iter().filter(|name| whole.live().remove_agent(name).is_err()).count();
+                self.leave(&busy, &whole);
+                return Err(if left == 0 { fault } else { Fault::StillThere });
+            }
+        };
         let ended: Vec<Result<(), Fault>> =
             scaled.removed.iter().map(|name| step.live().remove_agent(name)).collect();
         self.done(&busy, &step);

@@ -42,6 +42,11 @@ impl Swarms {
     pub fn remove_object(&self, swarm: &str, object: &str) -> Result<NodeName, Fault> {
         let busy = self.enter(swarm, Fault::SwarmNotFound)?;
         let name = NodeName::parse(object).map_err(|_| Fault::ObjectNotFound)?;
+        let running = busy.running()?;
+        if running.present.object(object).is_err() {
+            // One that was removed, and whose processes did not end then.
+            return running.live.remove_object(&name).map(|()| name);
+        }
         let step = self.step(&busy, |state| gate::remove_object(state, object, self.settings.cap))?;
         self.make_for_good(&busy, &step, |live| live.remove_object(&name))?;
         Ok(name)

@@ -24,6 +24,8 @@ pub(super) struct Seat {
 /// What is known of it.
 struct Known {
     busy: bool,
+    /// how many wait to stop it
+    stops: usize,
     /// nothing of it is kept any more; the name may have another seat
     gone: bool,
     facts: Facts,
@@ -53,6 +55,8 @@ pub(super) enum Phase {
     Starting(Option<Running>),
     /// It runs.
     Running(Running),
+    /// It was stopped, and some of its processes are still there: whoever stops or starts it tries again.
+    Ending(Running),
 }
 
 /// A swarm that runs.
@@ -70,7 +74,9 @@ impl Facts {
     /// What is shown of it: as it runs, or as it would.
     pub fn shown(&self) -> &Arc<Shape> {
         match &self.phase {
-            Phase::Running(running) | Phase::Starting(Some(running)) => &running.present,
+            Phase::Running(running) | Phase::Starting(Some(running)) | Phase::Ending(running) => {
+                &running.present
+            }
             Phase::Stopped | Phase::Failed(_) | Phase::Starting(None) => &self.kept,
         }
     }
@@ -79,7 +85,7 @@ impl Facts {
     pub fn run_as(&mut self, present: Arc<Shape>) {
         match &mut self.phase {
             Phase::Running(running) => running.present = present,
-            Phase::Stopped | Phase::Failed(_) | Phase::Starting(_) => {}
+            Phase::Stopped | Phase::Failed(_) | Phase::Starting(_) | Phase::Ending(_) => {}
         }
     }
 
@@ -87,14 +93,17 @@ impl Facts {
     pub fn running(&self) -> Option<&Running> {
         match &self.phase {
             Phase::Running(running) => Some(running),
-            Phase::Stopped | Phase::Failed(_) | Phase::Starting(_) => None,
+            Phase::Stopped | Phase::Failed(_) | Phase::Starting(_) | Phase::Ending(_) => None,
         }
     }
 
-    /// Its nodes, also while they are being started: a program speaks as soon as it runs.
+    /// Its nodes, also while they are being started, for a program speaks as soon as it runs, and as long as there
+    /// are processes of them.
     pub fn live(&self) -> Option<&Running> {
         match &self.phase {
-            Phase::Running(running) | Phase::Starting(Some(running)) => Some(running),
+            Phase::Running(running) | Phase::Starting(Some(running)) | Phase::Ending(running) => {
+                Some(running)
+            }
             Phase::Stopped | Phase::Failed(_) | Phase::Starting(None) => None,
         }
     }
@@ -116,7 +125,11 @@ impl Seat {
     fn with(seed: Arc<Shape>, kept: Arc<Shape>, phase: Phase, busy: bool) -> Arc<Self> {
         let name = seed.config.name.clone();
         let facts = Facts { seed, kept, phase, places: 0 };
-        Arc::new(Self { name, known: Mutex::new(Known { busy, gone: false, facts }), freed: Condvar::new() })
+        Arc::new(Self {
+            name,
+            known: Mutex::new(Known { busy, stops: 0, gone: false, facts }),
+            freed: Condvar::new(),
+        })
     }
 
     /// The swarm's name.
@@ -133,7 +146,7 @@ impl Seat {
     pub fn is_up(&self) -> bool {
         match self.lock().facts.phase {
             Phase::Starting(_) | Phase::Running(_) => true,
-            Phase::Stopped | Phase::Failed(_) => false,
+            Phase::Stopped | Phase::Failed(_) | Phase::Ending(_) => false,
         }
     }
 
@@ -160,6 +173,28 @@ impl Seat {
             }
             known = self.freed.wait_timeout(known, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Waits for its turn to stop the swarm. Whoever starts or changes it now would take long, and in vain: nothing
+    /// more of the swarm begins, and what is there is ended, before it is this call's turn.
+    pub fn enter_to_stop(self: &Arc<Self>, patience: Duration, within: Duration) -> Result<Busy, Fault> {
+        match self.enter(Duration::ZERO) {
+            Err(Fault::Busy) => {}
+            other => return other,
+        }
+        let live = {
+            let mut known = self.lock();
+            known.stops = known.stops.saturating_add(1);
+            known.facts.live().map(|running| running.live.clone())
+        };
+        if let Some(live) = live {
+            // Whether all is gone is seen when it is our turn.
+            live.stop(within);
+        }
+        let entered = self.enter(patience);
+        let mut known = self.lock();
+        known.stops = known.stops.saturating_sub(1);
+        entered
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -190,6 +225,11 @@ impl Busy {
     /// Writes down what is known of it now.
     pub fn note(&self, change: impl FnOnce(&mut Facts)) {
         change(&mut self.0.lock().facts);
+    }
+
+    /// Somebody waits to stop it.
+    pub fn is_to_stop(&self) -> bool {
+        self.0.lock().stops > 0
     }
 
     /// Nothing of it is kept any more: whoever waits for it is told so.

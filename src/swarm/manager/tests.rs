@@ -1,6 +1,7 @@
 //! The set of all swarms, with mock backends in temporary homes (spec genswarms M.6).
 
 mod fit;
+mod hard;
 mod life;
 mod model;
 mod nodes;
