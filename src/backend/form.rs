@@ -142,6 +142,15 @@ impl Form {
         }
     }
 
+    /// Its image or host.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Form::Local | Form::Mock | Form::Bwrap { .. } | Form::AppleContainer { image: None, .. } => None,
+            Form::Docker { image, .. } | Form::AppleContainer { image: Some(image), .. } => Some(image),
+            Form::Ssh { host, .. } => Some(host),
+        }
+    }
+
     /// What the backend is told beside its image or host.
     pub fn opts(&self) -> Option<&Map<String, Value>> {
         match self {

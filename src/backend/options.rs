@@ -118,6 +118,11 @@ pub fn is_option(name: &str) -> bool {
     names().any(|known| known == name)
 }
 
+/// Whether an option of this name decides where and how confined a program runs, and not what its model is told.
+pub fn is_of_place(name: &str) -> bool {
+    name == NETWORK || TABLE.iter().any(|row| row.name == name && row.on != ALL)
+}
+
 /// Checks one option of a backend; what is wrong is told of the option's own value.
 pub fn check(kind: Kind, name: &str, value: &Value) -> Result<(), Wrong> {
     if name == NETWORK {

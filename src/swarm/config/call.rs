@@ -1,15 +1,19 @@
 //! Agents and objects that are asked for later, by whoever may call the API: by a list of what may stand there
 //! (spec genswarms B.3, L.1.8).
 //!
-//! A caller cannot bring a program, a directory, a variable, an endpoint or a loosened sandbox: a program is
-//! one that the seed config has, word for word, and the rest is refused by name. What an overlay brings when it
-//! is replayed is asked for its programs again.
+//! A caller cannot bring a program, a directory, a variable, an endpoint or a place to run: a program and a
+//! backend are some that the seed config has, word for word, and the rest is refused by name. What an overlay
+//! brings when it is replayed is asked for both again.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{AgentConfig, Config, ConfigError, Handler, ObjectConfig, agent, keys, object};
+use super::{
+    AgentConfig, Config, ConfigError, Handler, ObjectConfig, agent,
+    foreign::{has_command, has_place_of_agent, has_place_of_object},
+    keys, object,
+};
 use crate::{
     backend::{form::Form, options},
     limits,
@@ -50,12 +54,6 @@ pub fn object_of_call(value: &Value, seed: &Config) -> Result<Node<ObjectConfig>
     object_node(value, seed).map_err(ConfigError::from)
 }
 
-/// The first agent or object whose program a call could not have brought into a swarm of this seed.
-pub fn foreign_program<'a>(config: &'a Config, seed: &Config) -> Option<&'a NodeName> {
-    let mut all = programs(config);
-    all.find(|(_, command, backend)| !has_command(seed, command, backend)).map(|(name, ..)| name)
-}
-
 fn agent_node(value: &Value, seed: &Config) -> Result<Node<AgentConfig>, Wrong> {
     let map = value.as_object().ok_or_else(|| Wrong::new("invalid_agent_config", "must be an object"))?;
     let mut forbidden = BTreeSet::new();
@@ -84,6 +82,7 @@ fn agent_node(value: &Value, seed: &Config) -> Result<Node<AgentConfig>, Wrong> 
         "missing_command" => wrong.next("give one of the commands of the swarm's seed config, word for word"),
         _ => wrong,
     })?;
+    is_there(has_place_of_agent(seed, &agent))?;
     if let Some(command) = &agent.command
         && !has_command(seed, command, &agent.backend)
     {
@@ -108,6 +107,7 @@ fn object_node(value: &Value, seed: &Config) -> Result<Node<ObjectConfig>, Wrong
     }
     allowed(forbidden, map)?;
     let object = object::object(&Value::Object(own))?;
+    is_there(has_place_of_object(seed, &object))?;
     match &object.handler {
         Handler::Process { command }
             if !has_command(seed, command, object.backend.as_ref().unwrap_or(&Form::Local)) =>
@@ -143,27 +143,13 @@ fn allowed<'a>(mut forbidden: BTreeSet<&'a str>, map: &'a Map<String, Value>) ->
         .next("only the swarm's seed config may give them"))
 }
 
-/// Whether the seed runs this command, and where nothing confines it, in the same place: a command of a
-/// sandbox is not to be had without one.
-fn has_command(seed: &Config, command: &[String], backend: &Form) -> bool {
-    let mut known = programs(seed).filter(|(_, known, _)| *known == command).map(|(_, _, place)| place);
-    match backend {
-        Form::Local | Form::Ssh { .. } => known.any(|place| place == backend),
-        Form::Mock | Form::Bwrap { .. } | Form::Docker { .. } | Form::AppleContainer { .. } => {
-            known.next().is_some()
-        }
+/// Refuses a place that is none of the seed's.
+fn is_there(there: bool) -> Result<(), Wrong> {
+    if there {
+        return Ok(());
     }
-}
-
-/// The programs of a config: whose, which, and where they run.
-fn programs(config: &Config) -> impl Iterator<Item = (&NodeName, &[String], &Form)> {
-    let agents = config.agents.iter();
-    let agents = agents.filter_map(|agent| Some((&agent.name, agent.command.as_deref()?, &agent.backend)));
-    let objects = config.objects.iter().filter_map(|object| match (&object.handler, &object.backend) {
-        (Handler::Process { command }, Some(backend)) => Some((&object.name, command.as_slice(), backend)),
-        (Handler::Process { .. }, None) | (Handler::BuiltIn(_), _) => None,
-    });
-    agents.chain(objects)
+    Err(Wrong::new("forbidden_config_keys", "forbidden_config_keys: backend")
+        .next("give \"local\", \"mock\", or a backend that the swarm's seed config has, in the same words and told the same"))
 }
 
 fn not_in_seed() -> Wrong {

@@ -12,6 +12,7 @@ mod command;
 mod env;
 mod error;
 mod excerpt;
+mod foreign;
 mod format;
 mod fuzz;
 mod keys;
@@ -33,8 +34,9 @@ use std::{fmt, path::Path};
 
 use serde_json::{Map, Value};
 
-pub use call::{agent_of_call, foreign_program, object_of_call};
+pub use call::{agent_of_call, object_of_call};
 pub use error::ConfigError;
+pub use foreign::{Foreign, foreign};
 pub use format::{format_named, format_of};
 pub use fuzz::fuzz;
 pub use secrets::{is_secret, redacted};

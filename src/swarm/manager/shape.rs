@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     swarm::{
         Fault,
-        config::{self, AgentConfig, Config, ObjectConfig},
+        config::{self, AgentConfig, Config, Foreign, ObjectConfig},
         ir::{self, Event, Op, State, gate, gate::Passed},
     },
     wire::node::NodeName,
@@ -85,11 +85,15 @@ impl Shape {
         Ok(Self { state, config })
     }
 
-    /// No program but those of the seed: whoever wrote it could run anything, later calls could not.
+    /// No program and no backend but those of the seed: whoever wrote it could run anything, later calls could
+    /// not.
     fn runs_only_what(&self, seed: &Config) -> Result<(), Fault> {
-        config::foreign_program(&self.config, seed).map_or(Ok(()), |name| {
-            Err(Fault::Refused { reason: format!("the configuration does not have the command of {name}") })
-        })
+        let (what, name) = match config::foreign(&self.config, seed) {
+            None => return Ok(()),
+            Some(Foreign::Program(name)) => ("command", name),
+            Some(Foreign::Backend(name)) => ("backend", name),
+        };
+        Err(Fault::Refused { reason: format!("the configuration does not have the {what} of {name}") })
     }
 
     /// The agent of that name.

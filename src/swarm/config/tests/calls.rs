@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::swarm::config::{Config, agent_of_call, object_of_call};
+use crate::swarm::config::{Config, Foreign, agent_of_call, foreign, object_of_call};
 
 fn seed() -> Config {
     Config::of(&json!({
@@ -11,6 +11,10 @@ fn seed() -> Config {
         "agents": [
             {"name": "free", "backend": "local", "command": ["run", "it"]},
             {"name": "shut", "command": ["in", "a", "box"]},
+            {"name": "docked", "backend": "docker:i"},
+            {"name": "tight", "backend": {"type": "docker", "image": "t", "opts": {"memory_limit": "1G"}}},
+            {"name": "told", "backend": "docker:u", "config": {"network": "own"}},
+            {"name": "far", "backend": "ssh:u@h", "config": {"port": 2222, "endpoint": "https://x.example/"}},
         ],
         "objects": [{"name": "clerk", "handler": {"command": ["clerk"]}}],
     }))
@@ -104,7 +108,7 @@ fn a_program_of_a_call_is_one_of_the_seed_word_for_word_in_its_place() {
         ("local", json!(["/bin/sh", "-c", "id"]), "command_not_in_seed"),
         // a program of a sandbox is not to be had without it, the other way round is harmless
         ("local", json!(["in", "a", "box"]), "command_not_in_seed"),
-        ("ssh:h", json!(["run", "it"]), "command_not_in_seed"),
+        ("docker:i", json!(["run", "it"]), ""),
         ("bwrap", json!(["run", "it"]), ""),
         ("bwrap", json!(["in", "a", "box"]), ""),
         ("mock", json!(["other"]), "command_not_in_seed"),
@@ -120,6 +124,68 @@ fn a_program_of_a_call_is_one_of_the_seed_word_for_word_in_its_place() {
     let error = agent_of_call(&json!({"name": "n", "backend": "local"}), &seed()).unwrap_err();
     assert_eq!(error.code(), "missing_command");
     assert!(error.suggestion().unwrap().contains("seed"));
+}
+
+/// What confines it, or where it is, a call does not choose.
+#[test]
+fn a_backend_of_a_call_is_one_of_the_seed_told_the_same() {
+    for (backend, config, wanted) in [
+        (json!("local"), json!({"command": ["run", "it"]}), true),
+        (json!("mock"), json!({}), true),
+        (json!("docker:i"), json!({}), true),
+        (json!({"type": "docker", "image": "i"}), json!({}), true),
+        (json!("docker:i"), json!({"network": "isolated"}), true),
+        (json!("docker:i"), json!({"network": "open"}), false),
+        (json!("docker:other"), json!({}), false),
+        (json!("docker:i:latest"), json!({}), false),
+        // The seed's own are held tighter, or are told something.
+        (json!("docker:t"), json!({}), false),
+        (json!("docker:u"), json!({}), false),
+        (json!("docker:u"), json!({"network": "isolated"}), true),
+        (json!("ssh:h"), json!({}), false),
+        (json!("ssh:u@h"), json!({}), false),
+        (json!("ssh:u@elsewhere"), json!({}), false),
+        (json!("apple_container"), json!({}), false),
+        (json!("apple_container:i"), json!({}), false),
+        (json!("bwrap"), json!({"command": ["in", "a", "box"]}), true),
+        (Value::Null, json!({"command": ["in", "a", "box"]}), true),
+    ] {
+        let (code, why) = agent(json!({"name": "n", "backend": backend, "config": config}));
+        let refused = ("forbidden_config_keys", "forbidden_config_keys: backend".to_owned());
+        assert_eq!((code, why), if wanted { ("", String::new()) } else { refused }, "{backend} {config}");
+    }
+    let open =
+        json!({"name": "s", "agents": [{"name": "free", "backend": "local", "command": ["run", "it"]}]});
+    let open = Config::of(&open).unwrap();
+    for backend in [json!("bwrap"), Value::Null] {
+        let given = json!({"name": "n", "backend": backend, "command": ["run", "it"]});
+        let error = agent_of_call(&given, &open).unwrap_err();
+        assert_eq!(error.code(), "forbidden_config_keys");
+        assert!(error.suggestion().unwrap().contains("\"local\""), "{error}");
+    }
+    for (backend, wanted) in [
+        ("local", ""),
+        ("docker:i", ""),
+        ("docker:t", "forbidden_config_keys"),
+        ("docker:other", "forbidden_config_keys"),
+        ("ssh:u@h", "forbidden_config_keys"),
+    ] {
+        let value = json!({"name": "n", "handler": {"command": ["clerk"]}, "backend": backend});
+        assert_eq!(object(value), wanted, "{backend}");
+    }
+}
+
+/// As it is kept and comes again: all nodes of a config are what its own seed may have, and of another's not.
+#[test]
+fn a_config_has_nothing_foreign_to_itself_and_another_backend_is() {
+    let seed = seed();
+    assert_eq!(foreign(&seed, &seed), None);
+    let mut other = seed.clone();
+    other.agents.retain(|agent| agent.name.as_str() != "tight");
+    let tight = &seed.agents.iter().find(|agent| agent.name.as_str() == "tight").unwrap().name;
+    assert_eq!(foreign(&seed, &other), Some(Foreign::Backend(tight)));
+    other.agents.retain(|agent| agent.name.as_str() != "free");
+    assert!(matches!(foreign(&seed, &other), Some(Foreign::Program(name)) if name.as_str() == "free"));
 }
 
 #[test]

@@ -101,6 +101,24 @@ fn m6_a_replayed_change_brings_no_program_that_the_seed_lacks() {
     assert!(misfit.reason.contains("command of x"), "{}", misfit.reason);
 }
 
+/// Nor a place to run in.
+#[test]
+fn m6_a_replayed_change_brings_no_backend_that_the_seed_lacks() {
+    let shape = |backend: &str| {
+        let seed = json!({"name": "s", "agents": [{"name": "a", "backend": backend}]});
+        Shape::of(Config::of(&seed).expect("a config"), 9).expect("a shape")
+    };
+    let given = json!({"name": "x", "backend": "docker:i"});
+    let (agent, ..) = config::agent_of_call(&given, &shape("docker:i").config).expect("the seed has it");
+    let added = |state: &State| gate::add_agent(state, &agent.to_value(), &[], &[], 9);
+    let line = shape("docker:i").after(added).expect("it passes").line;
+    assert!(shape("docker:i").replay(&[(1, line.clone())], 9).is_ok());
+    for other in ["docker:other", "mock"] {
+        let misfit = shape(other).replay(&[(1, line.clone())], 9).err().expect("it does not fit");
+        assert!(misfit.seq == 1 && misfit.reason.contains("backend of x"), "{}", misfit.reason);
+    }
+}
+
 /// A call may bring a program that the seed runs in an agent or in an object, and into either; what was taken
 /// comes again. In another seed's place it does not.
 #[test]
