@@ -230,7 +230,16 @@ impl Settings {
             }
         }
         let api_token = env.secret(API_TOKEN, false)?.map(|(_, token)| token);
-        let config_token = env.secret(CONFIG_TOKEN, false)?.map(|(_, token)| token);
+        let config_token = env.secret(CONFIG_TOKEN, false)?;
+        if let (Some(full), Some((name, narrow))) = (&api_token, &config_token)
+            && full.matches(narrow.expose())
+        {
+            return Err(SettingError::new(
+                name,
+                "is the API token: whoever is to change configurations only could do all",
+            ));
+        }
+        let config_token = config_token.map(|(_, token)| token);
         let bind = SocketAddr::new(address(&env)?, port(&env)?);
         let cors = cors(&env)?;
         check_open(bind.ip(), &cors, api_token.is_some())
@@ -385,6 +394,18 @@ mod tests {
             error(&[("GENSWARMS_CORS_ORIGINS", "*")]),
             "GENSWARMS_CORS_ORIGINS is `*`, which lets every web page in: set GENSWARMS_API_TOKEN, or name the origins"
         );
+    }
+
+    /// Admission looks for the wider one first.
+    #[test]
+    fn the_config_token_is_another_than_the_api_token() {
+        let both = |config| [("GENSWARMS_API_TOKEN", "secret-a"), ("LOOPGATE_CONFIG_API_TOKEN", config)];
+        let text = error(&both("secret-a"));
+        assert!(
+            text.starts_with("LOOPGATE_CONFIG_API_TOKEN is the API token") && !text.contains("secret-a"),
+            "{text}"
+        );
+        assert!(read(&both("secret-b")).is_ok() && read(&both("")).is_ok());
     }
 
     /// Spec agentmux L.16, the part that still fails the start.
