@@ -170,6 +170,7 @@ fn token_less(at: &PeerAddr, world: &dyn World) -> Result<Who, Denied> {
         Standing::Ours => Ok(Who::Loopback),
         Standing::NotOurUser => Err(Reason::NotOurUser.into()),
         Standing::AgentProcess => Err(Reason::AgentProcess.into()),
+        Standing::NotAsked => Err(Reason::PeerNotAsked.into()),
         Standing::Unknown => Err(Reason::PeerUnknown.into()),
     }
 }

@@ -53,8 +53,13 @@ pub fn fuzz(data: &[u8]) {
         let policy = policy(api, config);
         for peer in ["127.0.0.1:50000", "203.0.113.7:50000"] {
             let at = PeerAddr { peer: address(peer), local: address("127.0.0.1:4000") };
-            for standing in [Standing::Ours, Standing::NotOurUser, Standing::AgentProcess, Standing::Unknown]
-            {
+            for standing in [
+                Standing::Ours,
+                Standing::NotOurUser,
+                Standing::AgentProcess,
+                Standing::NotAsked,
+                Standing::Unknown,
+            ] {
                 let outcome = admit(&policy, &at, &head, &Fixed(standing));
                 let tokens = (api.filter(|t| !t.is_empty()), config.filter(|t| !t.is_empty()));
                 judge(text, &outcome, tokens, standing == Standing::Ours && peer.starts_with("127."));

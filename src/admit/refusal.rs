@@ -38,13 +38,15 @@ pub enum Reason {
     AgentProcess,
     /// 401: token-less, and the kernel does not say who it is
     PeerUnknown,
+    /// 429: token-less, and too many others ask who they are
+    PeerNotAsked,
     /// 429: too many wrong credentials
     TooManyWrong,
 }
 
 impl Reason {
     /// All reasons, for counters and documents.
-    pub const ALL: [Reason; 14] = [
+    pub const ALL: [Reason; 15] = [
         Reason::HostMissing,
         Reason::HostMalformed,
         Reason::HostUnknown,
@@ -58,6 +60,7 @@ impl Reason {
         Reason::NotOurUser,
         Reason::AgentProcess,
         Reason::PeerUnknown,
+        Reason::PeerNotAsked,
         Reason::TooManyWrong,
     ];
 
@@ -75,7 +78,7 @@ impl Reason {
             | Reason::NotOurUser
             | Reason::AgentProcess
             | Reason::PeerUnknown => 401,
-            Reason::TooManyWrong => 429,
+            Reason::PeerNotAsked | Reason::TooManyWrong => 429,
         }
     }
 
@@ -95,6 +98,7 @@ impl Reason {
             Reason::NotOurUser => "not_our_user",
             Reason::AgentProcess => "agent_process",
             Reason::PeerUnknown => "peer_unknown",
+            Reason::PeerNotAsked => "too_many_peers",
             Reason::TooManyWrong => "too_many_wrong_credentials",
         }
     }
@@ -130,6 +134,10 @@ impl Reason {
                 "API token required: the system does not say which process is asking. Set \
                  GENSWARMS_API_TOKEN on the server and send 'Authorization: Bearer <token>'."
             }
+            Reason::PeerNotAsked => {
+                "too many connections without an API token in this second: try again, keep one open, or set \
+                 GENSWARMS_API_TOKEN on the server and send 'Authorization: Bearer <token>'."
+            }
             Reason::TooManyWrong => "too many wrong credentials",
         }
     }
@@ -147,7 +155,9 @@ pub struct Refusal {
 
 impl Refusal {
     pub(super) fn new(reason: Reason, surface: Surface, cors: CorsHeaders) -> Self {
-        Self { reason, surface, cors, wrong: false, retry_after: None }
+        // The limit is one of any second.
+        let retry_after = (reason == Reason::PeerNotAsked).then_some(1);
+        Self { reason, surface, cors, wrong: false, retry_after }
     }
 
     /// Marks a credential that was presented and is wrong.

@@ -35,7 +35,9 @@ pub enum Standing {
     NotOurUser,
     /// held by a process of an agent's tree
     AgentProcess,
-    /// anything that is not positively known
+    /// not asked for: as many peers were looked for in this second as may be
+    NotAsked,
+    /// anything else that is not positively known
     Unknown,
 }
 

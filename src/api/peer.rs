@@ -47,8 +47,11 @@ impl Peers for PeerProbe {
         if socket.uid != self.uid {
             return facts(Standing::NotOurUser, None);
         }
-        if !is_held(&socket) || !self.may_scan(now, limits::PEER_SCANS_PER_SECOND) {
+        if !is_held(&socket) {
             return facts(Standing::Unknown, None);
+        }
+        if !self.may_scan(now, limits::PEER_SCANS_PER_SECOND) {
+            return facts(Standing::NotAsked, None);
         }
         match self.holder(socket.inode, &keepers()) {
             Holder::Outside(pid) => facts(Standing::Ours, Some(pid)),

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     admit::{
-        Admission, Caller, CorsHeaders, PeerAddr, PeerFacts, Preflight, Surface, TreeFact, Verdict, World,
-        admit,
+        Admission, Caller, CorsHeaders, PeerAddr, PeerFacts, Preflight, Standing, Surface, TreeFact, Verdict,
+        World, admit,
     },
     bus::audit::Refused,
     gate::{Decision, Peer, Reply, Response, Service},
@@ -242,7 +242,12 @@ impl App {
     fn facts(&self, conn: &Conn) -> PeerFacts {
         let keepers = || self.fleet.keepers().into_iter().map(|(pid, _)| pid).collect();
         let look = || self.peers.facts(&conn.at, &keepers, self.clock.monotonic_ms());
-        *conn.facts.get_or_init(look)
+        let facts = conn.facts.get().copied().unwrap_or_else(look);
+        if facts.standing == Standing::NotAsked {
+            // Who was told to try again may do so on the same connection.
+            return facts;
+        }
+        *conn.facts.get_or_init(|| facts)
     }
 }
 

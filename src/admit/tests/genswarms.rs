@@ -104,6 +104,11 @@ fn m1_token_less_is_for_processes_of_ours_outside_every_agent() {
             assert!(!refusal.wrong_credential());
         }
     }
+    // A limit is no reason to send somebody for a token: it is told as one.
+    setting.world.standing = Standing::NotAsked;
+    let refusal = is_refused(setting.ask(REST, &[]), Reason::PeerNotAsked);
+    assert_eq!((refusal.status(), refusal.code(), refusal.retry_after()), (429, "too_many_peers", Some(1)));
+    assert!(!refusal.wrong_credential());
 }
 
 const CONFIG_ROUTES: [&str; 3] =

@@ -469,11 +469,11 @@ fn peer_scans_are_bounded_per_second() {
     assert_eq!((0..most).filter(|_| scans.take(0, most / 2)).count(), most as usize / 2);
     assert!(scans.take(0, most));
 
-    // Over the limit the answer is unknown, and the user is still told apart.
+    // Over the limit nothing is known but the user.
     let (scene, _near) = Scene::own();
     let asked = scene.asked_by(process::id());
     assert_eq!((0..most).filter(|_| asked.probe.may_scan(0, most)).count(), most as usize);
-    assert_eq!(asked.facts(0), PeerFacts { standing: Standing::Unknown, uid: Some(uid()), pid: None });
+    assert_eq!(asked.facts(0), PeerFacts { standing: Standing::NotAsked, uid: Some(uid()), pid: None });
     asked.is_ours_by(process::id());
 }
 

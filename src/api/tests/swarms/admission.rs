@@ -220,3 +220,18 @@ fn a_swarm_is_the_owners_on_our_own_surface_only_where_no_api_token_is_set() {
     assert_eq!(with_tokens(None, None).get(path, OWNER).code(), "swarm_not_found");
     assert_eq!(with_tokens(None, Some(CONFIG_TOKEN)).get(path, OWNER).code(), "swarm_not_found");
 }
+
+#[test]
+fn who_was_not_asked_for_is_told_to_try_again_and_may_on_the_same_connection() {
+    let instance = with_tokens(None, None);
+    let mut conn = instance.conn();
+    let mut list = || instance.ask_on(&mut conn, "GET", "/api/swarms", "", b"");
+    *instance.table.crowded.lock().expect("no panic") = true;
+    for _ in 0..2 {
+        let answer = list();
+        assert_eq!((answer.status, answer.code()), (429, "too_many_peers"));
+        assert_eq!(answer.header("Retry-After"), Some("1"));
+    }
+    *instance.table.crowded.lock().expect("no panic") = false;
+    assert_eq!(list().status, 200);
+}
