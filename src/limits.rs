@@ -291,6 +291,10 @@ limits! {
     OBJECT_LOG_BYTES: usize = 1024 * 1024, "bytes", "a_log_is_bounded_in_number_and_bytes";
     #[doc = "one of them"]
     OBJECT_LOG_ENTRY: usize = 4 * 1024, "bytes", "a_log_is_bounded_in_number_and_bytes";
+    #[doc = "configuration of an object that is a process, as JSON"]
+    OBJECT_CONFIG: usize = 64 * 1024, "bytes", "the_config_of_a_process_is_bounded";
+    #[doc = "lines of its standard error that are shown with an object"]
+    OBJECT_LINES: usize = 100, "count", "what_a_process_writes_on_its_standard_error_is_shown_and_bounded";
     #[doc = "keys in a change of an object's configuration, in all depths"]
     PATCH_KEYS: usize = 200, "count", "m6_a_patch_of_more_than_200_keys_is_refused";
     #[doc = "fewest rows of a screen"]

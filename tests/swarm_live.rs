@@ -299,6 +299,41 @@ fn an_object_that_is_a_process_answers_and_its_end_is_an_error() {
 }
 
 #[test]
+fn a_process_finds_its_config_in_a_variable() {
+    let script = r#"read -r line; echo "{\"action\":\"send\",\"to\":\"b\",\"content\":\"$(echo "$SWARM_OBJECT_CONFIG" | tr -d '\"')\"}"; read -r line"#;
+    let config = json!({"greeting": "hello", "deep": {"n": [1, 2]}});
+    let object = json!({"name": "p", "handler": {"command": ["/bin/sh", "-c", script]}, "config": config});
+    let host = Host::new(
+        &[agent("a", &answering(r#"echo "@p: $content""#)), agent("b", &answering(":"))],
+        &[object],
+        "a>p p>b",
+    );
+    host.task("a", "one");
+    assert_eq!(host.told("b", 1), ["p: {deep:{n:[1,2]},greeting:hello}"]);
+}
+
+#[test]
+fn what_a_process_writes_on_its_standard_error_is_shown_and_bounded() {
+    let script = "seq -f 'line %g' 300 >&2; read -r line; echo why >&2; exit 3";
+    let object = json!({"name": "p", "handler": {"command": ["/bin/sh", "-c", script]}});
+    let host = Host::new(&[agent("a", &answering(r#"echo "@p: $content""#))], &[object], "a>p");
+    let log = || {
+        let (_, shown) = host.live.object(&name("p")).expect("an object");
+        let rows = shown.expect("it is shown")["log"].as_array().expect("a list").clone();
+        rows.iter().map(|row| row["content"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    let last = until("its last line", || log().last().cloned().filter(|line| line == "line 300"));
+    assert_eq!((last.as_str(), log().len()), ("line 300", limits::OBJECT_LINES));
+    host.task("a", "one");
+    until("its end", || (host.count("object_error") == 1).then_some(()));
+    assert_eq!(log().last().map(String::as_str), Some("why"), "also of one that has ended");
+    let filter = Filter { event_type: Some("object_error".to_owned()), ..Filter::default() };
+    let told = host.hub.query(&filter, 1);
+    let last = told[0].draft.metadata["last_output"].as_str().expect("text");
+    assert!(last.ends_with("line 299\nline 300\nwhy") && last.chars().count() == 500, "{last}");
+}
+
+#[test]
 fn m6_a_restarted_agent_is_another_process_and_keeps_what_waits() {
     // It never ends its first turn.
     let script = r#"while read -r line; do echo "@b: $line"; case $line in *stuck*) ;; *) echo '<<TURN_COMPLETE>>';; esac; done"#;

@@ -192,6 +192,15 @@ impl Conversation {
         self.lines.push((self.session, unix_ms, role, content), size);
     }
 
+    /// The last `most` characters of all lines.
+    pub fn last(&self, most: usize) -> String {
+        let mut lines: Vec<&str> = self.lines.newest(most).map(|(.., content)| content.as_str()).collect();
+        lines.reverse();
+        let text = lines.join("\n");
+        let begin = text.chars().count().saturating_sub(most);
+        text.chars().skip(begin).collect()
+    }
+
     /// Oldest first, the newest `most`, as clients know them.
     pub fn newest(&self, most: usize) -> Vec<Value> {
         let shown = |(session, unix_ms, role, content): &(u64, u64, Role, String)| {

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use super::{BUILT_IN, Handler, ObjectConfig, command, keys, read};
 use crate::{
     backend::{form::Form, options::Kind},
+    limits,
+    swarm::objects::process,
     wire::{document::Wrong, nearest},
 };
 
@@ -114,7 +116,14 @@ fn check_config(config: &Map<String, Value>, handler: &Handler) -> Result<(), Wr
     odd.map_or(Ok(()), |key| {
         let why = "does nothing in the config of an object";
         Err(Wrong::new("unsupported_option", why).by_name().under(key).next("leave it out"))
-    })
+    })?;
+    match handler {
+        Handler::Process { .. } if !process::fits(config) => {
+            let why = format!("has more than {} bytes as JSON", limits::OBJECT_CONFIG);
+            Err(Wrong::new("config_too_large", why).next("put what is large into a file, and its name here"))
+        }
+        Handler::Process { .. } | Handler::BuiltIn(_) => Ok(()),
+    }
 }
 
 /// Where an object runs: a program on `local` where nothing else is said, a built-in handler nowhere.

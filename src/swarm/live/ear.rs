@@ -82,7 +82,7 @@ impl Sink for ObjectEar {
             Stream::Out if !cut => live.input(|pass| pass.object_said(&self.name, self.run, line)),
             // What is cut is no line of JSON, and is told as that.
             Stream::Out => live.input(|pass| pass.object_said(&self.name, self.run, b"")),
-            Stream::Err => {}
+            Stream::Err => live.input(|pass| pass.object_logged(&self.name, self.run, line)),
         }
     }
 

@@ -17,8 +17,9 @@ use crate::{
     backend::form::Form,
     store::Lent,
     swarm::{
-        config::AgentConfig,
+        config::{AgentConfig, ObjectConfig},
         kept::AgentDirs,
+        objects::process,
         skills::{SkillError, Values},
     },
     wire::node::NodeName,
@@ -69,13 +70,18 @@ impl Live {
     }
 
     /// What an object's process stands on: a directory to work in, and no letters.
-    pub(super) fn object_ground(&self, name: &NodeName, command: &[String]) -> Result<MemberSpec, String> {
+    pub(super) fn object_ground(
+        &self,
+        config: &ObjectConfig,
+        command: &[String],
+    ) -> Result<MemberSpec, String> {
+        let name = &config.name;
         let dirs = self.dirs(name)?;
         Ok(MemberSpec {
             name: full(&self.name, name),
             command: command.to_vec(),
             cwd: dirs.workspace(),
-            env: Vec::new(),
+            env: process::variables(&config.config),
             controller: Controller::Pipe,
         })
     }

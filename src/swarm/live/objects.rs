@@ -31,7 +31,7 @@ impl Live {
         let name = config.name.clone();
         let (body, actions) = body(&config).map_err(|why| refused(&name, &why))?;
         self.input(|pass| {
-            let node = Node::Object(Box::new(Thing { config, body }));
+            let node = Node::Object(Box::new(Thing::new(config, body)));
             pass.insert(&name, node, connections, incoming)?;
             pass.act(&Origin { object: name.clone(), about: None, hops: 1 }, actions);
             Ok(())
@@ -94,7 +94,7 @@ impl Live {
                 return Err(Fault::NotRunning);
             }
             pass.table.part(&name);
-            pass.table.nodes.insert(name.clone(), Node::Object(Box::new(Thing { config, body })));
+            pass.table.nodes.insert(name.clone(), Node::Object(Box::new(Thing::new(config, body))));
             pass.act(&Origin { object: name.clone(), about: None, hops: 1 }, actions);
             let draft = Draft::new(Name::ObjectConfigUpdated, format!("object {name} was replaced"));
             pass.tell(draft.agent(&name));
@@ -124,7 +124,7 @@ impl Pass<'_> {
         if let Body::BuiltIn(_) = body {
             self.tell(Draft::new(Name::ObjectStarted, format!("object {name} started")).agent(&name));
         }
-        self.table.nodes.insert(name.clone(), Node::Object(Box::new(Thing { config, body })));
+        self.table.nodes.insert(name.clone(), Node::Object(Box::new(Thing::new(config, body))));
         (Origin { object: name, about: None, hops: 1 }, actions)
     }
 }

@@ -193,7 +193,7 @@ impl Live {
         if !self.end_of(name, Some(number)) {
             return Err(NotLaunched::NotGone);
         }
-        let spec = self.object_ground(name, command).map_err(NotLaunched::Failed)?;
+        let spec = self.object_ground(config, command).map_err(NotLaunched::Failed)?;
         let ear = ObjectEar { live: self.me.clone(), name: name.clone(), run: number };
         let form = config.backend.as_ref().unwrap_or(&Form::Local);
         let started = self.parts.launch.start(form, spec, None, Arc::new(ear));

@@ -17,7 +17,7 @@ use crate::{
         Fault, TaskFault,
         ask::{AskId, Envelope, Failure},
         events::{Draft, Level, Name},
-        history::Sort,
+        history::{Role, Sort},
         objects::{Action, process},
         turn::Refused,
     },
@@ -26,6 +26,8 @@ use crate::{
 
 /// A pause after which what a process says is no longer an answer to what it was told.
 const OWN_ACCORD_MS: u64 = 1_000;
+/// Characters of what an object's process wrote last that are told with its end.
+const LAST_OUTPUT: usize = 500;
 /// Names in the list of allowed targets of an event.
 const SHOWN_TARGETS: usize = 32;
 
@@ -151,7 +153,17 @@ impl Pass<'_> {
             Some(Exit::Signal(signal)) => format!("object {name} was ended by signal {signal}"),
             None => format!("object {name} has ended"),
         };
-        self.tell(Draft::new(Name::ObjectError, how).agent(name));
+        let last = thing.heard.last(LAST_OUTPUT);
+        self.tell(Draft::new(Name::ObjectError, how).agent(name).with("last_output", last));
+    }
+
+    /// A line that an object's process wrote on its standard error.
+    pub fn object_logged(&mut self, name: &NodeName, run: u64, line: &[u8]) {
+        let unix_ms = self.now.unix_ms;
+        let Some(thing) = self.table.object_mut(name) else { return };
+        if matches!(&thing.body, Body::Process { run: now, .. } if now.is(run)) {
+            thing.heard.push(unix_ms, Role::System, &String::from_utf8_lossy(line));
+        }
     }
 
     /// The node to which `from` may send under this name.

@@ -16,6 +16,7 @@ use crate::{
     backend::Running,
     swarm::{
         config::{AgentConfig, ObjectConfig},
+        history::Conversation,
         objects::Object,
         router::Topology,
         turn::Turn,
@@ -101,6 +102,8 @@ pub(super) struct Launching {
 pub(super) struct Thing {
     pub config: ObjectConfig,
     pub body: Body,
+    /// what its process wrote on its standard error
+    pub heard: Conversation,
 }
 
 /// What an object is made of.
@@ -194,6 +197,12 @@ impl Node {
 }
 
 impl Thing {
+    pub fn new(config: ObjectConfig, body: Body) -> Self {
+        let mut heard = Conversation::default();
+        heard.begin();
+        Self { config, body, heard }
+    }
+
     /// Its program, where it has one.
     pub fn run(&self) -> Option<&Run> {
         match &self.body {

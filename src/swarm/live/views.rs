@@ -1,6 +1,6 @@
 //! What is shown of a running swarm. Copied out under the lock; nothing of it is a path or a secret.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Live,
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     agent::Controller,
+    limits,
     swarm::{
         config::{AgentConfig, Config, Edge, Handler, ObjectConfig},
         turn::State,
@@ -80,13 +81,18 @@ impl Live {
         all
     }
 
-    /// One object, and what it holds, where it is built in.
+    /// One object, and what it holds, where it is built in; of one that is a process, what it wrote on its
+    /// standard error.
     pub fn object(&self, name: &NodeName) -> Option<(ObjectView, Option<Value>)> {
         let table = self.lock();
         let thing = table.nodes.get(name)?.object()?;
         let shown = match &thing.body {
             Body::BuiltIn(object) => Some(object.shown()),
-            Body::Process { .. } | Body::Broken(_) => None,
+            // One that is broken too: its last lines may say why.
+            Body::Process { .. } | Body::Broken(_) => match &thing.config.handler {
+                Handler::Process { .. } => Some(json!({ "log": thing.heard.newest(limits::OBJECT_LINES) })),
+                Handler::BuiltIn(_) => None,
+            },
         };
         Some((object_view(&table, name, thing), shown))
     }

@@ -1,13 +1,31 @@
 //! The lines of an object that is a process of its own (spec genswarms J.3): `{"from","content"}` to it,
-//! `{"action":"reply|send|broadcast|noreply","to","content"}` from it.
+//! `{"action":"reply|send|broadcast|noreply","to","content"}` from it. What its configuration says it finds in one
+//! variable, before the first line.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::Action;
 use crate::{
     limits,
     wire::json::{self, Fields},
 };
+
+/// The variable that holds an object's configuration, as JSON.
+const CONFIG: &str = "SWARM_OBJECT_CONFIG";
+
+/// The variables of a process beside what every program gets.
+pub fn variables(config: &Map<String, Value>) -> Vec<(String, String)> {
+    vec![(CONFIG.to_owned(), text(config))]
+}
+
+/// Whether a configuration is small enough for its variable.
+pub fn fits(config: &Map<String, Value>) -> bool {
+    text(config).len() <= limits::OBJECT_CONFIG
+}
+
+fn text(config: &Map<String, Value>) -> String {
+    Value::from(config.clone()).to_string()
+}
 
 /// The line that tells a process of a message, without its newline.
 pub fn line(from: &str, content: &str) -> Vec<u8> {

@@ -125,3 +125,19 @@ fn an_error_about_many_words_is_short() {
     assert_eq!(error.code(), "unknown_tools");
     assert!(error.to_string().len() < 16 * 1_024 && error.why().ends_with("and 54 more"), "{error}");
 }
+
+/// It is handed to the program in a variable, and a variable has its own bound.
+#[test]
+fn the_config_of_a_process_is_bounded() {
+    let config = |handler: Value, filler: usize| {
+        Config::of(&json!({
+            "name": "s",
+            "agents": [{"name": "a", "backend": "mock"}],
+            "objects": [{"name": "o", "handler": handler, "config": {"x": "x".repeat(filler)}}],
+        }))
+    };
+    let (process, room) = (json!({"command": ["p"]}), limits::OBJECT_CONFIG - r#"{"x":""}"#.len());
+    assert!(config(process.clone(), room).is_ok());
+    let error = config(process, room + 1).unwrap_err();
+    assert_eq!((error.code(), error.field().as_str()), ("config_too_large", "objects[0].config"));
+}
