@@ -254,7 +254,9 @@ fn build(
 fn image_named(image: &str) -> Result<String, BadForm> {
     let begins = image.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     let clean = image.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/:@-".contains(&b));
-    if begins && clean && image.len() <= limits::CONFIG_WORD {
+    // A URL may hold a name and a password, which a snapshot hides.
+    let is_url = image.contains("://");
+    if begins && clean && !is_url && image.len() <= limits::CONFIG_WORD {
         return Ok(image.to_owned());
     }
     Err(Wrong::new(CODE, "the name of the image is malformed"))
@@ -328,6 +330,7 @@ mod tests {
             (json!("docker:"), ""),
             (json!("docker:--privileged"), ""),
             (json!("docker:a b"), ""),
+            (json!("docker:i://u:p@h"), ""),
             (json!("local:x"), ""),
             (json!("ssh"), ""),
             (json!("ssh:-oProxyCommand=x"), ""),

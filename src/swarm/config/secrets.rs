@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 /// What stands in a secret's place.
 const MASK: &str = "[REDACTED]";
+/// What stands in a secret's place within a URL. It is no longer than any secret, so that what had its length and
+/// its letters checked is not refused for what was hidden in it.
+const STAR: &str = "*";
 /// What is part of the name of a secret, in lower case: those of the specification, and what is never the name of
 /// anything else.
 const NAMES: [&str; 10] = [
@@ -101,8 +104,9 @@ fn userinfo(text: &str) -> String {
         out.push_str(before);
         out.push_str("://");
         rest = match ends {
+            Some(0) => after,
             Some(at) => {
-                out.push_str(MASK);
+                out.push_str(STAR);
                 after.get(at..).unwrap_or_default()
             }
             None => after,
@@ -126,7 +130,7 @@ fn assignment(text: &str) -> String {
     let Some((name, value)) = text.split_once('=') else { return text.to_owned() };
     let ends = value.find(|c: char| "#?&;".contains(c) || c.is_whitespace()).unwrap_or(value.len());
     match value.get(ends..) {
-        Some(rest) if is_secret(name) => format!("{name}={MASK}{rest}"),
+        Some(rest) if ends > 0 && is_secret(name) => format!("{name}={STAR}{rest}"),
         Some(_) | None => text.to_owned(),
     }
 }

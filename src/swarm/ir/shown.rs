@@ -57,7 +57,10 @@ fn quoted(text: &str) -> String {
     if cut.len() < text.len() {
         cut.push('\u{2026}');
     }
-    Value::String(cut).to_string()
+    // JSON leaves the control characters from DEL on as they are.
+    let json = Value::String(cut).to_string();
+    let plain = |c: char| if c.is_control() { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    json.chars().map(plain).collect()
 }
 
 /// Most items of a list that are shown.

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::agent;
-use crate::swarm::config::{Config, redacted, snapshot, summary};
+use crate::{
+    limits,
+    swarm::config::{Config, redacted, snapshot, summary},
+};
 
 #[test]
 fn b2_the_summary_has_the_shape_of_genswarms() {
@@ -75,7 +78,7 @@ fn m6_a_snapshot_holds_no_secret_and_reads_as_a_config() {
         json!(["x", "--api-key", "[REDACTED]", "--token=[REDACTED]", "plain"])
     );
     assert_eq!(agent["config"]["plain"], json!("shown"));
-    assert_eq!(agent["config"]["query"], json!("https://h/?a=1&api_key=[REDACTED]#f"));
+    assert_eq!(agent["config"]["query"], json!("https://h/?a=1&api_key=*#f"));
     assert_eq!(shown["options"], json!({"keys": "[REDACTED]", "note": "shown"}));
     assert_eq!(Config::of(&shown).map(|config| config.name), Ok(config.name));
 }
@@ -143,12 +146,25 @@ fn secrets_on_a_command_line_and_in_urls_are_not_shown() {
         assert_eq!(redacted(&json!({"command": command})), json!({"command": shown}));
     }
     for (url, shown) in [
-        ("a?b=1 and https://h/?x=2;token=3&y=4", "a?b=1 and https://h/?x=2;token=[REDACTED]&y=4"),
-        ("http://a:b@c@h/p?q http://d@h", "http://[REDACTED]@h/p?q http://[REDACTED]@h"),
+        ("a?b=1 and https://h/?x=2;token=3&y=4", "a?b=1 and https://h/?x=2;token=*&y=4"),
+        ("http://a:b@c@h/p?q http://d@h", "http://*@h/p?q http://*@h"),
+        ("http://@h/?token=&key=", "http://@h/?token=&key="),
         ("https://h/a@b", "https://h/a@b"),
-        ("://://x@y", "://://[REDACTED]@y"),
+        ("://://x@y", "://://*@y"),
         ("mail a@b?key=c", "mail a@b?key=c"),
     ] {
         assert_eq!(redacted(&json!(url)), json!(shown));
     }
+}
+
+#[test]
+fn a_text_as_long_as_it_may_be_is_not_longer_without_its_secrets() {
+    let model = format!("m://a@{}?key=k", "h".repeat(limits::CONFIG_WORD - 12));
+    assert_eq!(model.len(), limits::CONFIG_WORD);
+    let config =
+        Config::of(&json!({"name": "s", "agents": [{"name": "a", "backend": "mock", "model": model}]}))
+            .unwrap();
+    let shown = snapshot(&config);
+    assert!(shown.to_string().contains("m://*@h"), "{shown}");
+    assert!(Config::of(&shown).is_ok());
 }

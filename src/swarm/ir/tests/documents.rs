@@ -284,3 +284,13 @@ fn an_error_shows_no_more_than_it_must() {
     let many = json!({"ref": "local", "kind": ["a", "b", "c", "d", "e"]});
     assert_eq!(of_ref(many).to_string(), "invalid_kind: a list");
 }
+
+#[test]
+fn an_error_shows_no_control_character_of_what_was_sent() {
+    for name in ["a\u{7f}b", "a\u{9b}31m", "a\u{0}b\n"] {
+        let event = json!({"seq": 1, "op": name, "payload": {}});
+        let overlay = json!({"v": 1, "kind": "swarm.overlay", "swarm": "s", "events": [event]});
+        let text = Overlay::parse(&overlay).unwrap_err().to_string();
+        assert!(text.starts_with("unknown_op: \"a\\") && !text.chars().any(char::is_control), "{text:?}");
+    }
+}
