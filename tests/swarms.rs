@@ -69,6 +69,62 @@ fn a_file_of_variables_beside_the_instance_sets_nothing() {
     assert_eq!(get(&instance, "/api/swarms")["swarms"], json!([]), "no token is needed");
 }
 
+/// The directories are the agent's own, and whatever it makes of them, the instance neither reads, writes nor
+/// removes anything elsewhere.
+#[test]
+fn links_in_the_place_of_an_agents_directories_lead_the_instance_nowhere() {
+    const SWAP: &str = r#"cd "${OUTBOX_DIR%/*}"
+for d in outbox inbox skills logs workspace; do mv "$d" "$d.old"; ln -s "$ELSEWHERE" "$d"; done
+ask() { echo "{\"type\":\"send\",\"to\":\"count\",\"content\":\"get\",\"reply_to\":\"$1\"}"; echo '<<TURN_COMPLETE>>'; }
+ask first
+while IFS= read -r line; do ask later; done"#;
+    let elsewhere = TempDir::new();
+    fs::create_dir(elsewhere.path().join("replies")).expect("made");
+    let letter = json!({"to": "b", "content": "of somebody else"}).to_string();
+    for file in ["0001.json", "skill.md", "replies/old.json"] {
+        fs::write(elsewhere.path().join(file), &letter).expect("written");
+    }
+    let instance = Instance::start();
+    let post = |path: &str, body: &Value| instance.call_as(&[], "POST", &format!("/api/swarms{path}"), body);
+    let config = json!({
+        "name": "s",
+        "agents": [
+            {"name": "a", "backend": "local", "config": {"command": ["/bin/sh", "-c", SWAP], "env": {"ELSEWHERE": elsewhere.path()}}},
+            {"name": "b", "backend": "mock"},
+        ],
+        "objects": [{"name": "count", "handler": "counter"}],
+        "topology": [["a", "b"], ["b", "a"], ["a", "count"]],
+    });
+    assert_eq!(post("", &json!({"config": config})).status, 201);
+    let own = instance.home.path().join("swarms/s/agents/a");
+    let swapped = || own.join("workspace").is_symlink().then_some(());
+    until("the links", swapped);
+    let asked = || get(&instance, "/api/swarms/s/messages")["messages"].to_string().contains("\"ask\"");
+    until("the first question", || asked().then_some(()));
+
+    assert_eq!(post("/s/message", &json!({"from": "b", "to": "a", "content": "hello"})).status, 200);
+    assert_eq!(post("/s/agents/a/task", &json!({"task": "more"})).status, 200);
+    let skill = instance.call_as(&[], "PUT", "/api/swarms/s/agents/a/skills/x.md", &json!({"content": "x"}));
+    assert_eq!(skill.status, 500);
+    let shown = instance.call_as(&[], "GET", "/api/swarms/s/agents/a/skills", &Value::Null);
+    assert!(!shown.json().to_string().contains("somebody else"), "{}", shown.json());
+    until_idle(&instance, "s");
+    assert_eq!(post("/s/agents/a/restart", &json!({})).status, 400, "its directories are none");
+    assert_eq!(post("/s/restart?delete=true", &json!({})).status, 200);
+    until("the links again", swapped);
+    let messages = get(&instance, "/api/swarms/s/messages?limit=1000").to_string();
+    assert!(!messages.contains("somebody else"), "{messages}");
+    let purged = instance.call_as(&[], "DELETE", "/api/swarms/s?purge=true", &Value::Null);
+    assert_eq!(purged.status, 200);
+
+    let left = |path: &Path| {
+        let names = fs::read_dir(path).expect("there").map(|entry| entry.expect("an entry").file_name());
+        names.filter_map(|name| name.into_string().ok()).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(left(elsewhere.path()), ["0001.json", "replies", "skill.md"].map(str::to_owned).into());
+    assert_eq!(left(&elsewhere.path().join("replies")), ["old.json".to_owned()].into());
+}
+
 /// What the page about swarms shows first.
 #[test]
 fn the_ring_of_the_examples_is_started_used_changed_and_ended_with_the_verbs() {
