@@ -62,7 +62,7 @@ names! {
     ObjectAdded = "object_added" in Object, "an object is new in its swarm";
     ObjectRemoved = "object_removed" in Object, "an object left its swarm";
     ObjectConfigUpdated = "object_config_updated" in Object, "an object's configuration was changed";
-    HandlerCrashed = "handler_crashed" in Object, "an object failed at a message and keeps its state";
+    HandlerCrashed = "handler_crashed" in Object, "the program of an object failed";
     MessageRouted = "message_routed" in Routing, "a message goes along an edge";
     MessageBroadcast = "message_broadcast" in Routing, "a message goes along all edges of its sender";
     InvalidRoute = "invalid_route" in Routing, "a message was refused: there is no edge";

@@ -148,12 +148,15 @@ impl Pass<'_> {
     pub fn object_ended(&mut self, name: &NodeName, exit: Option<Exit>) {
         let Some(thing) = self.table.object_mut(name) else { return };
         thing.body = Body::Broken("its program has ended".to_owned());
-        let how = match exit {
-            Some(Exit::Code(code)) => format!("object {name} exited with status {code}"),
-            Some(Exit::Signal(signal)) => format!("object {name} was ended by signal {signal}"),
-            None => format!("object {name} has ended"),
-        };
         let last = thing.heard.last(LAST_OUTPUT);
+        let (failed, how) = match exit {
+            Some(Exit::Code(code)) => (code != 0, format!("object {name} exited with status {code}")),
+            Some(Exit::Signal(signal)) => (true, format!("object {name} was ended by signal {signal}")),
+            None => (true, format!("object {name} has ended")),
+        };
+        if failed {
+            self.tell(Draft::new(Name::HandlerCrashed, how.clone()).agent(name).level(Level::Error));
+        }
         self.tell(Draft::new(Name::ObjectError, how).agent(name).with("last_output", last));
     }
 

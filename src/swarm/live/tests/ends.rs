@@ -208,12 +208,16 @@ fn letters_of_an_agent_are_not_those_of_the_next_of_its_name() {
         fs::rename(outbox.join(".tmp_x"), outbox.join(format!("{at}.json"))).unwrap();
     }
     let added = Gate::default();
-    let (live, gate) = (rig.live.clone(), added.clone());
+    let (live, gate, stay) = (rig.live.clone(), added.clone(), rig.fakes.stay.clone());
+    stay.store(true, Ordering::SeqCst);
     rig.fakes.heard.then(move || {
         let (other, removed) = (live.clone(), Arc::new(AtomicBool::new(false)));
         let seen = removed.clone();
         thread::spawn(move || {
-            other.remove_agent(&name("a")).unwrap();
+            assert_eq!(other.remove_agent(&name("a")), Err(Fault::StillThere));
+            // Its keeper is gone, and its last words are not heard yet.
+            other.lock().ending.clear();
+            stay.store(false, Ordering::SeqCst);
             other.add_agent(made(local("a")), &[name("b")], &[]).unwrap();
             seen.store(true, Ordering::SeqCst);
             gate.open();

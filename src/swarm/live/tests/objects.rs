@@ -129,9 +129,19 @@ fn m11_an_object_that_is_a_process_speaks_lines_of_json() {
     let (view, _) = rig.live.object(&name("p")).unwrap();
     assert_eq!(view.state, "error");
     assert_eq!(rig.events("object_error").len(), 1);
+    let crashed = rig.events("handler_crashed");
+    assert_eq!((crashed.len(), crashed[0].draft.level.as_str()), (1, "error"));
     rig.program("a").says(&["@p: still there?"]);
     assert_eq!(rig.events("message_dropped").len(), 1);
     assert_eq!(ask(&rig, "p", "x")["error"]["code"], "object_error_state");
+}
+
+#[test]
+fn an_object_whose_program_ends_well_has_not_crashed() {
+    let process = json!({"name": "p", "handler": {"command": ["/bin/cat"]}});
+    let rig = Rig::new(&swarm(&[mock("a")], &[process], ""));
+    rig.program("p").exits(Some(Exit::Code(0)));
+    assert_eq!((rig.events("object_error").len(), rig.events("handler_crashed").len()), (1, 0));
 }
 
 #[test]
