@@ -226,7 +226,7 @@ fn letters_of_an_agent_are_not_those_of_the_next_of_its_name() {
         while live.agent(&name("a")).is_some() && !removed.load(Ordering::SeqCst) {
             thread::yield_now();
         }
-        (0..100_000).take_while(|_| !removed.load(Ordering::SeqCst)).for_each(|_| thread::yield_now());
+        (0..10_000).take_while(|_| !removed.load(Ordering::SeqCst)).for_each(|_| thread::yield_now());
     });
     rig.passes(200);
     added.wait();
