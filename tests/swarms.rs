@@ -456,3 +456,74 @@ fn a_configuration_that_is_valid_is_also_small_enough_to_be_started() {
     }
     assert_eq!((both.first(), both.last()), (Some(&Some(0)), Some(&Some(65))), "{both:?}");
 }
+
+/// What failed, why, and what to do; a script tells a wrong name from a wrong file and from "not now".
+#[test]
+fn the_verbs_of_swarms_say_what_is_wrong_and_what_to_do() {
+    let instance = Instance::start();
+    run(&instance, &["start", &example("mock.json")]);
+    let refused = |args: &[&str], code: i32, says: &[&str]| {
+        let (ended, out, err) = ran(&mut instance.loopgate(args));
+        assert_eq!((ended, out.as_str()), (Some(code), ""), "{args:?}: {err}");
+        assert!(says.iter().all(|says| err.contains(says)), "{args:?}: {err}");
+    };
+    for verb in ["status", "pause", "resume", "stop", "restart", "overlay", "snapshot", "start"] {
+        refused(&[verb, "none"], 1, &["warm", "loopgate status --swarms"]);
+        refused(&[verb, "a b"], 2, &["is no name"]);
+    }
+    refused(&["overlay", "none", "--json"], 1, &["Swarm not found"]);
+    refused(&["start", "none"], 1, &["loopgate start ./none"]);
+    refused(&["start", "./none.json"], 1, &["cannot be read"]);
+    refused(&["start", &example("mock.json")], 1, &["already_exists", "loopgate restart SWARM"]);
+    refused(&["task", "none", "a", "x"], 1, &["loopgate status --swarms"]);
+    refused(&["task", "mock", "none", "x"], 1, &["Agent not found", "loopgate status SWARM"]);
+    refused(&["task", "mock", "tally", "x"], 1, &["not_an_agent", "loopgate msg SWARM FROM OBJECT"]);
+    refused(&["msg", "mock", "none", "knower", "x"], 1, &["the sender", "loopgate status SWARM"]);
+    refused(&["msg", "mock", "asker", "none", "x"], 1, &["the target", "loopgate status SWARM"]);
+    refused(&["msg", "mock", "asker", "silent", "x"], 77, &["no edge asker -> silent", "shows the edges"]);
+    refused(&["scale", "none", "a", "1"], 1, &["loopgate status --swarms"]);
+    refused(&["scale", "mock", "none", "1"], 1, &["none_N", "loopgate status SWARM"]);
+    refused(&["scale", "mock", "silent", "1000"], 1, &["max 100", "LOOPGATE_MAX_AGENTS_PER_SWARM"]);
+    refused(&["scale", "mock", "silent", "many"], 2, &["is a whole number"]);
+
+    assert_eq!(run(&instance, &["pause", "mock"]), "paused mock: 3 agents\n");
+    assert!(run(&instance, &["status", "mock"]).starts_with("mock: running, paused\n"));
+    run(&instance, &["resume", "mock"]);
+    assert!(run(&instance, &["status", "mock"]).starts_with("mock: running\n"));
+    run(&instance, &["stop", "mock"]);
+    for args in
+        [["pause", "mock"].as_slice(), &["scale", "mock", "silent", "2"], &["restart", "mock", "silent"]]
+    {
+        refused(args, 1, &["does not run", "loopgate start SWARM"]);
+    }
+    refused(&["task", "mock", "silent", "x"], 1, &["agent_stopped", "loopgate start SWARM"]);
+}
+
+#[test]
+fn the_verbs_of_swarms_print_json_where_they_are_asked_to() {
+    let instance = Instance::start();
+    for (args, field, wanted) in [
+        (vec!["start", "@mock.json"], "/swarm_name", json!("mock")),
+        (vec!["status", "mock"], "/status", json!("running")),
+        (vec!["status", "--swarms"], "/swarms/0/name", json!("mock")),
+        (vec!["task", "mock", "silent", "x"], "/status", json!("sent")),
+        (vec!["msg", "mock", "asker", "knower", "x"], "/status", json!("routed")),
+        (vec!["pause", "mock"], "/containers_paused", json!(3)),
+        (vec!["resume", "mock"], "/containers_resumed", json!(3)),
+        (vec!["scale", "mock", "silent", "2"], "/result/removed", json!(["silent"])),
+        (vec!["overlay", "mock"], "/events/0/op", json!("scale_agent_group")),
+        (vec!["snapshot", "mock"], "/name", json!("mock")),
+        (vec!["overlay", "mock", "--clear"], "/status", json!("cleared")),
+        (vec!["restart", "mock", "asker"], "/status", json!("restarted")),
+        (vec!["restart", "mock"], "/status", json!("restarted")),
+        (vec!["stop", "mock"], "/status", json!("stopped")),
+        (vec!["stop", "mock", "--purge"], "/status", json!("purged")),
+    ] {
+        let file = example("mock.json");
+        let mut args: Vec<&str> =
+            args.iter().map(|word| if *word == "@mock.json" { &file } else { *word }).collect();
+        args.push("--json");
+        let told: Value = serde_json::from_str(&run(&instance, &args)).expect("JSON");
+        assert_eq!(told.pointer(field), Some(&wanted), "{args:?}: {told}");
+    }
+}

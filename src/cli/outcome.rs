@@ -58,6 +58,13 @@ impl Failure {
         Self { exit, what: what.into(), lines: Vec::new(), next: None, choices: Vec::new() }
     }
 
+    /// With another code.
+    #[must_use]
+    pub fn exit_with(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
     /// With lines of the text that it is about, below the sentence.
     #[must_use]
     pub fn lines<'a>(mut self, lines: impl IntoIterator<Item = &'a str>) -> Self {

@@ -64,7 +64,12 @@ pub fn overlay(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, F
             &format!("cleared the changes of {swarm}; it runs on as it is"),
         );
     }
-    let answer = done(operator()?.get(&path))?;
+    let client = operator()?;
+    let answer = done(client.get(&path))?;
+    if list(&answer, "events").is_empty() {
+        // Of a swarm that is not there nothing was changed either.
+        done(client.get(&format!("/api/swarms/{swarm}")))?;
+    }
     if arguments.has("--json") {
         output.json(&answer)?;
         return Ok(Exit::Ok.into());

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{done, name, operator};
+use super::{done, name, operator, refused};
 use crate::cli::{
     display,
     outcome::{Exit, Failure},
@@ -29,7 +29,14 @@ pub fn start(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
         let answer = client.post(&format!("/api/swarms/{}/start", name(what)?), &json!({}));
         (client, answer)
     };
-    let started = done(answer)?;
+    let started = match answer {
+        Ok(answer) if answer.status == 404 && !is_file(what) => {
+            return Err(refused(&answer).next(format!(
+                "`loopgate status --swarms` lists the swarms; a file is named with its ending or a slash: `loopgate start ./{what}`"
+            )));
+        }
+        answer => done(answer)?,
+    };
     if arguments.has("--json") {
         output.json(&started)?;
         return Ok(Exit::Ok.into());
@@ -45,13 +52,14 @@ pub fn start(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
 fn counts(status: &Value) -> String {
     let count =
         |field: &str| status.pointer(&format!("/config/{field}")).and_then(Value::as_u64).unwrap_or(0);
-    let word = |count: u64, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    [
-        word(count("agent_count"), "agent"),
-        word(count("object_count"), "object"),
-        word(count("topology_edges"), "edge"),
-    ]
-    .join(", ")
+    [("agent_count", "agent"), ("object_count", "object"), ("topology_edges", "edge")]
+        .map(|(field, word)| number(count(field), word))
+        .join(", ")
+}
+
+/// `1 agent`, `2 agents`.
+fn number(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Whether an operand of `start` names a file: a swarm's name has neither slash nor dot.
@@ -97,7 +105,7 @@ fn hold(arguments: &Arguments, output: &mut Output, verb: &str, count: &str) -> 
     let swarm = name(arguments.required(0)?)?;
     let answer = done(operator()?.post(&format!("/api/swarms/{swarm}/{verb}"), &json!({})))?;
     let agents = answer.get(count).and_then(Value::as_u64).unwrap_or(0);
-    let line = format!("{} {swarm}: {agents} agents", shown(answer.get("status")));
+    let line = format!("{} {swarm}: {}", shown(answer.get("status")), number(agents, "agent"));
     told(arguments, output, &answer, &line)
 }
 

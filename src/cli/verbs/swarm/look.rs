@@ -46,7 +46,8 @@ fn one(swarm: &str, arguments: &Arguments, output: &mut Output) -> Result<ExitCo
         output.json(&status)?;
         return Ok(Exit::Ok.into());
     }
-    output.data(&format!("{}: {}", shown(status.get("name")), shown(status.get("status"))))?;
+    let paused = if status.get("paused").and_then(Value::as_bool) == Some(true) { ", paused" } else { "" };
+    output.data(&format!("{}: {}{paused}", shown(status.get("name")), shown(status.get("status"))))?;
     let agents = done(client.get(&format!("/api/swarms/{swarm}/agents")))?;
     let mut rows = vec![["AGENT", "STATE", "BACKEND", "WAITING", "MESSAGES"].map(str::to_owned).to_vec()];
     let cells = ["name", "state", "backend", "inbox_size", "message_count"];

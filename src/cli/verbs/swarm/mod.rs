@@ -83,25 +83,36 @@ fn is_set(name: &str) -> bool {
 pub(super) fn refused(answer: &Answer) -> Failure {
     let body = answer.json();
     let code = body.get("code").and_then(Value::as_str).unwrap_or_default();
+    // The call was right, and the answer is no.
+    let no = |next: &str| refusal(answer).exit_with(Exit::Negative).next(next);
     match (answer.status, code) {
         (401, "not_our_user" | "agent_process" | "peer_unknown") => refusal(answer),
         (401, _) => needs_token(),
-        (404, "swarm_not_found") => refusal(answer).next("`loopgate status --swarms` lists the swarms"),
-        (404, "agent_not_found" | "object_not_found") => {
-            refusal(answer).next("`loopgate status SWARM` lists its agents and objects")
+        (_, "swarm_not_found") => no("`loopgate status --swarms` lists the swarms"),
+        (
+            _,
+            "agent_not_found" | "object_not_found" | "unknown_sender" | "target_not_found" | "no_template",
+        ) => no("`loopgate status SWARM` lists its agents and objects"),
+        (_, "swarm_not_running") => no("`loopgate start SWARM` starts it"),
+        (_, "already_exists") => {
+            no("it runs; `loopgate restart SWARM` starts it again, `loopgate stop SWARM` ends it")
         }
-        (_, "already_exists") => refusal(answer)
-            .next("it runs; `loopgate restart SWARM` starts it again, `loopgate stop SWARM` ends it"),
+        (_, "not_an_agent") => no("it is an object: `loopgate msg SWARM FROM OBJECT TEXT` sends to it"),
+        (_, "agent_limit" | "scale_limit" | "instance_limit") => {
+            no("remove agents or objects, or start the server with a larger LOOPGATE_MAX_AGENTS_PER_SWARM")
+        }
         (_, "route_denied") => {
             refusal(answer).next("`loopgate status SWARM` shows the edges; only along them messages go")
         }
         (_, "overlay_does_not_fit") => refusal(answer).next(
             "`loopgate overlay SWARM` shows the changes, `loopgate overlay SWARM --clear` forgets them",
         ),
-        (_, "inbox_full" | "agent_initializing" | "busy") => refusal(answer).next("try again in a moment"),
-        (_, "agent_error" | "agent_stopped") => {
-            refusal(answer).next("`loopgate restart SWARM AGENT` starts it again")
+        (_, "inbox_full" | "agent_initializing" | "busy") => {
+            refusal(answer).exit_with(Exit::TryLater).next("try again in a moment")
         }
+        (_, "agent_error" | "agent_stopped") => no(
+            "`loopgate status SWARM` says why; `loopgate restart SWARM AGENT` starts it again, or `loopgate start SWARM` all of it",
+        ),
         _ => refusal(answer),
     }
 }
