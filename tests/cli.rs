@@ -97,6 +97,18 @@ fn what_the_instance_refuses_becomes_the_exit_code_that_says_what_to_do() {
 }
 
 #[test]
+fn a_refusal_that_may_pass_is_told_as_one() {
+    let refusals = [(400, "inbox_full"), (400, "agent_initializing"), (409, "busy")];
+    let answers = refusals.map(|(status, code)| (status, json!({ "error": code, "code": code })));
+    let instance = stand_in(answers.to_vec());
+    for (_, code) in refusals {
+        let ran = run(&instance.home, &["task", "s", "a", "x"]);
+        assert_eq!(ran.code, Some(75), "{ran:?}");
+        assert!(ran.err.contains(code) && ran.err.contains("try again in a moment"), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_refusal_is_told_once_and_in_the_words_of_its_surface() {
     let field = json!({ "error": "field 'name' must be a string", "code": "wrong_field", "field": "name" });
     let swarm = json!({ "errors": { "detail": "Not Found" } });
