@@ -264,6 +264,15 @@ impl Member {
         }
     }
 
+    /// Whether [`Member::say`] would take so many bytes now, as far as a pipe goes: what a terminal does not
+    /// take is seen when it is typed.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        match &self.hands {
+            Hands::Pipe(desk) => desk.has_room(bytes),
+            Hands::Terminal(..) => true,
+        }
+    }
+
     /// Ends its input, once what was said is written: the end of the file in a pipe, EOT (^D) in a
     /// terminal.
     pub fn close_input(&self) {

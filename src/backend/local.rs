@@ -36,6 +36,10 @@ impl Running for Local {
         self.member.say(line)
     }
 
+    fn has_room(&self, bytes: usize) -> bool {
+        self.member.has_room(bytes)
+    }
+
     fn begin_end(&self) {
         self.agents.begin_end(&self.member);
     }

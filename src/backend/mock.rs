@@ -113,6 +113,12 @@ fn run(woken: &Receiver<Arc<Mock>>) {
     }
 }
 
+impl State {
+    fn has_room(&self) -> bool {
+        !self.ending && self.items.len() < limits::SAY_QUEUE
+    }
+}
+
 impl Mock {
     fn step(&self) -> Step {
         let mut state = lock(&self.state);
@@ -155,7 +161,7 @@ struct Handle(Arc<Mock>);
 impl Running for Handle {
     fn say(&self, item: &Item) -> Result<(), Full> {
         let mut state = lock(&self.0.state);
-        if state.ending || state.items.len() >= limits::SAY_QUEUE {
+        if !state.has_room() {
             return Err(Full);
         }
         state.items.push_back(item.clone());
@@ -166,6 +172,10 @@ impl Running for Handle {
 
     fn raw(&self, line: Vec<u8>) -> Result<(), Full> {
         self.say(&Item::Task { content: String::from_utf8_lossy(&line).into_owned() })
+    }
+
+    fn has_room(&self, _bytes: usize) -> bool {
+        lock(&self.0.state).has_room()
     }
 
     fn begin_end(&self) {

@@ -30,6 +30,8 @@ pub trait Running: Send + Sync {
     fn say(&self, item: &Item) -> Result<(), Full>;
     /// One line as it stands, for process objects. Never waits.
     fn raw(&self, line: Vec<u8>) -> Result<(), Full>;
+    /// Whether it would take a line of so many bytes now.
+    fn has_room(&self, bytes: usize) -> bool;
     /// Has it ended, and waits for nothing.
     fn begin_end(&self);
     /// Ends it; waits until nothing of it is left, at most `within`. Whether nothing is. Not to be called

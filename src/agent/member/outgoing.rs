@@ -22,12 +22,21 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Whether a line of `length` would be queued.
+    pub fn has_room(&self, length: usize) -> bool {
+        self.with(length).is_some()
+    }
+
+    /// The bytes with a line of `length`, if it may be queued.
+    fn with(&self, length: usize) -> Option<usize> {
+        let bytes = self.bytes.saturating_add(length).saturating_add(1);
+        let fits = self.lines.len() < limits::SAY_QUEUE && bytes <= limits::SAY_QUEUE_BYTES;
+        (fits && !self.closed).then_some(bytes)
+    }
+
     /// Queues one line.
     pub fn push(&mut self, mut line: Vec<u8>) -> Result<(), Full> {
-        let bytes = self.bytes.saturating_add(line.len()).saturating_add(1);
-        if self.closed || self.lines.len() >= limits::SAY_QUEUE || bytes > limits::SAY_QUEUE_BYTES {
-            return Err(Full);
-        }
+        let bytes = self.with(line.len()).ok_or(Full)?;
         // What is said as one line is read as one.
         line.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
         line.push(b'\n');
@@ -91,6 +100,10 @@ mod tests {
     fn what_waits_for_a_member_is_bounded_in_bytes() {
         let mut queue = Outgoing::default();
         assert_eq!(queue.push(vec![b'x'; limits::SAY_QUEUE_BYTES]), Err(Full));
+        assert_eq!(
+            [limits::SAY_QUEUE_BYTES, limits::SAY_QUEUE_BYTES - 1].map(|one| queue.has_room(one)),
+            [false, true]
+        );
         assert_eq!(queue.push(vec![b'x'; limits::SAY_QUEUE_BYTES - 1]), Ok(()));
         assert_eq!(queue.push(Vec::new()), Err(Full));
     }

@@ -78,6 +78,11 @@ impl Desk {
         lock(&self.outgoing).push(line)
     }
 
+    /// Whether a line of `length` would be queued now.
+    pub fn has_room(&self, length: usize) -> bool {
+        lock(&self.outgoing).has_room(length)
+    }
+
     /// The input ends with what is queued.
     pub fn close(&self) {
         lock(&self.outgoing).close();

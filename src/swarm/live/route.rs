@@ -217,17 +217,18 @@ impl Pass<'_> {
                         return Err(Fault::Task(TaskFault::Error));
                     }
                     Body::Process { run, last } => {
-                        *last = Some(Last { from: from.clone(), hops, at: now });
+                        let Some(program) = run.running().cloned() else {
+                            self.drop_of(to, "the object is being started");
+                            return Err(Fault::Task(TaskFault::Initializing));
+                        };
                         let line = process::line(from.as_str(), &content);
-                        let job = run.running().map(|to_program| Job::Line {
-                            to: to_program.clone(),
-                            object: to.clone(),
-                            line,
-                        });
-                        match job {
-                            Some(job) => self.table.jobs.push_back(job),
-                            None => self.drop_of(to, "the object is being started"),
+                        // What others have just said may still take the room: then an event tells of it.
+                        if !program.has_room(line.len()) {
+                            self.drop_of(to, "the object takes nothing");
+                            return Err(Fault::Task(TaskFault::InboxFull));
                         }
+                        *last = Some(Last { from: from.clone(), hops, at: now });
+                        self.table.jobs.push_back(Job::Line { to: program, object: to.clone(), line });
                         Vec::new()
                     }
                 };

@@ -67,6 +67,11 @@ impl Swarms {
         // Before anything ends: what cannot start again is left running.
         let kept = self.replayed(&busy.facts())?;
         built(&kept)?;
+        if busy.running().is_ok() {
+            // It says so already. A disk that does not take it now would not take it at the start either.
+            let autostart = kept.config.autostart;
+            self.shelf.set_status(busy.name(), "running", autostart).map_err(Fault::of_shelf)?;
+        }
         self.end(&busy)?;
         if delete {
             match self.shelf.wipe_agents(busy.name()) {

@@ -1,5 +1,7 @@
 //! Objects in a running swarm: answers, circles, crashes, replacement.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 
 use super::rig::{Rig, mock, mocks, name, object, swarm};
@@ -7,7 +9,7 @@ use crate::{
     agent::Exit,
     limits,
     swarm::{
-        Fault,
+        Fault, TaskFault,
         config::{Config, ObjectConfig},
         view::{Answer, Speech},
     },
@@ -134,6 +136,19 @@ fn m11_an_object_that_is_a_process_speaks_lines_of_json() {
     rig.program("a").says(&["@p: still there?"]);
     assert_eq!(rig.events("message_dropped").len(), 1);
     assert_eq!(ask(&rig, "p", "x")["error"]["code"], "object_error_state");
+}
+
+#[test]
+fn a_message_that_an_objects_process_does_not_take_is_refused_and_told() {
+    let process = json!({"name": "p", "handler": {"command": ["/bin/cat"]}});
+    let rig = Rig::new(&swarm(&[mock("a")], &[process], "a>p"));
+    let program = rig.program("p");
+    program.full.store(true, Ordering::SeqCst);
+    assert_eq!(rig.live.message("a", "p", "one"), Err(Fault::Task(TaskFault::InboxFull)));
+    assert_eq!(rig.events("message_dropped").len(), 1);
+    program.full.store(false, Ordering::SeqCst);
+    rig.live.message("a", "p", "two").unwrap();
+    assert_eq!(program.lines(), [json!({"from": "a", "content": "two"})]);
 }
 
 #[test]

@@ -126,6 +126,10 @@ impl Running for Program {
         Ok(())
     }
 
+    fn has_room(&self, _bytes: usize) -> bool {
+        !self.full.load(Ordering::SeqCst)
+    }
+
     fn raw(&self, line: Vec<u8>) -> Result<(), Full> {
         lock(&self.lines).push(serde_json::from_slice(&line).expect("a JSON line"));
         Ok(())

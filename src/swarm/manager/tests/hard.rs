@@ -250,3 +250,17 @@ fn the_end_of_the_instance_ends_a_start_that_is_under_way() {
     rig.create(&small()).expect_err("it ends");
     assert!(["alpha", "beta"].iter().all(|name| fakes.starts(name) == 0 || fakes.program(name).is_over()));
 }
+
+#[test]
+fn a_restart_that_could_not_be_written_down_ends_nothing() {
+    let (rig, fakes) = faked(|_| {});
+    rig.create(&small()).expect("it is created");
+    let state = rig.temp.path().join("swarms/s/state.json");
+    std::fs::remove_file(&state).expect("it is there");
+    std::fs::create_dir_all(state.join("in the way")).expect("made");
+    assert_eq!(code(rig.swarms.restart("s", false)), "unreadable", "what is there is no file");
+    assert_eq!((status(&rig), fakes.starts("alpha")), (("running", None), 1));
+    std::fs::remove_dir_all(&state).expect("it is ours");
+    rig.swarms.restart("s", false).expect("it is restarted");
+    assert_eq!((status(&rig), fakes.starts("alpha")), (("running", None), 2));
+}
