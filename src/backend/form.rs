@@ -343,6 +343,13 @@ mod tests {
             let wrong = Form::parse(&bad).unwrap_err();
             assert_eq!((wrong.code, wrong.field().as_str()), ("invalid_backend", field), "{bad}");
         }
+        let word = |bytes| "x".repeat(bytes);
+        for kind in ["docker", "apple_container", "ssh"] {
+            let code = |bytes| {
+                Form::parse(&json!(format!("{kind}:{}", word(bytes)))).map_or_else(|wrong| wrong.code, |_| "")
+            };
+            assert_eq!((code(limits::CONFIG_WORD), code(limits::CONFIG_WORD + 1)), ("", "invalid_backend"));
+        }
         let wrong = Form::parse(&json!("dokcer")).unwrap_err();
         assert_eq!(wrong.next.as_deref(), Some("did you mean \"docker\"?"));
     }

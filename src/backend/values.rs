@@ -163,8 +163,12 @@ mod tests {
         bad(Rule::Pairs, json!(["/a:/b"]));
         good(Rule::Cpus, json!(0.5));
         bad(Rule::Cpus, json!(0));
+        good(Rule::Cpus, json!(1_024));
+        bad(Rule::Cpus, json!(1_024.5));
         bad(Rule::Flag, json!("true"));
         bad(Rule::Text, json!("a\nb"));
+        good(Rule::Text, json!("x".repeat(limits::CONFIG_TEXT)));
+        bad(Rule::Text, json!("x".repeat(limits::CONFIG_TEXT + 1)));
         bad(Rule::Object, json!("{}"));
     }
 }

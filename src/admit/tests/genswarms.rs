@@ -165,6 +165,17 @@ fn m1_only_a_config_token_set() {
 }
 
 #[test]
+fn m1_an_empty_config_token_is_none() {
+    let local = Setting::new(None, Some(""));
+    let full = Setting::new(Some(API), Some(""));
+    for line in CONFIG_ROUTES {
+        assert_eq!(who(&local.ask(line, &[])), Some(&Who::Loopback), "{line}");
+        is_401(full.ask(line, &["Authorization: Bearer "]), WRONG);
+        is_401(full.ask(line, &[]), WRONG);
+    }
+}
+
+#[test]
 fn m1_no_tokens_both_scopes_are_loopback_only() {
     let local = Setting::new(None, None);
     let remote = Setting::new(None, None).with_peer("203.0.113.7");

@@ -261,3 +261,19 @@ fn looking_for_skills_is_bounded_in_number_depth_and_names() {
     let found = guard.list("many", ".md", usize::MAX).expect("listed").len();
     assert!(found <= limits::SKILL_ENTRIES, "{found}");
 }
+
+#[test]
+fn what_is_opened_is_handed_on_to_no_program() {
+    const CLOSE_ON_EXEC: i64 = 0o2_000_000;
+    let ground = Ground::new();
+    for guard in ground.guards() {
+        for path in ["a.md", "sub/b.md"] {
+            let file = guard.open_inside(path, FLAGS).expect("opened");
+            let facts =
+                std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).expect("facts");
+            let flags = facts.lines().find_map(|line| line.strip_prefix("flags:")).expect("flags").trim();
+            let flags = i64::from_str_radix(flags, 8).expect("a number");
+            assert_eq!(flags & CLOSE_ON_EXEC, CLOSE_ON_EXEC, "{path}: {flags:o}");
+        }
+    }
+}

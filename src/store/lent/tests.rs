@@ -118,3 +118,33 @@ fn a_lent_directory_that_is_moved_away_is_the_same_one() {
     assert!(temp.around().join("moved/file").exists() && !elsewhere.join("file").exists());
     assert_eq!(Lent::open(Path::new(&path)).expect_err("refused"), LentError::Symlink);
 }
+
+#[test]
+fn names_are_shown_up_to_a_number_and_the_rest_is_told() {
+    let temp = TempHome::new();
+    let (lent, path) = lent(&temp);
+    for name in ["a", "b", "c"] {
+        std::fs::write(path.join(name), "").expect("written");
+    }
+    for (most, shown, more) in [(2, 2, true), (3, 3, false), (9, 3, false)] {
+        let mut count = 0;
+        assert_eq!(lent.each_name(most, &mut |_| count += 1), Ok(more), "{most}");
+        assert_eq!(count, shown, "{most}");
+    }
+}
+
+#[test]
+fn what_was_set_aside_comes_back_only_where_its_name_is_free() {
+    let temp = TempHome::new();
+    let (lent, path) = lent(&temp);
+    lent.write("letter", b"first").expect("written");
+    let aside = lent.set_aside(OsStr::new("letter")).expect("moved");
+    assert_eq!(read(&lent, "letter"), Err(LentError::Missing));
+    lent.write("letter", b"second").expect("written");
+    assert_eq!(lent.put_back(&aside, OsStr::new("letter")), Ok(false));
+    assert_eq!(read(&lent, "letter"), Ok(b"second".to_vec()), "what came meanwhile is not replaced");
+    lent.remove(OsStr::new("letter")).expect("removed");
+    assert_eq!(lent.put_back(&aside, OsStr::new("letter")), Ok(true));
+    assert_eq!(read(&lent, "letter"), Ok(b"first".to_vec()));
+    assert!(!path.join(aside).exists());
+}

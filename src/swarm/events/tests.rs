@@ -106,6 +106,16 @@ fn secrets_and_agent_tokens_are_never_in_an_event() {
 }
 
 #[test]
+fn no_text_of_an_event_holds_the_begin_of_a_token_that_reaches_beyond_its_end() {
+    let token = format!("lga_{}", "0123456789abcdef".repeat(4));
+    for before in limits::SWARM_EVENT_TEXT - token.len()..=limits::SWARM_EVENT_TEXT {
+        let text = format!("{}{}", "x".repeat(before), token.repeat(20));
+        let event = kept(Draft::new(Name::Stdout, &text).with("text", text.as_str()).with(&text, 1));
+        assert!(!event.to_string().contains("0123"), "{before}: {event}");
+    }
+}
+
+#[test]
 fn a_preview_is_a_hundred_characters_and_holds_no_part_of_a_token() {
     assert_eq!(preview("short"), "short");
     assert_eq!(preview(&"\u{1f600}".repeat(101)), "\u{1f600}".repeat(100));

@@ -65,6 +65,19 @@ fn the_environment_of_an_agent_is_bounded() {
 }
 
 #[test]
+fn the_command_of_an_object_is_bounded() {
+    let with = |words: Vec<String>| {
+        let object = json!({"name": "o", "handler": {"command": words}});
+        let value = json!({"name": "s", "agents": [agent("a")], "objects": [object]});
+        Config::of(&value).map_or_else(|error| error.code(), |_| "")
+    };
+    assert_eq!(with(vec!["x".repeat(limits::COMMAND_BYTES - 1)]), "");
+    assert_eq!(with(vec!["x".repeat(limits::COMMAND_BYTES)]), "invalid_command");
+    assert_eq!(with(vec!["x".to_owned(); limits::COMMAND_WORDS]), "");
+    assert_eq!(with(vec!["x".to_owned(); limits::COMMAND_WORDS + 1]), "invalid_command");
+}
+
+#[test]
 fn numbers_of_a_config_are_bounded() {
     for (name, most) in [
         ("max_turns", limits::CONFIG_TURNS),
@@ -102,6 +115,11 @@ fn free_fields_have_a_bounded_depth() {
     let extra =
         json!({"name": "a", "backend": "mock", "config": {"request_extra": nested(most).to_string()}});
     assert_eq!(wrong(extra).0, "too_deep");
+    let opts = |levels: usize| {
+        let opts = json!({"request_extra": nested(levels)});
+        wrong(json!({"name": "a", "backend": {"type": "bwrap", "opts": opts}, "command": ["x"]})).0
+    };
+    assert_eq!((opts(most - 1).as_str(), opts(most).as_str()), ("", "too_deep"));
     let options = |levels| json!({"name": "s", "agents": [agent("a")], "options": nested(levels)});
     assert!(Config::of(&options(most)).is_ok());
     assert_eq!(Config::of(&options(most + 1)).unwrap_err().code(), "too_deep");

@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::swarm::config::{Config, Foreign, agent_of_call, foreign, object_of_call};
+use crate::{
+    limits,
+    swarm::config::{Config, Foreign, agent_of_call, foreign, object_of_call},
+};
 
 fn seed() -> Config {
     Config::of(&json!({
@@ -200,6 +203,10 @@ fn a_call_is_read_as_strictly_as_a_config() {
         (json!({"name": "n", "backend": "mock", "connections": "free"}), "invalid_connections"),
         (json!({"name": "n", "backend": "mock", "incoming": ["a b"]}), "invalid_connections"),
         (json!({"name": "n", "backend": "mock", "incoming": [1]}), "invalid_connections"),
+        (
+            json!({"name": "n", "backend": "mock", "connections": vec!["free"; limits::CONFIG_NODES + 1]}),
+            "invalid_connections",
+        ),
         (json!({"name": "n", "backend": "mock", "config": {"max_turns": 0}}), "invalid_config"),
         (json!({"name": "n", "backend": "mock", "config": {"netwrok": "open"}}), "unknown_key"),
         (json!({"name": "n", "backend": "mock", "skills": ["/etc/passwd"]}), "invalid_skill_name"),
@@ -229,5 +236,27 @@ fn objects_of_a_call_have_a_handler_that_is_there() {
         ),
     ] {
         assert_eq!(object(value.clone()), wanted, "{value}");
+    }
+}
+
+/// What stands in an overlay is asked for its programs once more: somebody may have written it.
+#[test]
+fn a_program_that_the_seed_does_not_have_where_it_is_to_run_is_foreign() {
+    let seed = seed();
+    let named_by = |agents: Value, objects: Value| {
+        let config = Config::of(&json!({"name": "s", "agents": agents, "objects": objects})).unwrap();
+        foreign(&config, &seed).map(|found| match found {
+            Foreign::Program(name) | Foreign::Backend(name) => name.to_string(),
+        })
+    };
+    let free = json!({"name": "free", "backend": "local", "command": ["run", "it"]});
+    let named = |name: &str| Some(name.to_owned());
+    assert_eq!(named_by(json!([free]), json!([{"name": "o", "handler": {"command": ["clerk"]}}])), None);
+    assert_eq!(named_by(json!([free]), json!([{"name": "o", "handler": {"command": ["sh"]}}])), named("o"));
+    for (backend, command) in
+        [("local", json!(["sh"])), ("local", json!(["in", "a", "box"])), ("mock", json!(["sh"]))]
+    {
+        let new = json!({"name": "new", "backend": backend, "command": command});
+        assert_eq!(named_by(json!([free, new]), json!([])), named("new"), "{backend} {command}");
     }
 }

@@ -204,3 +204,21 @@ fn m6_what_was_done_is_replayed_to_the_same() {
         "event 8: agent_cap_exceeded: 11 agents and objects, at most 9"
     );
 }
+
+/// Whoever wrote it down: a node's name becomes a directory's.
+#[test]
+fn a_replayed_node_has_a_name_that_may_be_a_directory() {
+    let seed = seed();
+    let mut agent = seed.agents[0].clone();
+    let mut object = seed.objects[0].clone();
+    for bad in ["../x", "a/b", "..", "a b", "a#1"] {
+        (agent.name, object.name) = (bad.to_owned(), bad.to_owned());
+        agent.config = Default::default();
+        for op in [Op::AddAgent(agent.clone()), Op::AddObject(object.clone())] {
+            let stopped = gate::replay(&seed, &[Event { seq: 7, op: op.clone() }], 100).expect_err("refused");
+            assert_eq!((stopped.seq, stopped.reason), (7, Error::InvalidName(Shown::name(bad))), "{bad}");
+            let error = gate::all(&seed, vec![op], 100).expect_err("refused");
+            assert_eq!(error, Error::InvalidName(Shown::name(bad)));
+        }
+    }
+}

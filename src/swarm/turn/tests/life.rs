@@ -259,6 +259,49 @@ fn an_item_that_cannot_be_said_comes_again_first() {
 }
 
 #[test]
+fn an_item_of_an_earlier_turn_that_could_not_be_said_ends_no_later_one() {
+    let mut turn = idle(Rules::default());
+    task(&mut turn, "one", 0);
+    turn.restarted(at(1));
+    turn.started(at(2));
+    assert_eq!(said(&task(&mut turn, "two", 3)), ["two"]);
+    assert_eq!(turn.not_said(Item::Task { content: "one".to_owned() }, 1, at(4)), []);
+    assert_eq!(turn.state(), State::Working);
+    assert!(said(&turn.tick(at(10_000))).is_empty(), "one at a time");
+    assert_eq!(said(&complete(&mut turn, 10_001)), ["one"]);
+}
+
+#[test]
+fn an_agent_that_is_over_says_nothing_more() {
+    let mut turn = idle(Rules::default());
+    turn.stop(at(1));
+    for spoken in [
+        Spoken::Send { to: "b".to_owned(), content: "x".to_owned() },
+        Spoken::Broadcast { content: "x".to_owned() },
+        Spoken::Ask { to: "o".to_owned(), content: "x".to_owned(), id: "i".to_owned() },
+        output("x"),
+        Spoken::TurnComplete,
+    ] {
+        assert_eq!(turn.spoken(spoken, at(2)), []);
+    }
+    assert_eq!(turn.state(), State::Stopped);
+}
+
+#[test]
+fn an_agent_that_has_had_its_turns_takes_nothing_while_its_last_text_waits() {
+    let rules = Rules { max_turns: Some(1), reply_to: Some(node("gw")), ..Rules::default() };
+    let mut turn = idle(rules);
+    task(&mut turn, "one", 0);
+    turn.spoken(output("text"), at(1));
+    complete(&mut turn, 2);
+    assert_eq!(turn.state(), State::Idle);
+    assert_eq!(turn.task("two", at(3)), Err(Refused::Stopped));
+    let (result, effects) = turn.message("b", "three", at(3));
+    assert_eq!((result, events(&effects)), (Err(Refused::Stopped), vec![Name::MessageDropped]));
+    assert_eq!(turn.facts().inbox_size, 0);
+}
+
+#[test]
 fn a_terminals_turn_is_over_when_it_is_quiet() {
     let mut turn = idle(Rules { pty: true, ..Rules::default() });
     assert_eq!(turn.quiet(at(0)), []);
