@@ -32,6 +32,7 @@ struct Told {
 
 impl World for Told {
     fn holder_of_token(&self, token: &[u8]) -> Option<Holder> {
+        assert!(token.starts_with(b"lga_") && token.len() <= 128, "nothing else is looked up");
         if token == MEMBER.as_bytes() {
             return FullName::parse("s/coder").ok().map(Holder::Member);
         }

@@ -105,5 +105,8 @@ mod tests {
             assert_eq!(parse(text.as_bytes()), wanted, "{text}");
         }
         assert_eq!(parse(b"\xff"), Err("not a JSON line"));
+        let long = |bytes| json!({"action": "broadcast", "content": "x".repeat(bytes)}).to_string();
+        assert!(parse(long(limits::SWARM_MESSAGE).as_bytes()).is_ok());
+        assert_eq!(parse(long(limits::SWARM_MESSAGE + 1).as_bytes()), Err("content is too long"));
     }
 }

@@ -114,6 +114,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_has_lost_something_goes_on_with_nothing() {
+        let mut text = Text::default();
+        text.push(&"x".repeat(limits::TURN_TEXT - 1));
+        text.append("\u{e4}");
+        text.push("y");
+        let (kept, lost) = text.into_parts();
+        assert_eq!((kept.len(), lost), (limits::TURN_TEXT - 1, 4));
+        assert!(kept.ends_with('x'), "there was room for one byte more, and it would stand behind a hole");
+    }
+
+    #[test]
     fn the_tail_is_the_last_characters() {
         let mut tail = Tail::default();
         tail.push("\u{e4}".repeat(2_000).as_str());

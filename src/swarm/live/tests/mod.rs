@@ -1,6 +1,7 @@
 //! A running swarm over programs that are only notes of what was said to them.
 
 mod agents;
+mod borders;
 mod ends;
 mod flow;
 mod letters;

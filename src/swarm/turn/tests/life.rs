@@ -259,6 +259,23 @@ fn an_item_that_cannot_be_said_comes_again_first() {
 }
 
 #[test]
+fn a_restart_by_order_forgets_the_failures_before_it() {
+    let mut turn = idle(Rules { restart: Restart::OnFailure, ..Rules::default() });
+    let mut now = 0;
+    for pause in [1_000, 2_000, 4_000] {
+        turn.ended(Some(Exit::Code(1)), at(now));
+        assert_eq!(turn.deadline(), Some(now + pause));
+        now += pause;
+        turn.tick(at(now));
+        turn.started(at(now));
+    }
+    turn.restarted(at(now));
+    turn.started(at(now));
+    turn.ended(Some(Exit::Code(1)), at(now));
+    assert_eq!(turn.deadline(), Some(now + 1_000));
+}
+
+#[test]
 fn an_item_of_an_earlier_turn_that_could_not_be_said_ends_no_later_one() {
     let mut turn = idle(Rules::default());
     task(&mut turn, "one", 0);

@@ -107,6 +107,21 @@ fn a_program_that_ends_after_its_turn_still_delivers() {
 }
 
 #[test]
+fn the_last_text_of_an_agent_that_is_stopped_or_fails_after_its_turns_is_delivered() {
+    let mut turn = idle(rules());
+    turn_with(&mut turn, &["last words"], 0);
+    assert_eq!(replies(&turn.stop(at(10))), ["last words"]);
+    let mut turn = idle(Rules { max_turns: Some(1), restart: Restart::OnFailure, ..rules() });
+    turn_with(&mut turn, &["only words"], 0);
+    let effects = turn.ended(Some(Exit::Signal(9)), at(10));
+    assert_eq!(
+        (replies(&effects), events(&effects)),
+        (vec!["only words".to_owned()], vec![Name::AgentStopped])
+    );
+    assert_eq!((turn.state(), turn.deadline()), (State::Stopped, None), "it has had its turns");
+}
+
+#[test]
 fn text_before_a_turn_is_no_part_of_its_reply() {
     let mut turn = idle(rules());
     turn.spoken(output("banner"), at(0));
