@@ -360,3 +360,28 @@ fn a_seed_that_is_gone_beside_changes_is_told() {
     assert_eq!((kept.len(), troubles.len()), (0, 1));
     assert!(matches!(shelf.put_seed(&name("lab"), &seed(2)), Err(ShelfError::Aside)));
 }
+
+#[test]
+fn a_making_that_failed_leaves_the_name_free() {
+    let temp = TempHome::new();
+    let shelf = shelf(&temp);
+    std::fs::write(at(&temp, "lab"), "in the way").expect("written");
+    assert!(shelf.put_seed(&name("lab"), &seed(1)).is_err());
+    std::fs::remove_file(at(&temp, "lab")).expect("removed");
+    shelf.put_seed(&name("lab"), &seed(1)).expect("kept");
+    assert_eq!(shelf.append(&name("lab"), &json!(1)).expect("kept"), 1);
+}
+
+#[test]
+fn what_is_read_is_not_purged_as_what_was_set_aside() {
+    let temp = TempHome::new();
+    let shelf = shelf(&temp);
+    shelf.put_seed(&name("lab"), &seed(1)).expect("kept");
+    for unknown in ["lab", "nobody"] {
+        assert!(matches!(shelf.purge_aside(&name(unknown)), Err(ShelfError::Unknown)), "{unknown}");
+    }
+    assert_eq!(open(&temp).1.len(), 1);
+    shelf.set_aside(&name("lab"));
+    shelf.purge_aside(&name("lab")).expect("purged");
+    assert!(open(&temp).1.is_empty());
+}

@@ -6,6 +6,7 @@ mod life;
 mod model;
 mod nodes;
 mod objects;
+mod refused;
 mod threads;
 
 use std::sync::Arc;

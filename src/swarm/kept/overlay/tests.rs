@@ -79,6 +79,47 @@ fn what_was_replaced_does_not_stay_on_the_disk_for_ever() {
 }
 
 #[test]
+fn changes_over_several_files_are_all_there_in_every_life() {
+    let model = Model::new();
+    let overlay = open(&model);
+    let large = |number: u32| json!(format!("{number}{}", "x".repeat(SEGMENT as usize / 2)));
+    let changes: Vec<Value> = (0..4).map(large).collect();
+    overlay.rewrite(&changes).expect("replaced");
+    for number in 4..8 {
+        overlay.append(&large(number)).expect("kept");
+    }
+    let wanted: Vec<String> = (0..8).map(|number| large(number).to_string()).collect();
+    for _ in 0..2 {
+        assert_eq!(texts(&open(&model.after_kill())), wanted);
+    }
+    overlay.append(&json!("last")).expect("kept");
+    assert_eq!(texts(&open(&model.after_kill())).len(), 9);
+}
+
+/// What is counted is what is kept: neither is refused too early, nor more kept than may be.
+#[test]
+fn the_bytes_of_an_overlay_are_those_of_what_counts() {
+    let model = Model::new();
+    let check = |overlay: &Overlay| {
+        let bytes: usize = overlay.read().iter().map(|(_, change)| change.to_string().len()).sum();
+        assert_eq!(overlay.state().bytes, bytes);
+    };
+    let overlay = open(&model);
+    for text in ["one", "three", "four"] {
+        overlay.append(&json!(text)).expect("kept");
+        check(&overlay);
+    }
+    overlay.rewrite(&[json!("five"), json!("six")]).expect("replaced");
+    check(&overlay);
+    overlay.append(&json!("seven")).expect("kept");
+    check(&overlay);
+    let overlay = open(&model.after_kill());
+    check(&overlay);
+    overlay.rewrite(&[]).expect("cleared");
+    check(&overlay);
+}
+
+#[test]
 fn a_line_that_is_no_change_is_told_and_passed_over() {
     let model = Model::new();
     let overlay = open(&model);
@@ -119,7 +160,9 @@ impl Witness {
             self.next += 1;
             let change = json!(self.next);
             let (then, done) = if step == 3 {
-                (vec![change.to_string()], overlay.rewrite(&[change]).is_ok())
+                // Several lines, of which a part may reach the disk alone.
+                let changes = [change, json!("and"), json!("more")];
+                (changes.iter().map(Value::to_string).collect(), overlay.rewrite(&changes).is_ok())
             } else {
                 ([now.clone(), vec![change.to_string()]].concat(), overlay.append(&change).is_ok())
             };

@@ -70,7 +70,7 @@ fn processes_that_answer_each_other_at_once_end_after_the_limit_of_hops() {
     rig.program("a").says(&["@p: begin"]);
     let mut told = 0_u32;
     while told <= 2 * limits::OBJECT_HOPS {
-        let (from, to) = if told % 2 == 0 { ("p", "q") } else { ("q", "p") };
+        let (from, to) = if told.is_multiple_of(2) { ("p", "q") } else { ("q", "p") };
         if rig.program(from).lines().is_empty() {
             break;
         }

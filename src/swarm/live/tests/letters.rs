@@ -1,6 +1,10 @@
 //! Letters in outboxes, and what is written into inboxes.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use serde_json::{Value, json};
 
@@ -83,12 +87,39 @@ fn letters_of_a_turn_are_sent_before_it_ends() {
     a.says(&["some text"]);
     post(&a, "1.json", &json!({"to": "o", "content": "by letter"}));
     a.done();
+    let total = || rig.live.object(&name("o")).unwrap().1.unwrap()["total"].clone();
+    assert_eq!(total(), 1, "before anybody looks at the clock");
     rig.passes(1_000);
-    assert_eq!(
-        rig.live.object(&name("o")).unwrap().1.unwrap()["total"],
-        1,
-        "its text was not needed any more"
-    );
+    assert_eq!(total(), 1, "its text was not needed any more");
+}
+
+#[test]
+fn answers_that_nobody_fetches_are_removed_as_time_goes_by() {
+    let rig = Rig::new(&swarm(&[local("a")], &[object("count", "counter")], "a>count"));
+    let a = rig.program("a");
+    post(&a, "1.json", &json!({"to": "count", "content": "add", "reply_to": "q1"}));
+    rig.passes(200);
+    let answer = PathBuf::from(a.variable("ASK_REPLY_DIR").unwrap()).join("q1.json");
+    assert!(answer.exists());
+    rig.passes(limits::REPLY_KEPT_MS - 1_000);
+    assert!(answer.exists());
+    rig.passes(61_000);
+    assert!(!answer.exists());
+}
+
+/// Times of files are coarse: a letter may come in the very moment of a look and change nothing that shows.
+#[test]
+fn a_letter_that_comes_in_the_moment_of_a_look_is_found_by_the_next() {
+    let rig = Rig::new(&swarm(&[local("a"), local("b")], &[], "a>b"));
+    let a = rig.program("a");
+    let moment = SystemTime::now() + Duration::from_secs(3_600);
+    let stamp = || fs::File::open(outbox(&a)).and_then(|at| at.set_modified(moment)).expect("a time");
+    stamp();
+    rig.passes(200);
+    post(&a, "1.json", &json!({"to": "b", "content": "x"}));
+    stamp();
+    rig.passes(200);
+    assert_eq!(rig.program("b").heard(), ["a: x"]);
 }
 
 #[test]
