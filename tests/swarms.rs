@@ -333,6 +333,30 @@ fn inside_an_agent_send_ask_broadcast_and_list_work_by_token_and_through_the_out
     assert!(history.contains("by token") && history.contains("by file"), "{history}");
 }
 
+/// It counts where the agent's own processes show it, and nowhere else while it runs; then nowhere.
+#[test]
+fn a_token_of_a_swarms_agent_that_was_carried_off_opens_nothing() {
+    let (place, instance) = (TempDir::new(), Instance::start());
+    let told = place.path().join("token");
+    let script = "printf %s \"$LOOPGATE_AGENT_TOKEN\" > \"$0.new\" && mv \"$0.new\" \"$0\"; exec cat";
+    let command = json!(["sh", "-c", script, told.to_str().expect("text")]);
+    let value = json!({
+        "name": "robbed",
+        "agents": [{"name": "a", "backend": "local", "config": {"command": command}}],
+    });
+    run(&instance, &["start", &config(&place, &value)]);
+    let token = until("the token", || fs::read_to_string(&told).ok());
+    let bearer = format!("Bearer {token}");
+    let whoami =
+        || instance.call_as(&[("Authorization", &bearer)], "GET", "/api/v1/self/whoami", &Value::Null);
+    let answer = whoami();
+    assert_eq!((answer.status, &answer.json()["code"]), (401, &json!("agent_token_elsewhere")));
+    run(&instance, &["stop", "robbed"]);
+    let answer = whoami();
+    assert_eq!(answer.status, 401);
+    assert_ne!(answer.json()["code"], "agent_token_elsewhere", "it is nobody's");
+}
+
 /// The instance's word on itself holds while a swarm runs.
 #[test]
 fn the_exposure_of_an_instance_with_a_swarm_has_no_difference() {

@@ -314,6 +314,27 @@ fn a_hundred_thousand_files_neither_stall_nor_fill_the_memory() {
     assert_eq!(left, [send("new")]);
 }
 
+/// Else whoever fills it with such files would be looked at without a pause.
+#[test]
+fn files_that_are_no_letters_are_no_reason_to_look_again() {
+    let mut setup = Setup::new();
+    for number in 0..=limits::OUTBOX_ENTRIES {
+        std::fs::write(setup.at(&format!("{number}.txt")), b"").expect("written");
+    }
+    let taken = setup.outbox.take();
+    assert!(taken.letters.is_empty() && !taken.more);
+}
+
+#[test]
+fn the_name_of_a_file_is_shown_escaped_and_in_its_beginning() {
+    let mut setup = Setup::new();
+    let name = format!("\u{1b}[2J{}.json", "x".repeat(200));
+    std::fs::create_dir(setup.at(&name)).expect("made");
+    let taken = setup.take();
+    let Letter::Invalid { file, .. } = &taken[0] else { panic!("{taken:?}") };
+    assert!(file.starts_with("\\x1b[2Jx") && file.ends_with("x...") && file.len() < 140, "{file}");
+}
+
 /// Each letter that is renamed to the same name is handed out, unless a later one came in its place before.
 #[test]
 fn of_ten_thousand_letters_by_one_name_none_is_taken_twice_or_lost_after_the_last() {

@@ -385,3 +385,24 @@ fn what_is_read_is_not_purged_as_what_was_set_aside() {
     shelf.purge_aside(&name("lab")).expect("purged");
     assert!(open(&temp).1.is_empty());
 }
+
+/// The seed comes last: with it there is a swarm.
+#[test]
+fn a_making_whose_state_could_not_be_written_leaves_no_swarm() {
+    let temp = TempHome::new();
+    let shelf = shelf(&temp);
+    std::fs::create_dir_all(at(&temp, "lab/state.json")).expect("in the way");
+    std::fs::set_permissions(at(&temp, "lab"), std::fs::Permissions::from_mode(0o700)).expect("a mode");
+    assert!(shelf.put_seed(&name("lab"), &seed(1)).is_err());
+    assert!(!at(&temp, "lab/seed.json").exists() && open(&temp).1.is_empty());
+}
+
+#[test]
+fn what_a_killed_writing_left_behind_is_swept_at_the_next_start() {
+    let temp = TempHome::new();
+    shelf(&temp).put_seed(&name("lab"), &seed(1)).expect("kept");
+    let left = at(&temp, "lab/.seed.json.0123456789abcdef.tmp");
+    std::fs::write(&left, "{").expect("written");
+    assert_eq!(open(&temp).1.len(), 1);
+    assert!(!left.exists());
+}

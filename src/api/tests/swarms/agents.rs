@@ -302,3 +302,26 @@ fn m7_a_skill_is_written_under_its_name_and_under_no_other() {
     let unknown = rig.api("PUT", "/api/swarms/s/agents/nope/skills/x.md", &content);
     assert_eq!((unknown.status, unknown.error()), (404, "Agent not found"));
 }
+
+#[test]
+fn m7_the_name_of_a_skill_is_decoded_once() {
+    let rig = Rig::running();
+    let put = |name: &str| {
+        let path = format!("/api/swarms/s/agents/a/skills/{name}");
+        rig.api("PUT", &path, &json!({"content": "# x"}))
+    };
+    assert_eq!(put("x%252emd").code(), "invalid_skill_name");
+    assert_eq!(put("..%2Fx.md").code(), "invalid_skill_name");
+}
+
+#[test]
+fn an_edge_with_more_than_its_ends_is_none() {
+    let rig = Rig::running();
+    for edge in
+        [json!({"from": "b", "to": "a", "more": 1}), json!(["b", "a", "o"]), json!(["b"]), json!("b>a")]
+    {
+        let answer = rig.api("PATCH", "/api/swarms/s/topology", &json!({"add": [["b", "o"], edge]}));
+        assert_eq!((answer.status, answer.code()), (400, "invalid_topology"), "{edge}");
+    }
+    assert_eq!(rig.edges(), ["a->b", "a->o", "o->a"]);
+}

@@ -6,6 +6,7 @@ use std::{fs, os::unix::fs::symlink};
 use serde_json::json;
 
 use super::*;
+use crate::limits;
 
 const ROUTE: &str = "/api/config/validate";
 
@@ -31,7 +32,7 @@ fn instance() -> (Instance, TempHome) {
     write("allowed/swarms/bad.json", "{\n  \"name\": \"s\",\n  \"agents\": []\n}");
     write("allowed/x.exs", "File.write!(\"executed\", \"\")");
     write("allowed/x.yaml", "name: s");
-    write("allowed/large.json", &format!("{{{}", " ".repeat(crate::limits::CONFIG_BYTES)));
+    write("allowed/large.json", &format!("{{{}", " ".repeat(limits::CONFIG_BYTES)));
     for path in ["allowed-sibling/x.json", "allowed_evil/x.json", "secret.json"] {
         write(path, &config("s").to_string());
     }
@@ -232,4 +233,24 @@ fn no_answer_about_a_configuration_holds_a_secret_of_it_or_a_path_of_the_machine
         assert!(!text.contains("sk-planted") || body["format"] == "sk-planted", "{text}");
         assert!(!text.contains(&path), "{text}");
     }
+}
+
+/// Where it lies is said first: nothing is learnt about what is elsewhere, not even from an ending.
+#[test]
+fn m4_a_path_that_leads_out_is_told_as_that_whatever_it_ends_in() {
+    let (instance, _home) = instance();
+    for path in ["../x.exs", "/etc/passwd", "../../x.yaml", "../secret.json"] {
+        let answer = ask(&instance, &json!({"config_path": path}));
+        assert_eq!((answer.status, answer.code()), (400, "outside_allowed_dir"), "{path}");
+    }
+}
+
+#[test]
+fn a_path_that_is_too_long_to_be_one_is_not_repeated() {
+    let (instance, _home) = instance();
+    let echoed = |bytes: usize| {
+        let answer = ask(&instance, &json!({"config_path": "x".repeat(bytes)}));
+        answer.body.get("config_path").is_some()
+    };
+    assert!(echoed(limits::REQUEST_LINE) && !echoed(limits::REQUEST_LINE + 1));
 }

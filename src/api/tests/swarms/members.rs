@@ -105,3 +105,14 @@ fn an_agent_of_a_swarm_sends_no_faster_than_any_agent() {
     rig.clock.advance(1_000);
     assert_eq!(send(), 200);
 }
+
+#[test]
+fn agents_of_two_swarms_with_one_name_do_not_use_up_each_others_messages() {
+    let rig = Rig::running();
+    let mut other = config();
+    other["name"] = json!("t");
+    assert_eq!(rig.post("/api/swarms", API, &json!({"config": other})).status, 201);
+    let send = |token: &str| rig.post("/api/v1/self/send", token, &json!({"to": "b", "text": "x"})).status;
+    while send(MEMBER) == 200 {}
+    assert_eq!((send(MEMBER), send("Authorization: Bearer lga_t--a\r\n")), (429, 200));
+}

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     limits,
     swarm::{
+        events::Filter,
         ir::gate,
         manager::{compact, shape::Shape},
     },
@@ -73,7 +74,7 @@ fn a_change_that_could_neither_be_kept_nor_undone_is_shown_until_the_swarm_stops
     rig.swarms.shelf.set_aside(busy.name());
     let beta = [NodeName::parse("beta").expect("a name")];
     let made =
-        rig.swarms.make(&busy, &step, |live| live.add_agent(agent, &beta, &[]), |_| Err(Fault::StillThere));
+        rig.swarms.make(&busy, &step, |live| live.add_agent(agent, &beta, &[]), |_| Err(Fault::NotRunning));
     assert_eq!(made, Err(Fault::HoldsUntilStop));
     drop(busy);
     assert_eq!(
@@ -82,22 +83,6 @@ fn a_change_that_could_neither_be_kept_nor_undone_is_shown_until_the_swarm_stops
     );
     assert_eq!(rig.edges(), ["alpha>beta", "beta>count", "x>beta"]);
     rig.swarms.task("s", "x", &json!("work")).expect("it runs");
-}
-
-#[test]
-fn a_start_that_could_not_be_written_down_leaves_nothing_running() {
-    let rig = Rig::with(&json!({"name": "s", "agents": [
-        {"name": "alpha", "backend": "local", "config": {"command": ["/bin/cat"]}},
-    ]}));
-    rig.swarms.stop("s", false).expect("it stops");
-    let state = rig.temp.path().join("swarms/s/state.json");
-    std::fs::remove_file(&state).expect("removed");
-    std::fs::create_dir(&state).expect("in its place");
-    assert_eq!(code(rig.swarms.start("s")), "disk_failed");
-    assert!(rig.swarms.agents.keepers().is_empty(), "no program of it is left");
-    assert_eq!((rig.swarms.status("s").expect("it is kept").status, places(&rig)), ("error", 0));
-    std::fs::remove_dir(&state).expect("removed");
-    rig.swarms.start("s").expect("it starts");
 }
 
 #[test]
@@ -123,16 +108,6 @@ fn an_instance_that_ends_starts_and_changes_nothing() {
 }
 
 #[test]
-fn an_instance_that_ends_leaves_no_program_of_a_swarm() {
-    let agent = |name: &str| json!({"name": name, "backend": "local", "config": {"command": ["/bin/cat"]}});
-    let rig = Rig::with(&json!({"name": "s", "agents": [agent("a"), agent("b")]}));
-    rig.create(&json!({"name": "t", "agents": [agent("a")]})).expect("it is created");
-    assert_eq!(rig.swarms.agents.keepers().len(), 3);
-    rig.swarms.stop_all(std::time::Duration::from_secs(60));
-    assert!(rig.swarms.agents.keepers().is_empty());
-}
-
-#[test]
 fn a_cleaning_forgets_events_only_where_it_is_told_to() {
     let rig = Rig::with(&small());
     rig.swarms.stop("s", false).expect("it stops");
@@ -143,51 +118,6 @@ fn a_cleaning_forgets_events_only_where_it_is_told_to() {
     assert_eq!(events(), before);
     assert_eq!(rig.swarms.clean(true), Ok(0));
     assert_eq!(events(), 0);
-}
-
-/// Before anything of it runs: what is not there is not tried.
-#[test]
-fn a_later_call_for_a_backend_that_is_not_built_says_so() {
-    let boxed = json!({"command": ["/bin/cat"]});
-    let rig = Rig::with(&json!({"name": "s", "agents": [
-        {"name": "alpha", "backend": "local", "config": boxed},
-    ]}));
-    let agent = json!({"name": "x", "backend": "bwrap", "config": boxed});
-    assert_eq!(code(rig.swarms.add_agent("s", &agent)), "backend_not_built");
-    let object = json!({"name": "o", "backend": "docker:i", "handler": boxed});
-    assert_eq!(code(rig.swarms.add_object("s", &object)), "backend_not_built");
-    assert_eq!((rig.agents(), rig.swarms.objects("s").len(), places(&rig)), (vec!["alpha".to_owned()], 0, 1));
-}
-
-/// A link in the place of its directory keeps an agent from starting.
-#[test]
-fn members_of_a_group_that_did_not_start_are_named_and_not_kept() {
-    let rig = Rig::with(&json!({"name": "s", "agents": [
-        {"name": "alpha", "backend": "local", "config": {"command": ["/bin/cat"]}},
-    ]}));
-    let at = |name: &str| rig.temp.path().join("swarms/s/agents").join(name);
-    let block = |name: &str| std::os::unix::fs::symlink(at("alpha"), at(name)).expect("a link");
-    let failed = |scaled: &crate::swarm::view::Scaled| -> Vec<String> {
-        scaled.failed.iter().map(|(name, _)| name.to_string()).collect()
-    };
-    block("alpha_1");
-    block("alpha_2");
-    let scaled = rig.swarms.scale("s", "alpha", 2).expect("an answer");
-    assert_eq!(
-        (failed(&scaled), scaled.added.len(), scaled.removed.len()),
-        (vec!["alpha_1".to_owned(), "alpha_2".to_owned()], 0, 0)
-    );
-    assert_eq!((rig.agents(), places(&rig), rig.ops().len()), (vec!["alpha".to_owned()], 1, 0));
-    std::fs::remove_file(at("alpha_1")).expect("removed");
-    let scaled = rig.swarms.scale("s", "alpha", 3).expect("an answer");
-    assert_eq!(
-        (failed(&scaled), scaled.added.len(), scaled.removed.len()),
-        (vec!["alpha_2".to_owned()], 2, 1)
-    );
-    assert_eq!(rig.agents(), ["alpha_1", "alpha_3"]);
-    assert_eq!(places(&rig), 2);
-    rig.swarms.restart("s", false).expect("it restarts");
-    assert_eq!(rig.agents(), ["alpha_1", "alpha_3"]);
 }
 
 #[test]
@@ -263,4 +193,67 @@ fn a_swarm_that_was_changed_still_starts_by_itself() {
     assert_eq!(rig.swarms.snapshot("s").expect("a snapshot")["autostart"], true);
     let rig = rig.reopen();
     assert_eq!(rig.swarms.snapshot("s").expect("a snapshot")["autostart"], true);
+}
+
+/// How often this was told.
+fn told(rig: &Rig, event_type: &str) -> usize {
+    let filter = Filter { event_type: Some(event_type.to_owned()), ..Filter::default() };
+    rig.swarms.events().query(&filter, usize::MAX).len()
+}
+
+#[test]
+fn an_instance_that_ends_stops_every_swarm() {
+    let rig = Rig::with(&small());
+    rig.create(&many("other", 1)).expect("it is created");
+    rig.swarms.stop_all(std::time::Duration::from_secs(60));
+    assert_eq!(told(&rig, "swarm_stopped"), 2);
+}
+
+#[test]
+fn a_start_that_could_not_be_written_down_leaves_nothing_running() {
+    let rig = Rig::with(&small());
+    rig.swarms.stop("s", false).expect("it stops");
+    assert_eq!(told(&rig, "swarm_stopped"), 1);
+    let state = rig.temp.path().join("swarms/s/state.json");
+    std::fs::remove_file(&state).expect("removed");
+    std::fs::create_dir(&state).expect("in its place");
+    rig.swarms.start("s").expect_err("it cannot be written down");
+    assert_eq!(told(&rig, "swarm_stopped"), 2);
+    assert_eq!((rig.swarms.status("s").expect("it is kept").status, places(&rig)), ("error", 0));
+    std::fs::remove_dir(&state).expect("removed");
+    rig.swarms.start("s").expect("it starts");
+}
+
+/// An instance that runs so many agents and no more.
+fn with_room_for(most: usize) -> Rig {
+    let temp = TempHome::in_memory();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let room = agent::Settings { most, ..agent::Settings::new(String::new(), 1_024) };
+    let agents = Agents::new(clock.clone(), room).expect("a thread");
+    let settings = Settings { cap: 100, url: String::new() };
+    let parts = Parts { home: Arc::new(temp.home()), agents, clock, settings };
+    let (swarms, _) = Swarms::open(parts).expect("a home");
+    Rig { temp, cap: 100, swarms }
+}
+
+#[test]
+fn members_of_a_group_that_did_not_start_are_named_and_not_kept() {
+    for (most, count, added, failed, then) in [
+        (1, 2, vec![], vec!["a0_1", "a0_2"], vec!["a0"]),
+        (3, 3, vec!["a0_1", "a0_2"], vec!["a0_3"], vec!["a0_1", "a0_2"]),
+    ] {
+        let rig = with_room_for(most);
+        rig.create(&many("s", 1)).expect("it is created");
+        let scaled = rig.swarms.scale("s", "a0", count).expect("an answer");
+        assert!(scaled.added.iter().map(NodeName::as_str).eq(added.iter().copied()), "{scaled:?}");
+        assert!(scaled.failed.iter().map(|(name, _)| name.as_str()).eq(failed), "{scaled:?}");
+        assert_eq!(scaled.removed.len(), usize::from(!added.is_empty()));
+        assert_eq!(
+            (rig.agents(), places(&rig)),
+            (then.iter().map(ToString::to_string).collect(), then.len())
+        );
+        assert_eq!(rig.ops().is_empty(), added.is_empty());
+        rig.swarms.restart("s", false).expect("it restarts");
+        assert_eq!(rig.agents(), then);
+    }
 }
