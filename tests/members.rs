@@ -239,6 +239,17 @@ fn a_member_has_three_pipes_a_session_of_its_own_and_nothing_else() {
     assert_eq!(PathBuf::from(fact(&said, "cwd")), host.home.path().canonicalize().unwrap());
 }
 
+/// Also of a line that has no end, and of the log.
+#[test]
+fn a_members_token_is_in_none_of_its_lines() {
+    let host = Host::new();
+    let script = "echo \"a $LOOPGATE_AGENT_TOKEN b\"; echo \"$LOOPGATE_AGENT_TOKEN\" >&2; \
+                  printf 'last %s' \"$LOOPGATE_AGENT_TOKEN\"";
+    let mut said = host.run(script);
+    said.sort_by(|one, other| one.line.cmp(&other.line));
+    assert_eq!(said, [err("[agent token]"), out("a [agent token] b"), out("last [agent token]")]);
+}
+
 #[test]
 fn a_members_environment_is_set_and_cannot_replace_what_is_ours() {
     let host = Host::new();

@@ -262,6 +262,20 @@ fn a_half_written_letter_has_a_second_to_become_one() {
 }
 
 #[test]
+fn letters_that_may_become_whole_are_remembered_up_to_a_number() {
+    let mut setup = Setup::new();
+    for number in 0..limits::OUTBOX_NAMES + 10 {
+        setup.put_part(&format!("{number:05}.json"), "{", 0);
+    }
+    let mut reported = 0;
+    for _ in 0..2 * limits::OUTBOX_NAMES.div_ceil(limits::OUTBOX_LETTERS) {
+        reported += setup.take().len();
+        assert!(setup.outbox.unfinished.len() <= limits::OUTBOX_NAMES);
+    }
+    assert_eq!((setup.outbox.unfinished.len(), reported), (limits::OUTBOX_NAMES, 10));
+}
+
+#[test]
 fn one_look_at_an_outbox_is_bounded_in_letters_and_bytes() {
     let mut setup = Setup::new();
     for number in 0..limits::OUTBOX_LETTERS + 1 {

@@ -67,6 +67,7 @@ fn what_is_not_of_the_protocol_is_text() {
 #[test]
 fn an_object_of_a_known_type_with_a_wrong_field_is_invalid() {
     let long = format!(r#"{{"type":"send","to":"{}","content":"x"}}"#, "n".repeat(65));
+    let id = format!(r#"{{"type":"send","to":"b","content":"x","reply_to":"{}"}}"#, "i".repeat(129));
     for line in [
         r#"{"type":"send","content":"x"}"#,
         r#"{"type":"send","to":"","content":"x"}"#,
@@ -82,6 +83,7 @@ fn an_object_of_a_known_type_with_a_wrong_field_is_invalid() {
         r#"{"type":"send","to":"b","to":"c","content":"x"}"#,
         r#"{"type":"log","type":"send","to":"c","content":"x"}"#,
         &long,
+        &id,
     ] {
         assert!(matches!(said(&[line])[..], [Spoken::Invalid { .. }]), "{line}");
     }
@@ -175,6 +177,8 @@ fn a_message_between_markers_is_bounded_and_ends_with_its_turn() {
     let begin = "<<SWARM_MSG:TO=b:START>>";
     let open = said(&[begin, "lost", TURN_COMPLETE, "next"]);
     assert_eq!(open, [invalid("a message has no end"), Spoken::TurnComplete, output("next")]);
+    let nobody = format!("<<SWARM_MSG:TO={}:START>>", "n".repeat(65));
+    assert_eq!(said(&[&nobody]), [output(&nobody)], "no name is that long");
     let full = "x".repeat(limits::MARKED_MESSAGE);
     assert_eq!(said(&[begin, &format!("{full}<<SWARM_MSG:END>>")]), [send("b", &full)]);
     let over = said(&[begin, &full, "x", "<<SWARM_MSG:END>>", "@c: x"]);
