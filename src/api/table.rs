@@ -288,6 +288,33 @@ mod tests {
     }
 
     #[test]
+    fn a_limited_caller_does_not_learn_which_paths_there_are() {
+        let places = [("/api/v1/nowhere", "/api/v1/agents"), ("/api/nowhere", "/api/swarms")];
+        for (nowhere, somewhere) in places {
+            for scope in [Scope::Peer, Scope::Agent, Scope::Member, Scope::Config] {
+                for path in [nowhere, somewhere] {
+                    assert!(
+                        matches!(find(Method::Get, path, &[scope]), Found::OutOfScope),
+                        "{scope:?} {path}"
+                    );
+                }
+            }
+            assert!(matches!(find(Method::Get, nowhere, &[Scope::Owner]), Found::Unknown));
+        }
+    }
+
+    #[test]
+    fn who_has_a_limited_scope_has_no_other() {
+        let member = Who::Member(crate::wire::node::FullName::parse("s/a").unwrap());
+        for (who, scope) in [(Who::Peer, Scope::Peer), (Who::Config, Scope::Config), (member, Scope::Member)]
+        {
+            for api_token in [false, true] {
+                assert_eq!(Scope::of(&who, api_token), [scope]);
+            }
+        }
+    }
+
+    #[test]
     fn no_two_rows_answer_the_same_request() {
         for (index, route) in routes().enumerate() {
             for other in routes().skip(index + 1) {

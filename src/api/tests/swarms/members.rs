@@ -116,3 +116,23 @@ fn agents_of_two_swarms_with_one_name_do_not_use_up_each_others_messages() {
     while send(MEMBER) == 200 {}
     assert_eq!((send(MEMBER), send("Authorization: Bearer lga_t--a\r\n")), (429, 200));
 }
+
+#[test]
+fn what_an_agent_of_a_swarm_says_is_in_the_audit_with_its_name_and_without_the_text() {
+    let rig = Rig::running();
+    let says = |to: &str| {
+        rig.post("/api/v1/self/send", MEMBER, &json!({"to": to, "text": "a text that nobody else reads"}))
+    };
+    assert_eq!((says("b").status, says("nobody").status), (200, 403));
+    let page = rig.look("/api/v1/audit?limit=50");
+    let entries = page["entries"].as_array().expect("a list").iter();
+    let said: Vec<_> = entries
+        .rev()
+        .filter(|entry| entry["happened"] == "message")
+        .map(|e| (text(&e["caller"]), text(&e["swarm"]), e["node"].as_str(), e["refused"].as_str()))
+        .collect();
+    let wanted =
+        [("agent s/a", "s", Some("b"), None), ("agent s/a", "s", Some("nobody"), Some("route_denied"))];
+    assert_eq!(said, wanted);
+    assert!(!page.to_string().contains("nobody else reads"));
+}
