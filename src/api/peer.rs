@@ -9,6 +9,8 @@ use std::{
     collections::{BTreeSet, VecDeque},
     io,
     sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use super::{Peers, app::Places};
@@ -20,6 +22,11 @@ use crate::{
         proc::{self, Chain, Holds},
     },
 };
+
+/// Looks at a process that may not be looked into, before it is taken for one that stays so.
+const LOOKS: u32 = 40;
+/// Between two of them.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Asks about peers, for one instance.
 pub struct PeerProbe {
@@ -53,7 +60,7 @@ impl Peers for PeerProbe {
         if !self.may_scan(now, limits::PEER_SCANS_PER_SECOND) {
             return facts(Standing::NotAsked, None);
         }
-        match self.holder(socket.inode, &keepers()) {
+        match self.holder(socket.inode, keepers) {
             Holder::Outside(pid) => facts(Standing::Ours, Some(pid)),
             Holder::Inside(pid) => facts(Standing::AgentProcess, Some(pid)),
             Holder::Unknown => facts(Standing::Unknown, None),
@@ -83,7 +90,7 @@ impl Peers for PeerProbe {
         if !self.may_scan(now, limits::PEER_SCANS_PER_SECOND / 2) {
             return TreeFact::Outside;
         }
-        match scan(keeper, true, socket.inode, &[keeper]) {
+        match scan(keeper, true, socket.inode, &|| vec![keeper]) {
             Holder::Outside(_) => TreeFact::Outside,
             Holder::Inside(_) => TreeFact::Inside,
             Holder::Unknown => TreeFact::Unknown,
@@ -92,7 +99,7 @@ impl Peers for PeerProbe {
 }
 
 impl PeerProbe {
-    fn holder(&self, inode: u32, keepers: &[u32]) -> Holder {
+    fn holder(&self, inode: u32, keepers: &dyn Fn() -> Vec<u32>) -> Holder {
         scan(self.instance, false, inode, keepers)
     }
 
@@ -112,6 +119,7 @@ fn is_gone(at: &PeerAddr) -> bool {
     at.peer.ip().to_canonical().is_loopback() && matches!(diag::tcp_listener(at.local), Ok(Some(_)))
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Holder {
     /// found, and nobody below the root holds it too
     Outside(u32),
@@ -122,7 +130,8 @@ enum Holder {
 
 /// Looks for the holders of `inode`: all below `root` (with `root` itself where `inclusive`), then
 /// others until one is found. `opaque` are processes below `root` that need not be readable.
-fn scan(root: u32, inclusive: bool, inode: u32, opaque: &[u32]) -> Holder {
+fn scan(root: u32, inclusive: bool, inode: u32, opaque: &dyn Fn() -> Vec<u32>) -> Holder {
+    let holds = |pid| proc::any_thread_holds(pid, inode);
     let Ok(parents) = proc::parents() else { return Holder::Unknown };
     if !parents.contains_key(&root) {
         return Holder::Unknown;
@@ -131,7 +140,7 @@ fn scan(root: u32, inclusive: bool, inode: u32, opaque: &[u32]) -> Holder {
     if inclusive {
         tree.insert(root);
     }
-    if let Some(found) = search(&tree, inode, opaque) {
+    if let Some(found) = search(&tree, holds, opaque) {
         return found;
     }
     // A client was most likely started a moment ago: the highest pids first.
@@ -146,20 +155,37 @@ fn scan(root: u32, inclusive: bool, inode: u32, opaque: &[u32]) -> Holder {
         Chain::Broken => Holder::Unknown,
     };
     let newborn: BTreeSet<u32> = below(root).difference(&tree).copied().collect();
-    search(&newborn, inode, opaque).unwrap_or(standing)
+    search(&newborn, holds, opaque).unwrap_or(standing)
 }
 
-/// `None`: nobody in `tree` holds `inode`.
-fn search(tree: &BTreeSet<u32>, inode: u32, opaque: &[u32]) -> Option<Holder> {
-    let mut doubt = None;
-    for pid in tree {
-        match proc::any_thread_holds(*pid, inode) {
-            Holds::Yes => return Some(Holder::Inside(*pid)),
-            Holds::Unreadable if !opaque.contains(pid) => doubt = Some(Holder::Unknown),
-            Holds::Unreadable | Holds::No | Holds::Gone => {}
+/// `None`: nobody in `tree` holds it. Who may not be looked into is looked at again for a moment: a keeper is not
+/// known for one in its first, nor can a program be read before it has taken its keeper's place.
+fn search(
+    tree: &BTreeSet<u32>,
+    holds: impl Fn(u32) -> Holds,
+    opaque: &dyn Fn() -> Vec<u32>,
+) -> Option<Holder> {
+    let mut left: Vec<u32> = tree.iter().copied().collect();
+    for look in 0..LOOKS {
+        if look > 0 {
+            thread::sleep(LOOK_AGAIN);
         }
+        let mut doubtful = Vec::new();
+        for pid in left {
+            match holds(pid) {
+                Holds::Yes => return Some(Holder::Inside(pid)),
+                Holds::Unreadable => doubtful.push(pid),
+                Holds::No | Holds::Gone => {}
+            }
+        }
+        let known = if doubtful.is_empty() { Vec::new() } else { opaque() };
+        doubtful.retain(|pid| !known.contains(pid));
+        if doubtful.is_empty() {
+            return None;
+        }
+        left = doubtful;
     }
-    doubt
+    Some(Holder::Unknown)
 }
 
 /// What is below `root` now, as far as the lists of children tell: quick, and not complete while
