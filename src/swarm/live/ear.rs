@@ -4,7 +4,10 @@
 //! the node whose program it is, whatever they claim. What stands in the outbox when a turn or the
 //! program ends was written before that, and is taken before it.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::{Duration, Instant},
+};
 
 use super::{Live, lock, place::Place};
 use crate::{
@@ -14,6 +17,9 @@ use crate::{
     },
     wire::node::NodeName,
 };
+
+/// Time for a process that speaks to be put where it is to be.
+const PLACED: Duration = Duration::from_secs(10);
 
 /// Hears an agent's program.
 pub(super) struct AgentEar {
@@ -37,6 +43,22 @@ impl AgentEar {
     fn letters(&self, live: &Live) {
         if let Some(taken) = self.place.as_ref().and_then(|place| place.wait_and_look()) {
             live.letters(&self.name, self.run, taken);
+        }
+    }
+}
+
+impl ObjectEar {
+    /// Waits until a process that takes the place of another one has it: what it says before that would be
+    /// nobody's word.
+    fn wait_for_place(&self, live: &Live) {
+        let limit = Instant::now().checked_add(PLACED).unwrap_or_else(Instant::now);
+        let mut table = live.lock();
+        while table.launching.contains_key(&self.run) && !table.is_run(&self.name, self.run) {
+            let left = limit.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            table = live.changed.wait_timeout(table, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -78,6 +100,7 @@ impl Sink for AgentEar {
 impl Sink for ObjectEar {
     fn line(&self, stream: Stream, line: &[u8], cut: bool) {
         let Some(live) = self.live.upgrade() else { return };
+        self.wait_for_place(&live);
         match stream {
             Stream::Out if !cut => live.input(|pass| pass.object_said(&self.name, self.run, line)),
             // What is cut is no line of JSON, and is told as that.

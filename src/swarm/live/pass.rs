@@ -10,7 +10,7 @@ use std::{collections::VecDeque, sync::MutexGuard};
 use super::{
     Live,
     jobs::{Job, Paper},
-    table::{Agent, Node, Phase, Run, Table},
+    table::{Agent, Phase, Run, Table},
 };
 use crate::{
     agent::{
@@ -170,7 +170,7 @@ impl<'a> Pass<'a> {
     /// Something that a program said.
     pub fn spoken(&mut self, name: &NodeName, run: u64, spoken: Vec<Spoken>) {
         for one in spoken {
-            if self.table.phase == Phase::Stopped || !self.is_run(name, run) {
+            if self.table.phase == Phase::Stopped || !self.table.is_run(name, run) {
                 return;
             }
             self.turn(name, |turn, now| ((), turn.spoken(one, now)));
@@ -180,7 +180,7 @@ impl<'a> Pass<'a> {
 
     /// Its terminal is quiet.
     pub fn quiet(&mut self, name: &NodeName, run: u64) {
-        if self.table.phase != Phase::Stopped && self.is_run(name, run) {
+        if self.table.phase != Phase::Stopped && self.table.is_run(name, run) {
             self.turn(name, |turn, now| ((), turn.quiet(now)));
         }
     }
@@ -193,7 +193,7 @@ impl<'a> Pass<'a> {
             return;
         }
         self.table.ending.retain(|one| one.run != run);
-        if !self.is_run(name, run) {
+        if !self.table.is_run(name, run) {
             return;
         }
         if let Some(agent) = self.table.agent_mut(name) {
@@ -223,11 +223,6 @@ impl<'a> Pass<'a> {
     /// Whether this is a run of the agent that has the name now, and not of one before it.
     pub fn is_one_of(&self, name: &NodeName, run: u64) -> bool {
         self.table.agent(name).is_some_and(|agent| agent.since < run)
-    }
-
-    /// Whether this is the run of that node now.
-    fn is_run(&self, name: &NodeName, run: u64) -> bool {
-        self.table.nodes.get(name).and_then(Node::run).is_some_and(|now| now.is(run))
     }
 
     /// Whether one more message of an object may go its way.

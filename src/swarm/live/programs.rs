@@ -227,6 +227,8 @@ impl Live {
             }
             (result, pass.table.phase == Phase::Paused)
         });
+        // Before anything is waited for: whoever waits for this start waits for no more of it.
+        self.changed.notify_all();
         match (&result, running) {
             (Ok(()), Some(running)) if paused => self.settle(&*running),
             (Ok(()), _) | (_, None) => {}
@@ -235,13 +237,12 @@ impl Live {
                 self.end_runs(&[number].into(), limit);
             }
         }
-        self.changed.notify_all();
         result
     }
 
     /// Holds a program still that was started during a pause. Where that pause ended before it stood still, nobody
     /// else lets it go on.
-    fn settle(&self, running: &dyn Running) {
+    pub(super) fn settle(&self, running: &dyn Running) {
         let _ = running.freeze();
         let mut held = true;
         while self.is_paused() != held {

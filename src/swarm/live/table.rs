@@ -244,6 +244,11 @@ impl Table {
         self.nodes.values().filter_map(|node| node.run()?.running().cloned()).collect()
     }
 
+    /// Whether this is the run of that node now.
+    pub fn is_run(&self, name: &NodeName, run: u64) -> bool {
+        self.nodes.get(name).and_then(Node::run).is_some_and(|now| now.is(run))
+    }
+
     /// A number for a new run.
     pub fn next_run(&mut self) -> u64 {
         self.runs = self.runs.saturating_add(1);

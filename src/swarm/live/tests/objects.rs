@@ -11,6 +11,7 @@ use crate::{
     swarm::{
         Fault, TaskFault,
         config::{Config, ObjectConfig},
+        live::lock,
         view::{Answer, Speech},
     },
 };
@@ -204,4 +205,18 @@ fn m6_a_process_that_does_not_start_leaves_the_old_one() {
     assert_eq!(rig.live.object(&name("p")).unwrap().0.state, "idle", "the end of the old one is not its own");
     rig.program("a").says(&["@p: again"]);
     assert_eq!((rig.program("p").lines().len(), old.lines().len()), (1, 0));
+}
+
+#[test]
+fn the_first_words_of_a_process_that_takes_an_objects_place_are_heard() {
+    let process = json!({"name": "p", "handler": {"command": ["/bin/cat"]}});
+    let rig = Rig::new(&swarm(&[mock("a")], std::slice::from_ref(&process), "p>a"));
+    *lock(&rig.fakes.first_words) = Some(r#"{"action":"send","to":"a","content":"here"}"#);
+    rig.live.replace_object(made(process)).unwrap();
+    let mut heard = Vec::new();
+    rig.until(|rig| {
+        heard.extend(rig.program("a").heard());
+        !heard.is_empty()
+    });
+    assert_eq!((heard, rig.starts("p")), (vec!["p: here".to_owned()], 2));
 }

@@ -182,6 +182,8 @@ pub struct Fakes {
     pub short: AtomicBool,
     /// programs do not end when they are told to
     pub stay: Arc<AtomicBool>,
+    /// what a program says, in a thread of its own, before its start is told
+    pub first_words: Mutex<Option<&'static str>>,
     /// there are no threads
     pub no_threads: AtomicBool,
     pub meanwhile: Meanwhile,
@@ -216,6 +218,13 @@ impl Launch for Fakes {
             heard_by: self.heard.clone(),
         });
         lock(&self.programs).entry(name).or_default().push(Arc::clone(&program));
+        if let Some(words) = lock(&self.first_words).take() {
+            let (speaker, said) = (program.clone(), Arc::new(AtomicBool::new(false)));
+            let done = said.clone();
+            thread::spawn(move || (speaker.says(&[words]), done.store(true, Ordering::SeqCst)));
+            // Either it has to wait for whoever starts it, or it is done soon.
+            (0..10_000).take_while(|_| !said.load(Ordering::SeqCst)).for_each(|_| thread::yield_now());
+        }
         if self.short.load(Ordering::SeqCst) {
             program.exits(Some(Exit::Code(0)));
         }
