@@ -84,6 +84,12 @@ impl Table {
         !self.nodes.contains_key(name) && self.late(name).is_some_and(|one| was(&one.was))
     }
 
+    /// Whether there is an agent of this name, and still a program of one before it.
+    pub fn is_outlived(&self, name: &NodeName) -> bool {
+        let since = self.agent(name).map_or(0, |agent| agent.since);
+        self.runs_of(name, None).iter().any(|run| *run <= since)
+    }
+
     /// The program under this name that was not gone in time, if there is one.
     pub fn late(&self, name: &NodeName) -> Option<&Ending> {
         self.ending.iter().find(|one| one.late && one.name == *name)

@@ -60,6 +60,11 @@ impl Pass<'_> {
     fn speak(&mut self, from: &NodeName, speech: Speech) -> Result<Answer, Fault> {
         self.may_change()?;
         let agent = self.table.agent(from).ok_or(Fault::AgentNotFound)?;
+        // The token of a program that did not end when its agent was removed says the same name: it is not the word of
+        // the agent that has it now, whose program begins when that one is gone.
+        if self.table.is_outlived(from) {
+            return Err(Fault::AgentNotFound);
+        }
         match agent.turn.state() {
             State::Stopped => return Err(Fault::Task(TaskFault::Stopped)),
             State::Error => return Err(Fault::Task(TaskFault::Error)),

@@ -19,12 +19,13 @@ use crate::{
         Fault,
         config::{AgentConfig, Config, ObjectConfig},
         live::lock,
+        view::Speech,
     },
 };
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn made(agent: serde_json::Value) -> AgentConfig {
+pub(super) fn made(agent: serde_json::Value) -> AgentConfig {
     Config::of(&json!({"name": "x", "agents": [agent]})).unwrap().agents.remove(0)
 }
 
@@ -45,15 +46,15 @@ fn row(rig: &Rig, agent: &str) -> Option<(&'static str, Option<String>)> {
 
 /// A flag that others wait for.
 #[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(super) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
-    fn open(&self) {
+    pub(super) fn open(&self) {
         *lock(&self.0.0) = true;
         self.0.1.notify_all();
     }
 
-    fn wait(&self) {
+    pub(super) fn wait(&self) {
         let waited = self.0.1.wait_timeout_while(lock(&self.0.0), LONG, |open| !*open).unwrap();
         assert!(!waited.1.timed_out(), "waited in vain");
     }
@@ -152,6 +153,28 @@ fn an_agent_that_was_removed_and_does_not_end_is_shown_and_keeps_its_name() {
     assert_eq!((row(&rig, "a"), rig.live.remove_agent(&name("a"))), (None, Err(Fault::AgentNotFound)));
     rig.live.add_agent(made(mock("a")), &[], &[]).unwrap();
     assert_eq!(rig.starts("a"), 2);
+}
+
+#[test]
+fn what_is_left_of_an_agent_does_not_speak_as_the_next_of_its_name() {
+    let rig = Rig::new(&mocks("a b", "a>b"));
+    rig.fakes.stay.store(true, Ordering::SeqCst);
+    assert_eq!(rig.live.remove_agent(&name("a")), Err(Fault::StillThere));
+    let (live, said) = (rig.live.clone(), Arc::new(Mutex::new(None)));
+    let told = said.clone();
+    // While the next one waits for it to end.
+    rig.fakes.meanwhile.then(move || {
+        assert!(live.agent(&name("a")).is_some());
+        let speech = Speech::Send { to: "b".to_owned(), content: "from beyond".to_owned() };
+        *lock(&told) = Some(live.speak(&name("a"), speech));
+    });
+    assert_eq!(rig.live.add_agent(made(mock("a")), &[name("b")], &[]), Err(Fault::StillThere));
+    assert_eq!(*lock(&said), Some(Err(Fault::AgentNotFound)));
+    assert!(rig.program("b").heard().is_empty());
+    rig.fakes.stay.store(false, Ordering::SeqCst);
+    rig.live.add_agent(made(mock("a")), &[name("b")], &[]).unwrap();
+    let speech = Speech::Send { to: "b".to_owned(), content: "here".to_owned() };
+    assert!(rig.live.speak(&name("a"), speech).is_ok());
 }
 
 #[test]
