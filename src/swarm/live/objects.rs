@@ -82,6 +82,7 @@ impl Live {
                 Err(why) => failed = Some(not_started(&name, why)),
             }
         }
+        let running = new.clone();
         let result = self.input(|pass| {
             let ended = pass.table.launching.remove(&number).and_then(|one| one.ended);
             failed.map_or(Ok(()), Err)?;
@@ -103,12 +104,15 @@ impl Live {
                 pass.run();
                 pass.ended(&name, number, exit);
             }
-            Ok(())
+            Ok(pass.table.phase == Phase::Paused)
         });
         self.changed.notify_all();
+        if let (Ok(true), Some(running)) = (&result, running) {
+            self.settle(&*running);
+        }
         // The old one, or the new one where it came too late. What of it is not gone in time is known, and ended later.
         self.end_of(&name, None);
-        result
+        result.map(drop)
     }
 }
 

@@ -3,17 +3,13 @@
 //! Held still means: nothing is handed to an agent, and no process of one runs. What is said meanwhile waits in the
 //! same queues as ever. The end is for good, and leaves no process.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{
     Live,
     table::{Body, Node, Phase},
 };
 use crate::{
-    backend::Running,
     swarm::{
         Fault,
         events::{Draft, Name},
@@ -71,9 +67,9 @@ impl Live {
             pass.tell(Draft::new(Name::SwarmResumed, format!("swarm {} resumed", self.name)));
             Ok((agents.len(), pass.table.programs()))
         })?;
-        // Those that were started since then were held still too.
-        let is_new = |one: &&Arc<dyn Running>| !programs.iter().any(|other| Arc::ptr_eq(one, other));
-        for program in all.iter().filter(is_new) {
+        // Also those that were started since then. One whose start was told during the pause may have been held
+        // after it was let go on above.
+        for program in &all {
             let _ = program.thaw();
         }
         Ok(count)

@@ -4,6 +4,7 @@ mod agents;
 mod borders;
 mod ends;
 mod flow;
+mod held;
 mod late;
 mod letters;
 mod life;
