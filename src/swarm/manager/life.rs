@@ -40,11 +40,14 @@ impl Swarms {
     /// Starts a kept swarm.
     pub fn start(&self, swarm: &str) -> Result<NodeName, Fault> {
         let busy = self.enter(swarm, Fault::SwarmNotFound)?;
-        if busy.running().is_ok() {
-            return Err(Fault::AlreadyExists);
-        }
-        self.start_kept(&busy)?;
+        self.start_entered(&busy)?;
         Ok(busy.name().clone())
+    }
+
+    /// Starts a kept swarm with the instance, unless its owner has stopped it since then.
+    pub(super) fn start_by_itself(&self, swarm: &str) -> Result<(), Fault> {
+        let busy = self.enter(swarm, Fault::SwarmNotFound)?;
+        if busy.facts().halted { Ok(()) } else { self.start_entered(&busy) }
     }
 
     /// Ends a swarm's processes, also while they are being started. It stays kept, or with `purge` nothing of it
@@ -58,6 +61,7 @@ impl Swarms {
             None if purge => return self.purge_aside(swarm),
             None => return Err(Fault::SwarmNotFound),
         };
+        busy.note(|facts| facts.halted = true);
         if purge { self.purge(&busy) } else { self.end(&busy) }
     }
 
@@ -155,6 +159,13 @@ impl Swarms {
                 busy.note(|facts| (facts.seed, facts.kept) = (before.seed, before.kept));
             }
         })
+    }
+
+    fn start_entered(&self, busy: &Busy) -> Result<(), Fault> {
+        if busy.running().is_ok() {
+            return Err(Fault::AlreadyExists);
+        }
+        self.start_kept(busy)
     }
 
     /// Starts a swarm from what is kept of it. Its failure is shown with it from now on.

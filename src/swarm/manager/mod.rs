@@ -203,9 +203,9 @@ impl Swarms {
             if !seat.facts().seed.config.autostart {
                 continue;
             }
-            match self.start(seat.name().as_str()) {
+            match self.start_by_itself(seat.name().as_str()) {
                 // Somebody else starts it, or stops it.
-                Ok(_)
+                Ok(())
                 | Err(Fault::AlreadyExists | Fault::SwarmNotFound | Fault::Stopping | Fault::NotRunning) => {}
                 Err(fault) => {
                     let text = format!("swarm {} did not start by itself: {fault}", seat.name());

@@ -42,6 +42,8 @@ pub(super) struct Facts {
     pub phase: Phase,
     /// places that its nodes take of the instance's
     pub places: usize,
+    /// its owner has stopped it: it does not start by itself any more
+    pub halted: bool,
 }
 
 /// Where a swarm stands in its life.
@@ -124,7 +126,7 @@ impl Seat {
 
     fn with(seed: Arc<Shape>, kept: Arc<Shape>, phase: Phase, busy: bool) -> Arc<Self> {
         let name = seed.config.name.clone();
-        let facts = Facts { seed, kept, phase, places: 0 };
+        let facts = Facts { seed, kept, phase, places: 0, halted: false };
         Arc::new(Self {
             name,
             known: Mutex::new(Known { busy, stops: 0, gone: false, facts }),

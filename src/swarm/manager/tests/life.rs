@@ -145,6 +145,20 @@ fn m6_swarms_with_autostart_start_by_themselves_and_one_that_fails_holds_up_no_o
 }
 
 #[test]
+fn a_swarm_that_was_stopped_before_its_turn_does_not_start_by_itself() {
+    let rig = Rig::new();
+    for name in ["a", "b"] {
+        rig.create(&named(name, true)).expect("it is created");
+    }
+    let rig = rig.reopen();
+    rig.swarms.stop("a", false).expect("it does not run");
+    rig.swarms.autostart();
+    let running = |name: &str| rig.swarms.status(name).expect("it is kept").status;
+    assert_eq!((running("a"), running("b")), ("stopped", "running"));
+    rig.swarms.start("a").expect("its owner may");
+}
+
+#[test]
 fn m6_a_paused_swarm_is_shown_as_one_and_goes_on() {
     let rig = Rig::with(&small());
     assert_eq!(rig.swarms.pause("s"), Ok(2));
