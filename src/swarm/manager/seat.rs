@@ -247,6 +247,11 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        let facts = self.facts();
+        if let Some(running) = facts.running().filter(|running| running.live.is_stopped()) {
+            // By a stop that did not wait for its turn to the end: another one sees to the rest.
+            self.note(|facts| facts.phase = Phase::Ending(running.clone()));
+        }
         self.0.lock().busy = false;
         self.0.freed.notify_all();
     }

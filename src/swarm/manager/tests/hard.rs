@@ -264,3 +264,16 @@ fn a_restart_that_could_not_be_written_down_ends_nothing() {
     rig.swarms.restart("s", false).expect("it is restarted");
     assert_eq!((status(&rig), fakes.starts("alpha")), (("running", None), 2));
 }
+
+#[test]
+fn a_swarm_that_a_stop_has_ended_is_not_shown_to_run_when_the_stop_has_given_up_waiting() {
+    let (rig, fakes) = faked(|_| {});
+    rig.create(&small()).expect("it is created");
+    let seat = rig.swarms.table.find("s").expect("it is kept");
+    let busy = seat.enter(Duration::ZERO).expect("its turn");
+    assert_eq!(seat.enter_to_stop(Duration::ZERO, Duration::ZERO).err(), Some(Fault::Busy));
+    drop(busy);
+    assert_eq!(status(&rig), ("error", Some(Fault::StillThere.to_string())));
+    rig.swarms.start("s").expect("it runs no more");
+    assert_eq!((status(&rig), fakes.starts("alpha")), (("running", None), 2));
+}
