@@ -56,10 +56,6 @@ impl Running for Local {
         self.member.thaw()
     }
 
-    fn keeper_pid(&self) -> Option<u32> {
-        Some(self.member.keeper_pid())
-    }
-
     fn pid(&self) -> Option<u32> {
         Some(self.member.pid())
     }

@@ -209,10 +209,6 @@ impl Running for Handle {
         true
     }
 
-    fn keeper_pid(&self) -> Option<u32> {
-        None
-    }
-
     fn pid(&self) -> Option<u32> {
         None
     }

@@ -41,8 +41,6 @@ pub trait Running: Send + Sync {
     fn freeze(&self) -> bool;
     /// Lets them go on.
     fn thaw(&self) -> bool;
-    /// The process that holds its tree.
-    fn keeper_pid(&self) -> Option<u32>;
     /// Its program's process.
     fn pid(&self) -> Option<u32>;
     /// Its terminal's id, if it is in one.

@@ -129,7 +129,7 @@ fn a_mock_answers_from_its_script_and_begins_again() {
     mock.begin_end();
     assert_eq!(mock.say(&task("late")), Err(Full));
     assert_eq!(heard.first(wanted.len() + 1).last().unwrap(), "Some(Code(0))");
-    assert_eq!((mock.pid(), mock.keeper_pid(), mock.block_id()), (None, None, None));
+    assert_eq!((mock.pid(), mock.block_id()), (None, None));
 }
 
 #[test]

@@ -120,14 +120,6 @@ impl Live {
         Some(self.lock().agent(name)?.turn.logs(most))
     }
 
-    /// The process that holds a node's tree.
-    pub fn keeper_pid(&self, name: &NodeName) -> Option<u32> {
-        let table = self.lock();
-        let running = table.nodes.get(name).and_then(|node| node.run()?.running());
-        let ending = || table.ending.iter().rfind(|one| one.name == *name).map(|one| &one.running);
-        running.or_else(ending)?.keeper_pid()
-    }
-
     fn agent_view(&self, table: &Table, name: &NodeName, agent: &Agent) -> AgentView {
         let facts = agent.turn.facts();
         let running = agent.run.running();

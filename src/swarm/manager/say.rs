@@ -48,11 +48,6 @@ impl Swarms {
         self.live_of(&agent.swarm).ok_or(Fault::SwarmNotFound)?.speak(&agent.agent, speech)
     }
 
-    /// The keeper of an agent's processes, while it runs.
-    pub fn keeper_pid(&self, agent: &FullName) -> Option<u32> {
-        self.live_of(&agent.swarm)?.keeper_pid(&agent.agent)
-    }
-
     fn live_of(&self, swarm: &NodeName) -> Option<Arc<Live>> {
         Some(self.table.find(swarm.as_str())?.facts().live()?.live.clone())
     }

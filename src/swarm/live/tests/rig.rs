@@ -159,10 +159,6 @@ impl Running for Program {
         true
     }
 
-    fn keeper_pid(&self) -> Option<u32> {
-        None
-    }
-
     fn pid(&self) -> Option<u32> {
         None
     }
