@@ -27,7 +27,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -138,6 +138,7 @@ impl Swarms {
     /// Ends every swarm's processes within that time, and starts none from now on. They stay kept.
     pub fn stop_all(&self, within: Duration) {
         self.ending.store(true, Ordering::SeqCst);
+        let begin = Instant::now();
         let seats = self.table.all();
         thread::scope(|scope| {
             for seat in seats.iter().filter(|seat| seat.is_up() || seat.facts().live().is_some()) {
@@ -146,7 +147,7 @@ impl Swarms {
                     if let Ok(busy) = seat.enter_to_stop(within, within)
                         && let Some(running) = busy.facts().live()
                     {
-                        running.live.stop(within);
+                        running.live.stop(within.saturating_sub(begin.elapsed()));
                     }
                 };
                 let thread = thread::Builder::new().name(format!("stop-{}", seat.name()));

@@ -178,12 +178,14 @@ impl Seat {
     }
 
     /// Waits for its turn to stop the swarm. Whoever starts or changes it now would take long, and in vain: nothing
-    /// more of the swarm begins, and what is there is ended, before it is this call's turn.
+    /// more of the swarm begins, and what is there is ended, before it is this call's turn: `within` is a part
+    /// of its `patience`.
     pub fn enter_to_stop(self: &Arc<Self>, patience: Duration, within: Duration) -> Result<Busy, Fault> {
         match self.enter(Duration::ZERO) {
             Err(Fault::Busy) => {}
             other => return other,
         }
+        let begin = Instant::now();
         let live = {
             let mut known = self.lock();
             known.stops = known.stops.saturating_add(1);
@@ -193,7 +195,7 @@ impl Seat {
             // Whether all is gone is seen when it is our turn.
             live.stop(within);
         }
-        let entered = self.enter(patience);
+        let entered = self.enter(patience.saturating_sub(begin.elapsed()));
         let mut known = self.lock();
         known.stops = known.stops.saturating_sub(1);
         entered
