@@ -155,11 +155,16 @@ impl Instance {
 
     /// An agent that runs and is registered, as if it had been started.
     fn with_agent(self, name: &str, accept_typed_from: &[&str]) -> Self {
+        self.start(name, accept_typed_from);
+        self
+    }
+
+    /// Starts an agent, which is registered then.
+    fn start(&self, name: &str, accept_typed_from: &[&str]) {
         let body =
             json!({"name": name, "command": ["sh"], "cwd": "/", "accept_typed_from": accept_typed_from});
         let answer = self.post("/api/v1/agents", OWNER, &body);
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        self
+        assert_eq!((answer.status, answer.body["name"].as_str()), (201, Some(name)), "{}", answer.body);
     }
 
     fn get(&self, target: &str, headers: &str) -> Answer {

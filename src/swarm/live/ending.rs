@@ -68,8 +68,13 @@ impl Table {
         let Some(run) = node.run_mut() else { return };
         // One that is being started is ended by whoever starts it.
         if let Run::Here { number, running } = std::mem::replace(run, Run::None) {
-            self.ending.push(Ending { name: name.clone(), was, run: number, running, late: false });
+            self.ends_later(name, was, number, running);
         }
+    }
+
+    /// A program that is no node's is to be ended.
+    pub fn ends_later(&mut self, name: &NodeName, was: Was, run: u64, running: Arc<dyn Running>) {
+        self.ending.push(Ending { name: name.clone(), was, run, running, late: false });
     }
 
     /// The runs under a name, but for `own`, that are to be gone.

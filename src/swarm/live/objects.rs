@@ -5,7 +5,7 @@
 
 use super::{
     Live,
-    ending::{Ending, Was},
+    ending::Was,
     nodes::not_started,
     pass::{Origin, Pass},
     table::{Body, Node, Phase, Run, Thing},
@@ -86,12 +86,12 @@ impl Live {
         let result = self.input(|pass| {
             let ended = pass.table.launching.remove(&number).and_then(|one| one.ended);
             failed.map_or(Ok(()), Err)?;
-            let was = Was::Object(Box::new(config.clone()));
             let stopped = pass.table.phase == Phase::Stopped;
             if stopped || pass.table.object_mut(&name).is_none() {
-                let (name, run) = (name.clone(), number);
-                let late = new.map(|running| Ending { name, was, run, running, late: false });
-                pass.table.ending.extend(late);
+                if let Some(running) = new {
+                    let was = Was::Object(Box::new(config));
+                    pass.table.ends_later(&name, was, number, running);
+                }
                 return Err(Fault::NotRunning);
             }
             pass.table.part(&name);

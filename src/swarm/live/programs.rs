@@ -19,7 +19,7 @@ use std::{
 use super::{
     Live,
     ear::{AgentEar, ObjectEar},
-    ending::{Ending, GONE, NOT_GONE, Was},
+    ending::{GONE, NOT_GONE, Was},
     ground::Plan,
     parts::sentence,
     pass::Pass,
@@ -222,8 +222,7 @@ impl Live {
             };
             if let (Err(_), Some(running)) = (&result, &running) {
                 // Nobody waits for it any more, but for its end.
-                let (name, running) = (name.clone(), running.clone());
-                pass.table.ending.push(Ending { name, was, run: number, running, late: false });
+                pass.table.ends_later(name, was, number, running.clone());
             }
             (result, pass.table.phase == Phase::Paused)
         });
