@@ -50,9 +50,67 @@ fn what_the_table_does_not_know_is_a_usage_error_that_names_it() {
     assert!(refused(&["agents", "surplus"]).contains("more words"));
     assert!(refused(&["inject"]).contains("AGENT is missing"));
     assert!(refused(&["api", "GET"]).contains("PATH is missing"));
-    assert!(refused(&["run", "--name"]).contains("--name needs NAME"));
+    assert!(refused(&["run", "--name"]).contains("--name needs a value: --name NAME"));
     assert!(refused(&["agents", "--json=yes"]).contains("takes no value"));
     assert!(!refused(&["a\x1b[31mb"]).contains('\x1b'));
+}
+
+#[test]
+fn letters_are_flags_alone_together_and_with_a_value_behind_the_last() {
+    for (words, limit) in [
+        (&["inbox", "-f", "-n", "5"][..], "5"),
+        (&["inbox", "-fn", "5"], "5"),
+        (&["inbox", "-fn5"], "5"),
+        (&["inbox", "-n5", "-f"], "5"),
+        (&["inbox", "-f", "-nf"], "f"),
+        (&["inbox", "-f", "-n", "-1"], "-1"),
+    ] {
+        let (_, arguments) = read(words).expect("read");
+        assert!(arguments.has("--follow"), "{words:?}");
+        assert_eq!(arguments.text("--limit").expect("text"), Some(limit), "{words:?}");
+    }
+    let (_, arguments) = read(&["run", "-n", "a", "-eA", "-e", "B", "-C/tmp", "sh", "-n"]).expect("read");
+    assert_eq!(arguments.texts("--env").expect("texts"), ["A", "B"]);
+    assert_eq!(arguments.path("--cwd"), Some("/tmp".into()));
+    assert_eq!(arguments.operands().expect("texts"), ["sh", "-n"]);
+    for (words, said) in [
+        (&["inbox", "-x"][..], "no flag `-x`"),
+        (&["inbox", "-fx"], "no flag `-x`"),
+        (&["inbox", "-\u{e9}"], "no flag `-\u{e9}`"),
+        (&["inbox", "-f-"], "no flag `--`"),
+        (&["inbox", "-ff"], "-f was given twice"),
+        (&["inbox", "-f", "--follow"], "--follow was given twice"),
+        (&["inbox", "-n"], "-n needs a value: -n N"),
+        (&["inbox", "-fn"], "-n needs a value"),
+        (&["inbox", "-7"], "no flag `-7`"),
+    ] {
+        assert!(refused(words).contains(said), "{words:?}: {}", refused(words));
+    }
+}
+
+#[test]
+fn what_was_probably_meant_is_said() {
+    for (words, said) in [
+        (&["stauts"][..], "did you mean `status`?"),
+        (&["agnets"], "did you mean `agents`?"),
+        (&["inbox", "--folow"], "did you mean `--follow`?"),
+        (
+            &["send", "--priority", "hihg", "a", "b"],
+            "takes `normal`, `high` or `urgent` and not `hihg`; did you mean `high`?",
+        ),
+        (&["send", "-plow", "a", "b"], "-p takes `normal`, `high` or `urgent` and not `low`"),
+        (&["config", "valdiate", "x"], "did you mean `validate`?"),
+        (&["up"], "`loopgate serve` runs the instance"),
+        (&["down"], "`loopgate stop SWARM`"),
+        (&["dashboard", "start"], "there is no page"),
+        (&["env", "list"], "--env NAME"),
+        (&["build"], "docker build"),
+    ] {
+        assert!(refused(words).contains(said), "{words:?}: {}", refused(words));
+    }
+    assert!(!refused(&["keepr"]).contains("did you mean"), "an internal command is nobody's");
+    let (_, arguments) = read(&["send", "--priority", "URGENT", "a"]).expect("read");
+    assert_eq!(arguments.text("--priority").expect("text"), Some("urgent"));
 }
 
 #[test]
@@ -75,13 +133,15 @@ fn help_and_version_are_found_in_every_usual_spelling() {
     for words in [&["help"][..], &["--help"], &["-h"]] {
         assert_eq!(read(words).expect("read").0.name, "help");
     }
-    for words in [&["version"][..], &["--version"], &["-V"]] {
+    for words in [&["version"][..], &["--version"], &["-V"], &["-v"]] {
         assert_eq!(read(words).expect("read").0.name, "version");
     }
     for command in table::all().filter(|command| command.audience != Audience::Internal) {
-        let (help, arguments) = read(&[command.name, "--help"]).expect("read");
-        assert_eq!(help.name, "help");
-        assert_eq!(arguments.operands().expect("texts"), [command.name]);
+        for spelling in ["--help", "-h"] {
+            let (help, arguments) = read(&[command.name, spelling]).expect("read");
+            assert_eq!(help.name, "help");
+            assert_eq!(arguments.operands().expect("texts"), [command.name]);
+        }
     }
     // a command's own --help is not ours
     let (command, _) = read(&["run", "sh", "--help"]).expect("read");

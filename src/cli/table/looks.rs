@@ -1,12 +1,14 @@
 //! The commands that look at an instance and keep it, and the rest.
 
-use super::{Audience, Command, JSON, any, flag, one, optional, with_value};
+use super::{Audience, Command, Group, JSON, Kind, any, flag, one, optional, with_value};
 use crate::cli::verbs::{agents, api, audit, config, demo, exposure, keys, own, peers, swarm::look};
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "agents",
+        aliases: &["ps"],
+        group: Group::Agents,
         summary: "list the agents",
         audience: Audience::OwnerOrAgent,
         operands: &[],
@@ -17,6 +19,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "peers",
+        aliases: &[],
+        group: Group::Agents,
         summary: "list the other instances of yours and their agents",
         audience: Audience::Owner,
         operands: &[],
@@ -30,6 +34,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "whoami",
+        aliases: &[],
+        group: Group::Inside,
         summary: "say who this shell is to the instance",
         audience: Audience::OwnerOrAgent,
         operands: &[],
@@ -40,10 +46,15 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "config",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "check configs of swarms, without an instance",
         audience: Audience::Anyone,
-        operands: &[one("validate", "what to do"), any("FILE", "a JSON file; `-` reads stdin")],
-        flags: &[flag("--quiet", "print nothing where a config is valid; `-q` is the same"), JSON],
+        operands: &[
+            one("validate", "what to do").of(Kind::Word(&["validate"])),
+            any("FILE", "a JSON file; `-` reads stdin").of(Kind::File),
+        ],
+        flags: &[flag("--quiet", "print nothing where a config is valid").short('q'), JSON],
         about: "An error names the file, the line and the column, what is wrong and what to do; ends with 0 where all \
                 are valid, with 65 where one is not, with 1 where one cannot be read. The fields are described in \
                 docs/swarm-config.schema.json.",
@@ -55,9 +66,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "status",
+        aliases: &[],
+        group: Group::Watch,
         summary: "show how the instance is, or a swarm",
         audience: Audience::Owner,
-        operands: &[optional("SWARM", "a swarm: its agents, objects and edges")],
+        operands: &[optional("SWARM", "a swarm: its agents, objects and edges").of(Kind::Swarm)],
         flags: &[flag("--swarms", "list the swarms"), JSON],
         about: "",
         examples: &["loopgate status", "loopgate status --swarms", "loopgate status example"],
@@ -65,9 +78,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "stop-agent",
+        aliases: &[],
+        group: Group::Agents,
         summary: "end an agent and everything that it started",
         audience: Audience::Owner,
-        operands: &[one("AGENT", "the agent's name")],
+        operands: &[one("AGENT", "the agent's name").of(Kind::Agent)],
         flags: &[JSON],
         about: "Every process of the agent's tree is killed, also those that left its session.",
         examples: &["loopgate stop-agent coder"],
@@ -75,12 +90,16 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "audit",
-        summary: "show what was typed, sent and refused, or check that the log is whole",
+        aliases: &[],
+        group: Group::Watch,
+        summary: "show what was typed, sent and refused, or check the log",
         audience: Audience::Owner,
-        operands: &[optional("verify", "check the log instead; needs no instance, changes nothing")],
+        operands: &[optional("verify", "check the log instead; needs no instance, changes nothing")
+            .of(Kind::Word(&["verify"]))],
         flags: &[
-            with_value("--since", "WHEN", "10m, 2h, 3d, an RFC 3339 date with time, or unix milliseconds"),
-            with_value("--limit", "N", "at most so many entries, the newest (default: 100)"),
+            with_value("--since", "WHEN", "10m, 2h, 3d, an RFC 3339 date with time, or unix milliseconds")
+                .short('s'),
+            with_value("--limit", "N", "at most so many entries, the newest (default: 100)").short('n'),
             with_value("--noted", "N:HASH", "with verify: what an earlier `verify` said to note"),
             JSON,
         ],
@@ -96,6 +115,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "rotate-key",
+        aliases: &[],
+        group: Group::Program,
         summary: "change the owner key and the peer key, without a restart",
         audience: Audience::Owner,
         operands: &[],
@@ -109,6 +130,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "exposure",
+        aliases: &[],
+        group: Group::Watch,
         summary: "show what the instance has open, declared against observed",
         audience: Audience::Owner,
         operands: &[],
@@ -124,10 +147,12 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "api",
+        aliases: &[],
+        group: Group::Program,
         summary: "make one HTTP request to the instance as the owner",
         audience: Audience::Owner,
         operands: &[
-            one("METHOD", "GET, POST, PUT, PATCH or DELETE"),
+            one("METHOD", "GET, POST, PUT, PATCH or DELETE").of(Kind::Word(&api::METHODS)),
             one("PATH", "the path and query, from the first slash"),
             optional("JSON", "the body; `-` reads it from stdin"),
         ],
@@ -137,12 +162,14 @@ pub static COMMANDS: &[Command] = &[
         examples: &[
             "loopgate api GET /api/v1/status",
             "loopgate api GET '/agentmux/reactive/audit?limit=5'",
-            "loopgate api PATCH /api/swarms/ring/topology '{\"add\": [[\"place_1\", \"place_3\"]]}'",
+            "loopgate api PATCH /api/swarms/ring/topology '{\"add\": [[\"a\", \"b\"]]}'",
         ],
         run: api::api,
     },
     Command {
         name: "demo",
+        aliases: &[],
+        group: Group::Agents,
         summary: "show everything once: two agents that talk, in a temporary home",
         audience: Audience::Owner,
         operands: &[],
@@ -154,6 +181,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "version",
+        aliases: &[],
+        group: Group::Program,
         summary: "print the version",
         audience: Audience::Anyone,
         operands: &[],
@@ -164,9 +193,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "help",
+        aliases: &[],
+        group: Group::Program,
         summary: "explain loopgate, or one command",
         audience: Audience::Anyone,
-        operands: &[optional("COMMAND", "the command to explain")],
+        operands: &[optional("COMMAND", "the command to explain").of(Kind::Verb)],
         flags: &[],
         about: "",
         examples: &["loopgate help run"],

@@ -1,16 +1,18 @@
 //! The commands about messages.
 
-use super::{ADDRESS, Audience, Command, JSON, any, flag, one, optional, with_value};
+use super::{ADDRESS, Audience, Command, Group, JSON, Kind, any, flag, one, optional, with_value};
 use crate::cli::verbs::{ask, inbox, mail, member, messages};
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "send",
+        aliases: &[],
+        group: Group::Messages,
         summary: "send a message to an agent",
         audience: Audience::OwnerOrAgent,
         operands: &[
-            one("AGENT", ADDRESS),
+            one("AGENT", ADDRESS).of(Kind::Agent),
             optional("TEXT", "the text; without it, or with `-`, it is read from stdin"),
         ],
         flags: &[
@@ -23,7 +25,9 @@ pub static COMMANDS: &[Command] = &[
                 "--priority",
                 "WORD",
                 "`normal` (the default), `high` or `urgent`: read before the others",
-            ),
+            )
+            .short('p')
+            .of(Kind::Word(&["normal", "high", "urgent"])),
             with_value(
                 "--ttl",
                 "LENGTH",
@@ -53,13 +57,17 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "inbox",
+        aliases: &[],
+        group: Group::Messages,
         summary: "show what waits for an agent",
         audience: Audience::OwnerOrAgent,
-        operands: &[optional("AGENT", "whose messages; inside an agent its own, without a name")],
+        operands: &[
+            optional("AGENT", "whose messages; inside an agent its own, without a name").of(Kind::Agent)
+        ],
         flags: &[
-            flag("--follow", "wait for more, until Ctrl-C or until the instance ends"),
+            flag("--follow", "wait for more, until Ctrl-C or until the instance ends").short('f'),
             with_value("--after", "N", "only what comes behind this number (inside an agent: this position)"),
-            with_value("--limit", "N", "at most so many at once (default: 100)"),
+            with_value("--limit", "N", "at most so many at once (default: 100)").short('n'),
             JSON,
         ],
         about: "The owner looks: nothing changes by it, and the agent need not exist. An agent reads: each message \
@@ -70,6 +78,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ack",
+        aliases: &[],
+        group: Group::Inside,
         summary: "say that messages were read",
         audience: Audience::Agent,
         operands: &[any("ID", "messages by their ids")],
@@ -80,7 +90,9 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "broadcast",
-        summary: "inside an agent of a swarm: send a message to all that an edge leads to",
+        aliases: &[],
+        group: Group::Inside,
+        summary: "send a message to all that an edge of the swarm leads to",
         audience: Audience::Agent,
         operands: &[optional("TEXT", "the text; without it, or with `-`, it is read from stdin")],
         flags: &[JSON],
@@ -90,7 +102,9 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "list",
-        summary: "inside an agent: whom it can send to",
+        aliases: &[],
+        group: Group::Inside,
+        summary: "list whom this agent can send to",
         audience: Audience::Agent,
         operands: &[],
         flags: &[JSON],
@@ -100,14 +114,16 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ask",
+        aliases: &[],
+        group: Group::Inside,
         summary: "ask another agent and wait for its answer",
         audience: Audience::Agent,
         operands: &[
-            one("AGENT", ADDRESS),
+            one("AGENT", ADDRESS).of(Kind::Agent),
             optional("TEXT", "the question; without it, or with `-`, it is read from stdin"),
         ],
         flags: &[
-            with_value("--timeout", "S", "seconds to wait for the answer, 1 to 300 (default: 30)"),
+            with_value("--timeout", "S", "seconds to wait for the answer, 1 to 300 (default: 30)").short('t'),
             with_value("--correlation", "ID", "what question and answer have in common (default: a new one)"),
             JSON,
         ],
@@ -121,6 +137,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "message",
+        aliases: &[],
+        group: Group::Messages,
         summary: "show a message's state and history",
         audience: Audience::Owner,
         operands: &[one("ID", "its id; messages of several senders may have the same")],
@@ -131,12 +149,14 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "dead",
+        aliases: &[],
+        group: Group::Messages,
         summary: "list messages that failed or expired, with the reason",
         audience: Audience::Owner,
         operands: &[],
         flags: &[
             with_value("--after", "N", "only what comes behind this number"),
-            with_value("--limit", "N", "at most so many (default: 100)"),
+            with_value("--limit", "N", "at most so many (default: 100)").short('n'),
             JSON,
         ],
         about: "They are kept for 7 days.",
@@ -145,6 +165,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "redeliver",
+        aliases: &[],
+        group: Group::Messages,
         summary: "put a message that failed or expired back into its mailbox",
         audience: Audience::Owner,
         operands: &[one("ID", "its id")],
@@ -163,6 +185,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "mailboxes",
+        aliases: &[],
+        group: Group::Messages,
         summary: "list for whom messages wait",
         audience: Audience::Owner,
         operands: &[],

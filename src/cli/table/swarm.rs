@@ -1,6 +1,6 @@
 //! The commands about swarms.
 
-use super::{Audience, Command, JSON, flag, one, optional, rest, with_value};
+use super::{Audience, Command, Group, JSON, Kind, flag, one, optional, rest, with_value};
 use crate::cli::verbs::{
     shim,
     swarm::{change, life, talk},
@@ -13,12 +13,14 @@ const TEXT: &str = "the text; without it, or with `-`, it is read from stdin";
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "start",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "start a swarm from its configuration, or one that ran before",
         audience: Audience::Owner,
         operands: &[one(
             "CONFIG|SWARM",
             "the path of a JSON configuration (with a slash or a dot in it; `-` reads stdin), or the name of a swarm that `loopgate status --swarms` lists",
-        )],
+        ).of(Kind::FileOrSwarm)],
         flags: &[JSON],
         about: "The configuration is read with your rights, wherever it lies, and sent as it was understood; \
                 `loopgate config validate FILE` only checks it. A program that it names with a slash (`./agent.sh`) is \
@@ -33,9 +35,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "stop",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "end a swarm and everything that it started",
         audience: Audience::Owner,
-        operands: &[one("SWARM", SWARM)],
+        operands: &[one("SWARM", SWARM).of(Kind::Swarm)],
         flags: &[flag("--purge", "forget it too: configuration, changes, and its agents' directories"), JSON],
         about: "It stays listed as stopped, and `loopgate start SWARM` starts it again, with its changes.",
         examples: &["loopgate stop example", "loopgate stop example --purge"],
@@ -43,19 +47,23 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "restart",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "end and start a swarm, or one agent of it",
         audience: Audience::Owner,
-        operands: &[one("SWARM", SWARM), optional("AGENT", "one of its agents: the others run on")],
-        flags: &[flag("--delete-data", "empty its agents' directories in between"), JSON],
+        operands: &[one("SWARM", SWARM).of(Kind::Swarm), optional("AGENT", "one of its agents: the others run on").of(Kind::SwarmAgent)],
+        flags: &[flag("--delete-data", "empty its agents' directories in between").short('d'), JSON],
         about: "",
         examples: &["loopgate restart example", "loopgate restart example coder"],
         run: life::restart,
     },
     Command {
         name: "pause",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "stop a swarm's processes where they are",
         audience: Audience::Owner,
-        operands: &[one("SWARM", SWARM)],
+        operands: &[one("SWARM", SWARM).of(Kind::Swarm)],
         flags: &[JSON],
         about: "Messages and tasks wait until `loopgate resume`.",
         examples: &["loopgate pause example"],
@@ -63,9 +71,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "resume",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "let a paused swarm go on",
         audience: Audience::Owner,
-        operands: &[one("SWARM", SWARM)],
+        operands: &[one("SWARM", SWARM).of(Kind::Swarm)],
         flags: &[JSON],
         about: "",
         examples: &["loopgate resume example"],
@@ -73,9 +83,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "task",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "give an agent of a swarm something to do",
         audience: Audience::Owner,
-        operands: &[one("SWARM", SWARM), one("AGENT", "one of its agents"), optional("TEXT", TEXT)],
+        operands: &[one("SWARM", SWARM).of(Kind::Swarm), one("AGENT", "one of its agents").of(Kind::SwarmAgent), optional("TEXT", TEXT)],
         flags: &[JSON],
         about: "It waits until the agent has ended its turn; at most 1,000 wait.",
         examples: &[
@@ -86,12 +98,14 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "msg",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "send a message from one node of a swarm to another",
         audience: Audience::Owner,
         operands: &[
-            one("SWARM", SWARM),
-            one("FROM", "the agent or object that it comes from"),
-            one("TO", "the agent or object that gets it"),
+            one("SWARM", SWARM).of(Kind::Swarm),
+            one("FROM", "the agent or object that it comes from").of(Kind::SwarmAgent),
+            one("TO", "the agent or object that gets it").of(Kind::SwarmAgent),
             optional("TEXT", TEXT),
         ],
         flags: &[JSON],
@@ -101,11 +115,13 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "scale",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "have so many copies of an agent",
         audience: Audience::Owner,
         operands: &[
-            one("SWARM", SWARM),
-            one("BASE", "the agent, or what its copies are named after"),
+            one("SWARM", SWARM).of(Kind::Swarm),
+            one("BASE", "the agent, or what its copies are named after").of(Kind::SwarmAgent),
             one("COUNT", "how many there are to be; 0 removes all"),
         ],
         flags: &[JSON],
@@ -116,9 +132,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "overlay",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "show what was changed in a swarm since its configuration",
         audience: Audience::Owner,
-        operands: &[one("SWARM", SWARM)],
+        operands: &[one("SWARM", SWARM).of(Kind::Swarm)],
         flags: &[flag("--clear", "forget the changes: its next start is by the configuration alone"), JSON],
         about: "",
         examples: &["loopgate overlay example", "loopgate overlay example --clear"],
@@ -126,10 +144,12 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "snapshot",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "print a swarm as it is now, as a configuration",
         audience: Audience::Owner,
-        operands: &[one("SWARM", SWARM)],
-        flags: &[with_value("--output", "FILE", "write it there; the file must not exist"), JSON],
+        operands: &[one("SWARM", SWARM).of(Kind::Swarm)],
+        flags: &[with_value("--output", "FILE", "write it there; the file must not exist").short('o').of(Kind::File), JSON],
         about: "What looks like a secret is replaced by [REDACTED], so that the file may be shown around; \
                 `loopgate start FILE` takes it once those are filled in.",
         examples: &["loopgate snapshot example --output example.now.json"],
@@ -137,6 +157,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "agent-shim",
+        aliases: &[],
+        group: Group::Swarms,
         summary: "make a swarm's agent of any program that reads and prints lines",
         audience: Audience::Anyone,
         operands: &[rest("COMMAND", "the program and its arguments; no shell is put in between")],
@@ -146,7 +168,7 @@ pub static COMMANDS: &[Command] = &[
                 "--turn",
                 "WHEN",
                 "a turn is over `quiet` (when it is silent after an answer, the default), `line` (with each line) or `marker` (when it says so)",
-            ),
+            ).of(Kind::Word(&["quiet", "line", "marker"])),
             with_value("--quiet-ms", "N", "the silence, in milliseconds (default: 500)"),
             flag("--no-name-routing", "take `@name: text` for text and send it nowhere"),
         ],

@@ -8,11 +8,31 @@ fn the_table_is_sound() {
             let last = at + 1 == command.operands.len();
             assert!(operand.count == Count::One || last, "{}: only the last operand varies", command.name);
         }
-        for flag in command.flags {
+        for alias in command.aliases {
+            assert!(std::ptr::eq(find(alias).expect("found"), command), "{alias} twice");
+        }
+        for (at, flag) in command.flags.iter().enumerate() {
+            assert!(flag.short != Some('h'), "{}: -h asks for help", command.name);
+            assert!(flag.short.is_none_or(|letter| letter.is_ascii_alphanumeric()), "{}", flag.name);
+            assert!(flag.value.is_some() || flag.kind == Kind::Text, "{}", flag.name);
+            for other in command.flags.iter().take(at) {
+                assert!(flag.name != other.name, "{}: {} twice", command.name, flag.name);
+                assert!(flag.short.is_none() || flag.short != other.short, "{}: {}", command.name, flag.name);
+            }
             assert!(flag.name.starts_with("--"), "{}", flag.name);
             assert!(!flag.repeats || flag.value.is_some(), "{}", flag.name);
         }
         assert!(command.audience == Audience::Internal || !command.examples.is_empty());
+    }
+}
+
+#[test]
+fn what_a_new_user_needs_is_there_and_what_is_elsewhere_is_not() {
+    for name in FIRST {
+        assert!(find(name).is_some_and(|command| command.audience != Audience::Internal), "{name}");
+    }
+    for (name, _) in ELSEWHERE {
+        assert!(find(name).is_none(), "{name}");
     }
 }
 

@@ -1,12 +1,17 @@
 //! The commands that start an instance and agents, and those that type to them.
 
-use super::{ADDRESS, Audience, Command, JSON, SUBMIT, any, flag, one, optional, repeated, rest, with_value};
+use super::{
+    ADDRESS, Audience, Command, Group, JSON, Kind, SUBMIT, SUBMIT_WORDS, any, flag, one, optional, repeated,
+    rest, with_value,
+};
 use crate::cli::verbs::{attach, messages, run, serve};
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "serve",
+        aliases: &[],
+        group: Group::Agents,
         summary: "run an instance until a signal",
         audience: Audience::Owner,
         operands: &[],
@@ -14,7 +19,8 @@ pub static COMMANDS: &[Command] = &[
             flag("--watch-stdin", "end when stdin closes"),
             flag("--watch-parent", "end when the process that started it ends"),
             with_value("--key-fd", "N", "read the owner key from descriptor N instead of making one"),
-            with_value("--wavedata", "DIR", "the home directory; beats AGENTMUX_DATA_HOME and LOOPGATE_HOME"),
+            with_value("--wavedata", "DIR", "the home directory; beats AGENTMUX_DATA_HOME and LOOPGATE_HOME")
+                .of(Kind::Directory),
             with_value("--instance", "ID", "what the ready line shows as `instance:`"),
         ],
         about: "Binds 127.0.0.1 (port LOOPGATE_PORT, or one that the kernel chooses), writes the key file \
@@ -31,6 +37,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "keeper",
+        aliases: &[],
+        group: Group::Agents,
         summary: "hold one agent's processes (started by an instance, never by hand)",
         audience: Audience::Internal,
         operands: &[any("PIPE", "the numbers of the descriptors that become the agent's streams")],
@@ -41,6 +49,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "run",
+        aliases: &[],
+        group: Group::Agents,
         summary: "start an agent in a terminal of its own",
         audience: Audience::Owner,
         operands: &[rest("COMMAND", "the program and its arguments; no shell is put in between")],
@@ -49,20 +59,24 @@ pub static COMMANDS: &[Command] = &[
                 "--name",
                 "NAME",
                 "the agent's name: letters, digits, `_` and `-`, at most 64 (required)",
-            ),
-            repeated("--env", "NAME", "pass this variable with the value it has here; may be repeated"),
-            with_value("--cwd", "DIR", "where it starts (default: here)"),
+            )
+            .short('n'),
+            repeated("--env", "NAME", "pass this variable with the value it has here; may be repeated")
+                .short('e')
+                .of(Kind::Variable),
+            with_value("--cwd", "DIR", "where it starts (default: here)").short('C').of(Kind::Directory),
             repeated(
                 "--accept-typed-from",
                 "AGENT",
                 "let this agent's messages be typed into the terminal; may be repeated",
-            ),
+            )
+            .of(Kind::Agent),
             repeated(
                 "--may-type-into",
                 "AGENT",
                 "let it send to this agent of an AgentMux instance, which types whatever it gets; may be repeated",
             ),
-            with_value("--submit", "HOW", SUBMIT),
+            with_value("--submit", "HOW", SUBMIT).of(SUBMIT_WORDS),
             with_value("--rows", "N", "rows of its screen (default: 24)"),
             with_value("--cols", "N", "columns of its screen (default: 80)"),
             JSON,
@@ -71,15 +85,18 @@ pub static COMMANDS: &[Command] = &[
                 and what --env names is passed. Flags go before the command.",
         examples: &[
             "loopgate run --name coder -- claude",
-            "loopgate run --name tests --cwd ~/project --env CARGO_HOME -- bash -c 'cargo test; exec bash'",
+            "loopgate run -n tests -C ~/project -e CARGO_HOME -- sh -c 'cargo test; sh'",
         ],
         run: run::run,
     },
     Command {
         name: "attach",
+        aliases: &[],
+        group: Group::Agents,
         summary: "join an agent's terminal; Ctrl-] leaves",
         audience: Audience::Owner,
-        operands: &[one("AGENT", "the agent's name, or SWARM/AGENT for one of a swarm that has a terminal")],
+        operands: &[one("AGENT", "the agent's name, or SWARM/AGENT for one of a swarm that has a terminal")
+            .of(Kind::AnyAgent)],
         flags: &[],
         about: "Keys go to the agent, its screen comes here; the agent's screen takes the size of this one. \
                 Text, colours and cursor movement pass; whatever else a program may tell a terminal \
@@ -91,14 +108,16 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "inject",
+        aliases: &[],
+        group: Group::Agents,
         summary: "type a text into an agent's terminal and press Enter",
         audience: Audience::Owner,
         operands: &[
-            one("AGENT", ADDRESS),
+            one("AGENT", ADDRESS).of(Kind::Agent),
             optional("TEXT", "the text; without it, or with `-`, it is read from stdin"),
         ],
         flags: &[
-            with_value("--submit", "HOW", SUBMIT),
+            with_value("--submit", "HOW", SUBMIT).of(SUBMIT_WORDS),
             flag(
                 "--hold",
                 "keep it as a message where nobody can take it now; it is typed where its reader was started to accept that, else it is in the inbox",

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Every method of the table of routes.
-const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+pub const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// `loopgate api`.
 pub fn api(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {

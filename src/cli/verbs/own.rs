@@ -9,7 +9,7 @@ use crate::cli::{
     display, help,
     outcome::{Exit, Failure},
     output::Output,
-    parse::{Arguments, usage},
+    parse::{Arguments, unknown},
     table::{self, Audience},
 };
 
@@ -84,10 +84,7 @@ pub fn help(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
         None => help::overview(),
         Some(name) => match table::find(name).filter(|command| command.audience != Audience::Internal) {
             Some(command) => help::about(command),
-            None => {
-                let what = format!("there is no command `{}`", display::line(name));
-                return Err(usage(what).next("`loopgate help` lists the commands"));
-            }
+            None => return Err(unknown(name)),
         },
     };
     output.data(text.trim_end())?;
