@@ -1,0 +1,83 @@
+//! The swarm surface in a real browser, with the client of the channel as npm ships it: a page of a foreign
+//! origin has nothing, whatever it knows.
+//!
+//! Where there is no node (for npm) or no Chromium they say `skipped: ... missing`.
+
+#[path = "support/chromium.rs"]
+mod chromium;
+#[path = "support/clients.rs"]
+mod clients;
+mod support;
+
+use chromium::{Browser, FOREIGN, Site, chromium};
+use clients::{VERSIONS, clients};
+use serde_json::{Value, json};
+use support::Instance;
+
+/// A token of characters that stand for themselves in an URL.
+const TOKEN: &str = "token-of-the-operator";
+
+const ANSWERING: &str = r#"while IFS= read -r line; do
+    content=${line#*'"content":"'}; content=${content%%'"'*}
+    [ "$content" = fail ] && exit 3
+    printf '{"type":"output","content":"done: %s"}\n' "$content"
+    echo '<<TURN_COMPLETE>>'
+done"#;
+
+/// An instance with a swarm, with the API token or without one.
+fn serving(token: Option<&str>) -> Instance {
+    let env: Vec<_> = token.map(|token| ("GENSWARMS_API_TOKEN", token)).into_iter().collect();
+    let instance = Instance::start_with(&env, &[]);
+    let agent = |name: &str| json!({"name": name, "backend": "local", "config": {"command": ["/bin/sh", "-c", ANSWERING]}});
+    let config = json!({"name": "my-swarm", "agents": [agent("researcher"), agent("broken")]});
+    ask(&instance, token, "POST", "/api/swarms", &json!({"config": config}), 201);
+    instance
+}
+
+#[track_caller]
+fn ask(
+    instance: &Instance,
+    token: Option<&str>,
+    method: &str,
+    path: &str,
+    body: &Value,
+    status: u16,
+) -> Value {
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    let headers: Vec<_> = bearer.iter().map(|bearer| ("Authorization", &**bearer)).collect();
+    let answer = instance.call_as(&headers, method, path, body);
+    assert_eq!(answer.status, status, "{path}: {:?}", String::from_utf8_lossy(&answer.body));
+    answer.json()
+}
+
+#[test]
+fn a_page_of_a_foreign_origin_gets_no_connection_and_reads_nothing_whatever_it_knows() {
+    let Some(clients) = clients().filter(|_| chromium()) else { return };
+    for token in [None, Some(TOKEN)] {
+        let instance = serving(token);
+        let site = Site::of(clients, VERSIONS[1], "foreign.js");
+        let origin = format!("http://{FOREIGN}:{}", site.address.port());
+        let browser = Browser::open(&format!("{origin}/?at={}&token={TOKEN}", instance.address));
+        let seen = site.hears(&browser, "the page's end", Value::is_array);
+        let seen = seen.as_array().expect("all that it saw");
+        assert_eq!(seen[0], json!(["page", origin]));
+        let of = |word: &str| seen.iter().filter(|what| what[0] == *word).collect::<Vec<_>>();
+        assert_eq!(of("channel"), [&json!(["channel", "refused"]); 2]);
+        assert_eq!(of("socket"), [&json!(["socket", "refused"]); 2]);
+        assert_eq!(of("stream"), [&json!(["stream", "refused"])]);
+        let fetched = of("fetch");
+        assert_eq!(fetched.len(), 13);
+        for answer in fetched {
+            // An answer that a page may not look into is `opaque`, and has no text.
+            assert!(matches!(answer[2].as_str(), Some("failed" | "opaque")), "{answer}");
+            assert_eq!(answer[3], "", "{answer}");
+        }
+        // It was the instance that refused, and nothing was done.
+        let status = instance.call("GET", "/api/v1/status", &Value::Null).json();
+        let foreign = status["refusals"]["origin_not_allowed"].as_u64();
+        assert!(foreign.is_some_and(|count| count >= 4), "{}", status["refusals"]);
+        let history = "/api/swarms/my-swarm/agents/researcher/history";
+        let history = ask(&instance, token, "GET", history, &Value::Null, 200).to_string();
+        assert!(!history.contains("not mine"), "{history}");
+    }
+}
