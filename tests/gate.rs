@@ -14,6 +14,8 @@ mod descriptors;
 mod requests;
 #[path = "gate/rig.rs"]
 mod rig;
+#[path = "gate/streams.rs"]
+mod streams;
 #[path = "gate/strict.rs"]
 mod strict;
 #[path = "gate/told.rs"]

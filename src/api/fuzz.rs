@@ -155,7 +155,7 @@ fn ask(app: &App, path: &str, by: By, body: &[u8]) -> Response {
             told(true);
             response
         }
-        Reply::Upgrade(_) => panic!("no route of these upgrades"),
+        Reply::Upgrade(_) | Reply::Stream(_) => panic!("no route of these upgrades or streams"),
     }
 }
 

@@ -126,6 +126,10 @@ impl Service for App {
                 upgrade.response = with_cors(upgrade.response, &ticket.cors);
                 Reply::Upgrade(upgrade)
             }
+            Reply::Stream(mut stream) => {
+                stream.response = with_cors(stream.response, &ticket.cors);
+                Reply::Stream(stream)
+            }
         }
     }
 

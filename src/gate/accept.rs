@@ -110,7 +110,7 @@ fn turn_away<S: Service>(shared: &Shared<S>, mut stream: &TcpStream) {
     let response = shared.service.refused(503, None);
     let date = Date::default().at(0, &*shared.settings.clock);
     let mut answer = Vec::new();
-    encode::head(&response, &Manner { close: true, date }, &mut answer);
+    encode::head(&response, &Manner { close: true, open_ended: false, date }, &mut answer);
     answer.extend_from_slice(response.body());
     if stream.set_nonblocking(true).is_ok() {
         let _ = stream.write(&answer);

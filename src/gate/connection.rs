@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    Counters, Decision, Peer, Reply, Response, Service, Upgrade, Upgraded,
+    Counters, Decision, Peer, Reply, Response, Service, Stream, Upgrade, Upgraded,
     body::Body,
     encode::{self, Date, Manner},
     intake::Intake,
@@ -157,6 +157,7 @@ impl<'a, S: Service> Connection<'a, S> {
                 answered
             }
             Some(Reply::Upgrade(upgrade)) => self.upgrade(upgrade, with_body),
+            Some(Reply::Stream(stream)) => self.stream(stream, with_body),
         }
     }
 
@@ -211,10 +212,25 @@ impl<'a, S: Service> Connection<'a, S> {
 
     /// Sends one answer. `Err(End::Linger)`: it was the connection's last.
     fn answer(&mut self, response: &Response, with_body: bool, close: bool) -> Result<(), End> {
+        let close = close || self.shared.table.is_closed();
+        let now = self.send(response, with_body, close, false)?;
+        if close {
+            return Err(End::Linger);
+        }
+        Ok(self.slot.enter(Phase::Idle, now)?)
+    }
+
+    /// Writes one answer; when it was begun.
+    fn send(
+        &mut self,
+        response: &Response,
+        with_body: bool,
+        close: bool,
+        open_ended: bool,
+    ) -> Result<u64, End> {
         let now = self.now();
         self.slot.enter_answer(now)?;
-        let close = close || self.shared.table.is_closed();
-        let manner = Manner { close, date: self.date.at(now, &*self.shared.settings.clock) };
+        let manner = Manner { close, open_ended, date: self.date.at(now, &*self.shared.settings.clock) };
         let mut out = take(&mut self.out);
         out.clear();
         encode::head(response, &manner, &mut out);
@@ -228,11 +244,7 @@ impl<'a, S: Service> Connection<'a, S> {
         if out.capacity() <= KEPT {
             self.out = out;
         }
-        written?;
-        if close {
-            return Err(End::Linger);
-        }
-        Ok(self.slot.enter(Phase::Idle, now)?)
+        written.map(|()| now)
     }
 
     /// Sends a 101 and hands the connection over until its end.
@@ -241,14 +253,33 @@ impl<'a, S: Service> Connection<'a, S> {
             return self.last_answer(&upgrade.response, with_body);
         }
         self.answer(&upgrade.response, false, false)?;
+        self.hand_over(upgrade.run)?;
+        // Whatever copies of the socket are left, the connection ends here.
+        let _ = self.slot.stream.shutdown(Shutdown::Both);
+        Err(End::Gone)
+    }
+
+    /// Sends the head of an answer whose end nobody knows, and has the rest written.
+    fn stream(&mut self, stream: Stream, with_body: bool) -> Result<(), End> {
+        let Stream { response, run } = stream;
+        let has_body = encode::has_body(response.status());
+        self.send(&response, with_body, true, has_body)?;
+        if with_body && has_body {
+            self.hand_over(run)?;
+            // What waited with poll(2) may have left it so.
+            let _ = self.slot.stream.set_nonblocking(false);
+        }
+        Err(End::Linger)
+    }
+
+    /// Lets `run` have the connection. From here on neither the watchdog nor an eviction ends it.
+    fn hand_over(&mut self, run: impl FnOnce(Upgraded)) -> Result<(), End> {
         self.slot.enter(Phase::Upgraded, 0)?;
         let stream = self.slot.stream.try_clone().map_err(|_| End::Gone)?;
         let upgraded = Upgraded { stream, rest: self.intake.rest(), since: Instant::now() };
         self.out = Vec::new();
-        guarded(&self.shared.counters, || (upgrade.run)(upgraded));
-        // Whatever copies of the socket are left, the connection ends here.
-        let _ = self.slot.stream.shutdown(Shutdown::Both);
-        Err(End::Gone)
+        guarded(&self.shared.counters, || run(upgraded));
+        Ok(())
     }
 
     /// Closes so that the last answer arrives: a close with unread input makes the kernel send a

@@ -1,7 +1,7 @@
 //! The bytes of an answer's head.
 //!
-//! Every answer says how long it is (or that it has no body), when it was made, and that nobody
-//! may keep it or guess its type.
+//! Every answer says how long it is (or that it has no body, or ends with its connection), when it was
+//! made, and that nobody may keep it or guess its type.
 
 use std::io::Write;
 
@@ -13,6 +13,8 @@ use crate::wire::{clock::Clock, date};
 pub(super) struct Manner {
     /// the connection ends after this answer
     pub(super) close: bool,
+    /// nobody knows how long it will be: it ends with the connection
+    pub(super) open_ended: bool,
     /// the Date
     pub(super) date: [u8; date::LENGTH],
 }
@@ -48,7 +50,9 @@ pub(super) fn head(response: &Response, manner: &Manner, out: &mut Vec<u8>) {
             out.extend_from_slice(b"\r\nContent-Type: ");
             out.extend_from_slice(response.content_type().as_bytes());
         }
-        let _ = write!(out, "\r\nContent-Length: {}", response.body().len());
+        if !manner.open_ended {
+            let _ = write!(out, "\r\nContent-Length: {}", response.body().len());
+        }
     }
     out.extend_from_slice(b"\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
     for (name, value) in response.headers() {
@@ -56,7 +60,7 @@ pub(super) fn head(response: &Response, manner: &Manner, out: &mut Vec<u8>) {
             out.extend_from_slice(part);
         }
     }
-    if manner.close {
+    if manner.close || manner.open_ended {
         out.extend_from_slice(b"Connection: close\r\n");
     }
     out.extend_from_slice(b"\r\n");
@@ -109,7 +113,7 @@ mod tests {
 
     fn text(response: &Response, close: bool) -> String {
         let mut out = Vec::new();
-        head(response, &Manner { close, date: date::imf_fixdate(0) }, &mut out);
+        head(response, &Manner { close, open_ended: false, date: date::imf_fixdate(0) }, &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -31,5 +31,5 @@ mod table;
 
 pub use response::Response;
 pub use server::Gate;
-pub use service::{Decision, Peer, Reply, Service, Told, Upgrade, Upgraded};
+pub use service::{Decision, Peer, Reply, Service, Stream, Told, Upgrade, Upgraded};
 pub use settings::{Counters, Settings};

@@ -70,6 +70,9 @@ pub enum Reply {
     Told(Response, Told),
     /// Send the answer (101), then hand the connection over.
     Upgrade(Upgrade),
+    /// Send the answer's head without a length, then let somebody write the rest: it ends with the
+    /// connection.
+    Stream(Stream),
 }
 
 /// Called once, after an answer: `true` where the socket took all of it and the peer had not ended its
@@ -99,12 +102,21 @@ pub struct Upgrade {
     pub run: Box<dyn FnOnce(Upgraded) + Send>,
 }
 
-/// A connection after its 101.
+/// An answer of a length that nobody knows yet (RFC 9112, 6.3: it ends where the connection does).
+pub struct Stream {
+    /// a status with a body, and its headers; a body that it has is the beginning
+    pub response: Response,
+    /// writes the rest, on the connection's thread; never called for a HEAD. The deadlines are its own,
+    /// and it leaves when the peer does.
+    pub run: Box<dyn FnOnce(Upgraded) + Send>,
+}
+
+/// A connection after its 101, or after the head of its last answer.
 pub struct Upgraded {
     /// the socket; the gate keeps a handle with which it shuts it down when the server stops
     pub stream: TcpStream,
     /// bytes that the peer sent behind the head
     pub rest: Vec<u8>,
-    /// when the 101 was written
+    /// when the head was written
     pub since: Instant,
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use loopgate::{
-    gate::{self, Decision, Gate, Reply, Response, Service, Settings, Upgrade},
+    gate::{self, Decision, Gate, Reply, Response, Service, Settings, Stream, Upgrade},
     limits,
     wire::{
         clock::{Clock, ManualClock},
@@ -47,21 +47,21 @@ pub struct Echo {
     pub noticed: AtomicU64,
     /// handlers inside `/wait`
     pub waiting: AtomicU64,
-    released: Mutex<bool>,
-    release: Condvar,
+    /// streams that were begun
+    pub streaming: Arc<AtomicU64>,
+    released: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Echo {
     /// Lets everybody in `/wait` go, now and later.
     pub fn release(&self) {
-        *self.released.lock().unwrap() = true;
-        self.release.notify_all();
+        *self.released.0.lock().unwrap() = true;
+        self.released.1.notify_all();
     }
 
     fn wait(&self) {
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        let released = self.released.lock().unwrap();
-        drop(self.release.wait_timeout_while(released, PATIENCE, |released| !*released).unwrap());
+        wait_for(&self.released);
         self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -80,6 +80,21 @@ impl Echo {
                 assert!(path != "/told-panics", "as the test asked");
             }),
         )
+    }
+
+    /// `first`, and once it is released `last`.
+    fn stream(&self) -> Stream {
+        let (released, streaming) = (Arc::clone(&self.released), Arc::clone(&self.streaming));
+        Stream {
+            response: Response::bytes(200, "text/plain", b"fir".to_vec()),
+            run: Box::new(move |mut upgraded| {
+                streaming.fetch_add(1, Ordering::SeqCst);
+                let _ = upgraded.stream.write_all(b"st\n");
+                upgraded.stream.set_nonblocking(true).unwrap();
+                wait_for(&released);
+                let _ = upgraded.stream.write_all(b"last\n");
+            }),
+        }
     }
 
     pub fn labels(&self) -> Vec<String> {
@@ -140,6 +155,11 @@ impl Service for Echo {
             }
             "/stack" => Response::bytes(200, "text/plain", own_stack().to_string().into_bytes()),
             "/upgrade" => return Reply::Upgrade(backwards()),
+            "/stream" => return Reply::Stream(self.stream()),
+            "/stream-panics" => {
+                let run = Box::new(|_| panic!("as the test asked"));
+                return Reply::Stream(Stream { response: Response::empty(200), run });
+            }
             _ => Response::bytes(200, "text/plain", body.to_vec()).with("X-Label", ticket.clone()),
         })
     }
@@ -156,6 +176,11 @@ impl Service for Echo {
             None => response,
         }
     }
+}
+
+fn wait_for((released, release): &(Mutex<bool>, Condvar)) {
+    let guard = released.lock().unwrap();
+    drop(release.wait_timeout_while(guard, PATIENCE, |released| !*released).unwrap());
 }
 
 /// The query as a number.

@@ -190,7 +190,9 @@ impl Instance {
                 told(false);
                 Answer::of(&response)
             }
-            Reply::Response(_) | Reply::Upgrade(_) => panic!("{target} asks nothing of the answer's fate"),
+            Reply::Response(_) | Reply::Upgrade(_) | Reply::Stream(_) => {
+                panic!("{target} asks nothing of the answer's fate")
+            }
         }
     }
 
@@ -222,6 +224,8 @@ impl Instance {
                 Answer::of(&response)
             }
             Reply::Upgrade(_) => panic!("no route upgrades"),
+            // The head of it: its rest is written to a socket.
+            Reply::Stream(stream) => Answer::of(&stream.response),
         }
     }
 }

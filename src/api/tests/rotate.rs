@@ -254,7 +254,7 @@ fn a_request_whose_key_was_changed_before_its_body_came_is_refused() {
     let body = br#"{"name":"late","command":["sh"],"cwd":"/"}"#;
     match instance.app.handle(&mut conn, &ticket, &head, body, &Peer::new(&|| false)) {
         Reply::Response(response) => assert_eq!(Answer::of(&response).code(), "credential_wrong"),
-        Reply::Told(..) | Reply::Upgrade(_) => panic!("another answer"),
+        Reply::Told(..) | Reply::Upgrade(_) | Reply::Stream(_) => panic!("another answer"),
     }
     let agents = instance.get("/api/v1/agents", &x_key(&last(&files.owner)));
     assert_eq!(agents.body["agents"], json!([]));
@@ -277,7 +277,7 @@ fn whoever_waits_with_a_key_that_is_changed_meanwhile_is_told_nothing_more() {
         };
         match instance.app.handle(&mut conn, &ticket, &head, b"", &Peer::new(&rotates)) {
             Reply::Response(response) => assert_eq!(Answer::of(&response).code(), "credential_wrong"),
-            Reply::Told(..) | Reply::Upgrade(_) => panic!("another answer"),
+            Reply::Told(..) | Reply::Upgrade(_) | Reply::Stream(_) => panic!("another answer"),
         }
         assert!(begin.elapsed() < Duration::from_secs(20), "{path}");
     }
