@@ -321,6 +321,12 @@ limits! {
     WS_QUEUE_BYTES: usize = 1024 * 1024, "bytes", "a_reader_that_is_too_slow_is_closed_1013";
     #[doc = "time in which a WebSocket's peer takes nothing of what waits for it"]
     WS_STALL_MS: u64 = 10_000, "ms", "a_peer_that_takes_nothing_is_cut_off";
+    #[doc = "bytes that wait for the follower of a stream, one frame excepted"]
+    STREAM_QUEUE: usize = 64 * 1024, "bytes", "what_waits_is_bounded_and_one_frame_is_always_taken";
+    #[doc = "time in which the follower of a stream takes nothing of what waits for it"]
+    STREAM_STALL_MS: u64 = 10_000, "ms", "who_takes_nothing_is_cut_off_and_little_waits_for_him";
+    #[doc = "silence after which the follower of a stream is sent a comment"]
+    STREAM_BEAT_MS: u64 = 15_000, "ms", "frames_come_as_they_are_given_and_a_comment_where_there_are_none";
     #[doc = "time between two pings on /ws"]
     WS_PING_MS: u64 = 10_000, "ms", "case_d3_the_config_comes_first_and_then_a_ping_each_ten_seconds";
     #[doc = "time without a frame from a WebSocket's peer"]

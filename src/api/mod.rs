@@ -32,6 +32,8 @@ mod service;
 mod service_rpc;
 mod socket;
 mod status;
+#[allow(dead_code)] // until the routes that follow something use it
+mod stream;
 mod swarms;
 pub mod table;
 #[cfg(test)]

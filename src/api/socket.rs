@@ -18,7 +18,7 @@ use crate::{
     limits,
     sys::poll::Wake,
     wire::{clock::Clock, id::AgentId},
-    ws::{self, AgentMux, Instance, Parcel, upgrade},
+    ws::{self, AgentMux, Instance, Parcel, Seat, upgrade},
 };
 
 /// `GET /ws`.
@@ -27,11 +27,7 @@ pub(super) fn socket(app: &App, caller: &Caller, request: &Request<'_>) -> Resul
         Ok(response) => response,
         Err(error) => return Ok(Reply::Response(error.response())),
     };
-    let full = || {
-        let sentence = format!("there are {} WebSockets already, the most at once", limits::WS_CONNECTIONS);
-        Fault::new(503, "websockets_full", sentence)
-    };
-    let seat = app.sockets.enter_with(caller.generation()).ok().flatten().ok_or_else(full)?;
+    let seat = app.seat(caller)?;
     let clock = Arc::clone(&app.clock);
     let instance = Arc::new(ThisInstance {
         bus: Arc::clone(&app.bus),
@@ -43,6 +39,18 @@ pub(super) fn socket(app: &App, caller: &Caller, request: &Request<'_>) -> Resul
         ws::run(upgraded, &mut session, &seat, ws::Settings::default(), &*clock);
     };
     Ok(Reply::Upgrade(Upgrade { response, run: Box::new(run) }))
+}
+
+impl App {
+    /// A place among the WebSockets, which ends with the caller's key.
+    pub(super) fn seat(&self, caller: &Caller) -> Result<Seat> {
+        let full = || {
+            let most = limits::WS_CONNECTIONS;
+            let sentence = format!("there are {most} WebSockets and followers already, the most at once");
+            Fault::new(503, "websockets_full", sentence)
+        };
+        self.sockets.enter_with(caller.generation()).ok().flatten().ok_or_else(full)
+    }
 }
 
 /// What a session sees of the [`App`].
