@@ -75,6 +75,12 @@ limits! {
     PEER_SCANS_PER_SECOND: u32 = 50, "per second", "peer_scans_are_bounded_per_second";
     #[doc = "looks into agents' trees at once, for their tokens"]
     TREE_LOOKS: usize = 32, "count", "looks_into_agents_trees_are_bounded_at_once";
+    #[doc = "turns of one agent of which the latency is kept, the newest"]
+    TURNS_TIMED: usize = 100, "count", "latency_is_of_the_newest_turns";
+    #[doc = "shortest time between two looks at all agents and their processes, for `top`; also ten times as long as the last one took"]
+    TOP_PAUSE_MS: u64 = 250, "ms", "top_looks_a_few_times_a_second_and_gives_the_last_answer_in_between";
+    #[doc = "processes of the machine whose parents are looked at for the memory of agents; on a machine with more it is not known"]
+    TOP_PROCESSES: usize = 32_768, "count", "more_processes_than_are_looked_at_leave_the_memory_unknown";
     #[doc = "agents in all"]
     AGENTS: usize = 1_024, "count", "an_agent_over_the_limit_is_refused";
     #[doc = "of our own descriptors, what agents leave to connections and files; half of them where that is less"]

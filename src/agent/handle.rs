@@ -17,14 +17,15 @@ use std::{
 
 use super::{
     environment,
+    latency::Latency,
     launch::{Mortal, Running},
     life::{Life, lock},
     queue::{self, Queue},
     ring::Ring,
     terminal::Opened,
     types::{
-        BeyondEnd, Delivery, InputError, Later, NOT_RUNNING, Offer, Output, Record, ResizeError, StartSpec,
-        State, Submit,
+        BeyondEnd, Delivery, InputError, Later, NOT_RUNNING, Offer, Output, Pace, Record, ResizeError,
+        StartSpec, State, Submit,
     },
     watch::{Watch, Watchers},
 };
@@ -67,7 +68,12 @@ pub struct Agent {
 pub(super) struct Screen {
     pub ring: Ring,
     /// When something was last shown or typed, by the monotonic clock.
-    pub active: u64,
+    active: u64,
+    /// When the text was typed after which it has not been quiet yet.
+    said: Option<u64>,
+    /// Texts that were typed.
+    texts: u64,
+    latency: Latency,
     /// Its processes are held, and that it shows nothing means nothing.
     pub held: bool,
     pub size: Size,
@@ -91,6 +97,9 @@ impl Agent {
             screen: Mutex::new(Screen {
                 ring: Ring::default(),
                 active: clock.monotonic_ms(),
+                said: None,
+                texts: 0,
+                latency: Latency::default(),
                 held: false,
                 size: terminal.size,
                 ended: false,
@@ -246,7 +255,7 @@ impl Agent {
     pub(super) fn hold(&self, held: bool) {
         let mut screen = lock(&self.screen);
         screen.held = held;
-        screen.active = self.clock.monotonic_ms();
+        screen.happened(self.clock.monotonic_ms());
         drop(screen);
         self.life.wake();
     }
@@ -292,6 +301,20 @@ impl Agent {
         }
     }
 
+    /// How it does now.
+    pub fn pace(&self) -> Pace {
+        let now = self.clock.monotonic_ms();
+        let mut screen = lock(&self.screen);
+        screen.look(now);
+        Pace {
+            name: self.spec.name.clone(),
+            state: screen.state(now),
+            pid: self.pid,
+            messages: screen.texts,
+            took: screen.latency.took(),
+        }
+    }
+
     /// Waits for the agent to be done, until `end`; whether it is.
     pub fn wait_done(&self, end: Instant) -> bool {
         let mut screen = lock(&self.screen);
@@ -321,10 +344,36 @@ impl Screen {
         self.master.is_none()
     }
 
+    /// When it will be quiet, if nothing happens before.
+    pub fn quiet_at(&self) -> u64 {
+        self.active.saturating_add(limits::QUIET_MS)
+    }
+
+    /// Something is shown or typed now.
+    pub fn happened(&mut self, now: u64) {
+        self.look(now);
+        self.active = now;
+    }
+
+    /// A text was typed to its end.
+    pub fn said(&mut self, now: u64) {
+        self.texts = self.texts.saturating_add(1);
+        // One that comes before it was quiet belongs to the same turn.
+        self.said.get_or_insert(now);
+    }
+
+    /// Counts the turn that is over, where one is: nobody wakes for that.
+    fn look(&mut self, now: u64) {
+        let over = !self.held && (self.ended || now >= self.quiet_at());
+        if let Some(said) = self.said.take_if(|_| over) {
+            self.latency.push(self.active.saturating_sub(said));
+        }
+    }
+
     fn state(&self, now: u64) -> State {
         if self.ended {
             State::Done
-        } else if now.saturating_sub(self.active) >= limits::QUIET_MS {
+        } else if now >= self.quiet_at() {
             State::WaitingInput
         } else {
             State::Running
@@ -344,5 +393,49 @@ mod tests {
     fn an_output_wait_over_the_limit_is_cut_to_it() {
         assert_eq!(bounded_wait(Duration::MAX), Duration::from_millis(limits::OUTPUT_WAIT_MS));
         assert_eq!(bounded_wait(Duration::from_millis(3)), Duration::from_millis(3));
+    }
+
+    /// Nobody tells that a terminal is quiet: it is seen by the next who looks, or by what is shown next.
+    #[test]
+    fn a_terminals_turn_is_over_with_the_last_that_was_shown_before_it_was_quiet() {
+        let mut screen = Screen {
+            ring: Ring::default(),
+            active: 0,
+            said: None,
+            texts: 0,
+            latency: Latency::default(),
+            held: false,
+            size: Size { rows: 24, cols: 80 },
+            ended: false,
+            master: None,
+        };
+        let lasts =
+            |screen: &Screen| (screen.latency.took().turns, screen.latency.took().ms.map(|ms| ms.last));
+        screen.happened(10);
+        screen.said(10);
+        screen.happened(300);
+        // one more text before it was quiet is of the same turn
+        screen.happened(500);
+        screen.said(500);
+        screen.happened(700);
+        screen.look(700 + limits::QUIET_MS - 1);
+        assert_eq!(lasts(&screen), (0, None));
+        screen.look(700 + limits::QUIET_MS);
+        assert_eq!(lasts(&screen), (1, Some(690)));
+        screen.happened(9_000);
+        assert_eq!(lasts(&screen), (1, Some(690)), "what it shows by itself answers nothing");
+        screen.said(9_000);
+        screen.happened(9_001);
+        // while it is held, silence means nothing
+        screen.held = true;
+        screen.look(90_000);
+        assert_eq!(lasts(&screen).0, 1);
+        screen.held = false;
+        screen.happened(90_001);
+        assert_eq!((lasts(&screen), screen.texts), ((2, Some(1)), 3));
+        screen.said(90_001);
+        screen.ended = true;
+        screen.look(90_002);
+        assert_eq!(lasts(&screen), (3, Some(0)));
     }
 }

@@ -12,6 +12,7 @@ mod environment;
 mod handle;
 pub mod inbox;
 pub mod keeper;
+mod latency;
 mod launch;
 mod life;
 mod member;
@@ -31,13 +32,14 @@ mod types;
 mod watch;
 
 pub use handle::Agent;
+pub use latency::{Latency, Lengths, Took};
 pub use launch::Settings;
 pub use member::{Full, Lines, Member, MemberSpec, Place, Sink, Stream};
 pub use redact::redacted;
 pub use registry::Agents;
 pub use types::{
-    BeyondEnd, Controller, Delivery, Exit, InputError, Later, Offer, Output, Record, ResizeError, StartError,
-    StartSpec, State, StopError, Submit,
+    BeyondEnd, Controller, Delivery, Exit, InputError, Later, Offer, Output, Pace, Record, ResizeError,
+    StartError, StartSpec, State, StopError, Submit,
 };
 pub use watch::{Watch, Watchers};
 

@@ -164,7 +164,7 @@ impl Terminal<'_> {
         if screen.held {
             return None;
         }
-        let due = screen.active.saturating_add(limits::QUIET_MS);
+        let due = screen.quiet_at();
         drop(screen);
         if now < due {
             return Some(due);
@@ -192,9 +192,15 @@ impl Terminal<'_> {
             match (&*self.master).write(bytes) {
                 Ok(0) => return Pause::Room(queue.write_deadline()),
                 Ok(count) => {
-                    lock(&self.agent.screen).active = now;
+                    let delivered = queue.wrote(count, now);
+                    let mut screen = lock(&self.agent.screen);
+                    screen.happened(now);
+                    if delivered.is_some() {
+                        screen.said(now);
+                    }
+                    drop(screen);
                     self.busy = true;
-                    if let Some(delivery) = queue.wrote(count, now) {
+                    if let Some(delivery) = delivered {
                         // Whoever asked may have stopped waiting.
                         let _ = delivery.send(Delivery::Delivered);
                     }
@@ -235,7 +241,7 @@ impl Terminal<'_> {
     fn show(&mut self, output: &[u8]) {
         self.busy = true;
         let mut screen = lock(&self.agent.screen);
-        screen.active = self.agent.clock.monotonic_ms();
+        screen.happened(self.agent.clock.monotonic_ms());
         screen.ring.push(output);
         drop(screen);
         self.agent.tell();

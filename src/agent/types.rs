@@ -9,6 +9,7 @@ use std::{
     sync::mpsc::{self, Receiver, Sender, TryRecvError},
 };
 
+use super::latency::Took;
 pub use crate::sys::process::Exit;
 use crate::wire::id::AgentId;
 
@@ -234,4 +235,19 @@ pub struct Record {
     pub accept_typed_from: Vec<String>,
     /// Into which agents of other instances, which know typing only, its text may be typed.
     pub may_type_into: Vec<String>,
+}
+
+/// How an agent does, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// Its name.
+    pub name: AgentId,
+    /// What it is doing.
+    pub state: State,
+    /// The process of the command; after its end the number means nothing.
+    pub pid: u32,
+    /// Texts that were typed for it so far; keys are none.
+    pub messages: u64,
+    /// From a text that was typed until it was quiet.
+    pub took: Took,
 }

@@ -17,7 +17,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    controller::Statuses, elsewhere::FarAgents, fleet::Fleet, request::Fault, rotate::KeyFileHook,
+    controller::Statuses, elsewhere::FarAgents, fleet::Fleet, request::Fault, rotate::KeyFileHook, top::Top,
     waiting::Waiting,
 };
 use crate::{
@@ -97,6 +97,7 @@ pub struct App {
     pub(super) far: FarAgents,
     pub(super) statuses: Arc<Statuses>,
     pub(super) sockets: Arc<Sockets>,
+    pub(super) top: Top,
     pub(super) gate_counters: OnceLock<Arc<Counters>>,
     /// monotonic ms
     pub(super) started: u64,
@@ -151,6 +152,7 @@ impl App {
             far: FarAgents::new(),
             statuses,
             sockets: Sockets::new(limits::WS_CONNECTIONS),
+            top: Top::default(),
             gate_counters: OnceLock::new(),
             started,
         })

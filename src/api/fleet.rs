@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     agent::{
-        Agent, Agents, BeyondEnd, Delivery, InputError, Offer, Output, Record, ResizeError, StartError,
+        Agent, Agents, BeyondEnd, Delivery, InputError, Offer, Output, Pace, Record, ResizeError, StartError,
         StartSpec, State, StopError, Submit, Watch,
     },
     bus::{Terminal, Terminals},
@@ -23,6 +23,8 @@ pub trait Fleet: Terminals + Send + Sync {
     fn record(&self, name: &str) -> Option<Record>;
     /// All.
     fn records(&self) -> Vec<Record>;
+    /// How each does.
+    fn paces(&self) -> Vec<Pace>;
     /// Ends one and all of its processes.
     fn stop(&self, name: &AgentId) -> Result<Record, StopError>;
     /// Raw keys.
@@ -112,6 +114,10 @@ impl Fleet for Agents {
 
     fn records(&self) -> Vec<Record> {
         self.list().iter().map(|agent| agent.record()).collect()
+    }
+
+    fn paces(&self) -> Vec<Pace> {
+        self.list().iter().map(|agent| agent.pace()).collect()
     }
 
     fn stop(&self, name: &AgentId) -> Result<Record, StopError> {

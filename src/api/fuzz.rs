@@ -18,7 +18,7 @@ use super::{App, AppParts, Fleet, KeyFileHook, Peers};
 use crate::{
     admit::{Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, TreeFact},
     agent::{
-        self, Agents, BeyondEnd, Delivery, InputError, Offer, Output, Record, ResizeError, StartError,
+        self, Agents, BeyondEnd, Delivery, InputError, Offer, Output, Pace, Record, ResizeError, StartError,
         StartSpec, State, StopError, Submit, Watch,
     },
     bus::{
@@ -302,6 +302,10 @@ impl Fleet for Coder {
 
     fn records(&self) -> Vec<Record> {
         self.record("coder").into_iter().collect()
+    }
+
+    fn paces(&self) -> Vec<Pace> {
+        Vec::new()
     }
 
     fn stop(&self, _: &AgentId) -> Result<Record, StopError> {

@@ -38,6 +38,7 @@ mod swarms;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod top;
 mod waiting;
 
 pub use app::{App, AppParts, Peers};

@@ -5,7 +5,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::wire::{date, node::NodeName};
+use crate::{
+    agent::Took,
+    wire::{
+        date,
+        node::{FullName, NodeName},
+    },
+};
 
 /// One swarm in the list of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +80,25 @@ pub struct AgentView {
     pub pid: Option<u32>,
     /// its terminal, where it runs in one
     pub block_id: Option<String>,
+}
+
+/// How one agent of a running swarm does, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentPace {
+    /// its name
+    pub name: FullName,
+    /// `initializing`, `idle`, `working`, `error` or `stopped`
+    pub state: &'static str,
+    /// nothing is handed to it now
+    pub paused: bool,
+    /// tasks and messages that wait for it
+    pub inbox_size: usize,
+    /// tasks and messages to and from it, so far
+    pub message_count: u64,
+    /// the number of its program, while it runs
+    pub pid: Option<u32>,
+    /// how long its turns took
+    pub took: Took,
 }
 
 /// What is shown of one object.

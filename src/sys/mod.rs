@@ -24,6 +24,7 @@ pub mod signal;
 pub mod socket;
 pub mod socket_kind;
 pub mod tty;
+pub mod usage;
 
 /// The error of a call that answers -1 for one.
 fn checked(answer: libc::c_int) -> std::io::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::{Handler, Route, Scope, ours};
 use crate::{
-    api::{agents, elsewhere, messages, own, own_swarm, rotate, status, swarms},
+    api::{agents, elsewhere, messages, own, own_swarm, rotate, status, swarms, top},
     limits::BODY_LARGEST,
     wire::head::Method,
 };
@@ -54,6 +54,8 @@ pub(super) static ROWS: &[Route] = &[
     ours(Method::Get, "/api/v1/audit", status::audit)
         .doc("the audit, newest entries first; ?since=<unix ms>&before=<number>&limit="),
     ours(Method::Get, "/api/v1/status", status::status).doc("version, counts and refusals of the instance"),
+    Route { scopes: &[Scope::OwnerAlone, Scope::Api], ..ours(Method::Get, "/api/v1/top", top::top) }
+        .doc("how all agents do, those of swarms too: state, counts, latency of turns, memory"),
     Route { scopes: &[Scope::Owner], ..ours(Method::Post, "/api/v1/rotate-key", rotate::rotate) }
         .doc("a new owner key and a new peer key: {keep_connections}"),
     Route {

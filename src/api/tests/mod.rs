@@ -33,8 +33,8 @@ use super::{App, AppParts, Conn, Fleet, KeyFileHook, Peers};
 use crate::{
     admit::{Cors, Keyring, Keys, PeerAddr, PeerFacts, Policy, Standing, TreeFact},
     agent::{
-        self, Agents, BeyondEnd, Delivery, InputError, Later, Offer, Output, Record, ResizeError, StartError,
-        StartSpec, State, StopError, Submit, Watch, Watchers,
+        self, Agents, BeyondEnd, Delivery, InputError, Later, Offer, Output, Pace, Record, ResizeError,
+        StartError, StartSpec, State, StopError, Submit, Took, Watch, Watchers,
     },
     bus::{Terminal, Terminals, audit::Audit, mail::Mail},
     exposure::Declared,

@@ -169,6 +169,14 @@ impl Fleet for Table {
         self.rows.lock().expect("no panic").values().map(|row| row.record.clone()).collect()
     }
 
+    fn paces(&self) -> Vec<Pace> {
+        let pace = |record: Record| {
+            let (messages, took) = (self.typed(record.name.as_str()).len() as u64, Took::default());
+            Pace { name: record.name, state: record.state, pid: record.pid, messages, took }
+        };
+        self.records().into_iter().map(pace).collect()
+    }
+
     fn stop(&self, name: &AgentId) -> Result<Record, StopError> {
         let row = self.rows.lock().expect("no panic").remove(name.as_str());
         row.map(|row| row.record).ok_or(StopError::NotFound)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     Live,
     ending::{Ending, NOT_GONE, Was},
-    table::{Agent, Body, Node, Run, Table, Thing},
+    table::{Agent, Body, Node, Run, Table, Thing, full},
 };
 use crate::{
     agent::Controller,
@@ -13,7 +13,7 @@ use crate::{
     swarm::{
         config::{AgentConfig, Config, Edge, Handler, ObjectConfig},
         turn::State,
-        view::{AgentView, ObjectView, TopologyRow},
+        view::{AgentPace, AgentView, ObjectView, TopologyRow},
     },
     wire::node::NodeName,
 };
@@ -56,6 +56,24 @@ impl Live {
         let mut all: Vec<AgentView> = there.chain(removed).collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));
         all
+    }
+
+    /// How each of its agents does, by name.
+    pub fn paces(&self) -> Vec<AgentPace> {
+        let table = self.lock();
+        let pace = |(name, agent): (&NodeName, &Agent)| {
+            let facts = agent.turn.facts();
+            AgentPace {
+                name: full(&self.name, name),
+                state: facts.state.as_str(),
+                paused: facts.paused,
+                inbox_size: facts.inbox_size,
+                message_count: facts.message_count,
+                pid: agent.run.running().and_then(|running| running.pid()),
+                took: agent.turn.took(),
+            }
+        };
+        table.agents().map(pace).collect()
     }
 
     /// One agent.

@@ -21,7 +21,7 @@ use crate::{
         history::MessageLog,
         kept::ShelfError,
         skills::{self, Skill},
-        view::{AgentView, ObjectView, OverlayRow, SwarmRow, SwarmView, TopologyRow},
+        view::{AgentPace, AgentView, ObjectView, OverlayRow, SwarmRow, SwarmView, TopologyRow},
     },
     wire::node::NodeName,
 };
@@ -62,6 +62,12 @@ impl Swarms {
     /// Its agents, by name; none where there is no such swarm.
     pub fn agents(&self, swarm: &str) -> Vec<AgentView> {
         self.facts(swarm).map_or_else(|_| Vec::new(), |facts| agents_of(&facts))
+    }
+
+    /// How the agents do of all swarms that run.
+    pub fn paces(&self) -> Vec<AgentPace> {
+        let live = self.table.all().into_iter().filter_map(|seat| Some(seat.facts().live()?.live.clone()));
+        live.flat_map(|live| live.paces()).collect()
     }
 
     /// One agent.

@@ -31,7 +31,10 @@ use super::{
     history::{Conversation, History, Past, Role, Sort},
 };
 use crate::{
-    agent::protocol::{Item, Spoken},
+    agent::{
+        Latency,
+        protocol::{Item, Spoken},
+    },
     limits,
     wire::node::{FullName, NodeName},
 };
@@ -63,6 +66,7 @@ pub struct Turn {
     begun: u64,
     /// turns ended since the program was started by order
     ended: u64,
+    latency: Latency,
     tail: Tail,
     troubles: Troubles,
     /// when the last broadcast went out, and whom it reached first
@@ -112,6 +116,7 @@ impl Turn {
             retry: Retry::default(),
             begun: 0,
             ended: 0,
+            latency: Latency::default(),
             tail: Tail::default(),
             troubles: Troubles::default(),
             broadcast: None,

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     agent::protocol::Item,
+    limits,
     swarm::{
         events::{Draft, Level, Name},
         history::Role,
@@ -70,6 +71,9 @@ impl Turn {
         self.state = State::Idle;
         self.ended = self.ended.saturating_add(1);
         let Current { text, expired, told, began, .. } = current;
+        // That a terminal is quiet is known only when it has been for a while.
+        let noticed = if self.rules.pty { limits::QUIET_MS } else { 0 };
+        self.latency.push(now.ms.saturating_sub(began).saturating_sub(noticed));
         let (output, lost) = text.into_parts();
         self.conversation.push(now.unix_ms, Role::Assistant, &output);
         let done = Draft::new(Name::Stdout, format!("agent {} turn complete", self.name.agent));

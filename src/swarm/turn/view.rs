@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{State, Turn};
+use crate::agent::Took;
 
 /// An agent's standing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,11 @@ impl Turn {
             started_at: self.started_at,
             last_activity: self.last_activity,
         }
+    }
+
+    /// How long its turns took.
+    pub fn took(&self) -> Took {
+        self.latency.took()
     }
 
     /// What it is doing.

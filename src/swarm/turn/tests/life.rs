@@ -392,3 +392,25 @@ fn a_flood_of_anything_takes_a_bounded_room() {
     assert!(text(turn.logs(usize::MAX)) < 2 * limits::SWARM_HISTORY_BYTES);
     assert_eq!(turn.tick(at(3_000)).len(), 1, "its text is delivered, once");
 }
+
+#[test]
+fn a_turns_length_is_from_what_was_said_to_its_end_without_what_it_was_held() {
+    let last = |turn: &Turn| turn.took().ms.map(|ms| ms.last);
+    let mut turn = idle(Rules::default());
+    task(&mut turn, "one", 100);
+    task(&mut turn, "two", 110);
+    assert_eq!((turn.took().turns, last(&turn)), (0, None), "none is over");
+    complete(&mut turn, 150);
+    assert_eq!((turn.took().turns, last(&turn)), (1, Some(50)));
+    // the second was said when the first was over
+    turn.pause(at(160));
+    turn.resume(at(1_160));
+    complete(&mut turn, 1_200);
+    assert_eq!((turn.took().turns, last(&turn)), (2, Some(50)));
+    complete(&mut turn, 1_300);
+    assert_eq!(turn.took().turns, 2, "no turn was under way");
+    let mut turn = idle(Rules { pty: true, ..Rules::default() });
+    task(&mut turn, "one", 100);
+    turn.quiet(at(100 + 30 + limits::QUIET_MS));
+    assert_eq!(last(&turn), Some(30), "in a terminal, to the last that it showed");
+}
