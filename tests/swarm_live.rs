@@ -21,7 +21,7 @@ use loopgate::{
     store::Home,
     swarm::{
         config::Config,
-        events::{Filter, Hub},
+        events::{Filter, Hub, Name, Query},
         kept::Shelf,
         live::{Live, LiveParts},
         skills::Skills,
@@ -106,8 +106,9 @@ impl Host {
     }
 
     fn count(&self, event: &str) -> usize {
-        let filter = Filter { event_type: Some(event.to_owned()), ..Filter::default() };
-        self.hub.query(&filter, usize::MAX).len()
+        let filter = Filter { event_type: Some(Name::parse(event).expect("a name")), ..Filter::default() };
+        let query = Query { filter, since: None, most: usize::MAX };
+        self.hub.page(&query).expect("memory alone").events.len()
     }
 
     /// What the object `log` was sent: `from: content`.
@@ -327,8 +328,8 @@ fn what_a_process_writes_on_its_standard_error_is_shown_and_bounded() {
     host.task("a", "one");
     until("its end", || (host.count("object_error") == 1).then_some(()));
     assert_eq!(log().last().map(String::as_str), Some("why"), "also of one that has ended");
-    let filter = Filter { event_type: Some("object_error".to_owned()), ..Filter::default() };
-    let told = host.hub.query(&filter, 1);
+    let filter = Filter { event_type: Some(Name::ObjectError), ..Filter::default() };
+    let told = host.hub.page(&Query { filter, since: None, most: 1 }).expect("memory alone").events;
     let last = told[0].draft.metadata["last_output"].as_str().expect("text");
     assert!(last.ends_with("line 299\nline 300\nwhy") && last.chars().count() == 500, "{last}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Draft;
+use super::{Draft, hub::EACH};
 use crate::{agent, limits, swarm::config::is_secret};
 
 /// What stands in a secret's place.
@@ -30,19 +30,24 @@ pub(in crate::swarm) fn cut(text: &str, most: usize) -> &str {
     end.and_then(|end| text.get(..end)).unwrap_or_default()
 }
 
-/// The draft as it is kept: who and where stand in their fields and not in the metadata, everything is clean
-/// and of bounded size.
-pub(super) fn cleaned(mut draft: Draft) -> Draft {
+/// The draft as it is kept, and what it takes of memory: who and where stand in their fields and not in the
+/// metadata, everything is clean and of bounded size.
+pub(super) fn cleaned(mut draft: Draft) -> (Draft, usize) {
     lift(&mut draft.metadata, "swarm", &mut draft.swarm);
     lift(&mut draft.metadata, "agent", &mut draft.agent);
     lift(&mut draft.metadata, "object", &mut draft.agent);
-    draft.message = text(&draft.message);
+    draft.message = text(draft.message);
+    let mut bytes = draft.message.len();
     for name in [&mut draft.swarm, &mut draft.agent] {
-        *name = name.as_deref().map(text);
+        *name = name.take().map(text);
+        bytes = bytes.saturating_add(name.as_ref().map_or(0, String::len));
     }
     let mut room = limits::SWARM_EVENT_METADATA;
     draft.metadata = object(draft.metadata, &mut room);
-    draft
+    let facts = limits::SWARM_EVENT_METADATA.saturating_sub(room);
+    // As fields and as JSON, twice; a tree takes a few times what its text does.
+    let size = EACH.saturating_add(bytes.saturating_mul(3)).saturating_add(facts.saturating_mul(5));
+    (draft, size)
 }
 
 /// Takes a name out of the metadata, into its field where that is empty.
@@ -53,8 +58,11 @@ fn lift(metadata: &mut Map<String, Value>, key: &str, field: &mut Option<String>
     }
 }
 
-fn text(text: &str) -> String {
-    let clean = agent::redacted(cut(text, limits::SWARM_EVENT_TEXT * AHEAD));
+fn text(text: String) -> String {
+    if text.len() <= limits::SWARM_EVENT_TEXT && !agent::may_hold_token(&text) {
+        return text;
+    }
+    let clean = agent::redacted(cut(&text, limits::SWARM_EVENT_TEXT * AHEAD));
     cut(&clean, limits::SWARM_EVENT_TEXT).to_owned()
 }
 
@@ -63,7 +71,7 @@ fn object(map: Map<String, Value>, room: &mut usize) -> Map<String, Value> {
     let mut kept = Map::new();
     for (key, value) in map {
         let secret = is_secret(&key) && !value.is_null();
-        let key = text(&key);
+        let key = text(key);
         let value = if secret { Some(REDACTED.into()) } else { self::value(value, room) };
         match value {
             Some(value) if take(room, key.len()) => {
@@ -84,7 +92,7 @@ fn value(value: Value, room: &mut usize) -> Option<Value> {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => take(room, 8).then_some(value),
         Value::String(word) => {
-            let word = text(&word);
+            let word = text(word);
             take(room, word.len()).then(|| word.into())
         }
         Value::Array(items) => {

@@ -1,106 +1,221 @@
-//! The ring of events: numbers, time, bounds, and who is woken when there is more.
+//! The one stream: numbers, time, bounds, and who is woken when there is more.
 //!
-//! One lock, held for moving an event in or copying pointers out; cleaning happens before it. A reader holds a
-//! number and asks for what came after it, so a slow one holds up nobody and is told what it missed.
+//! One lock, held for moving an entry in or copying pointers out; cleaning happens before it, and what makes room is
+//! thrown away after it. A reader holds a place and asks for what came after it, so a slow one holds up nobody.
 
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use super::{Draft, Event, Filter, clean};
+use super::{Draft, Entry, Event, Follow, Push, clean};
 use crate::{
     agent::{Watch, Watchers},
     limits,
     sys::poll::Wake,
-    wire::clock::Clock,
+    wire::{clock::Clock, node::NodeName},
 };
 
-/// All events of one instance, the newest [`limits::SWARM_EVENTS`] and [`limits::SWARM_EVENTS_BYTES`] of them.
+/// What an entry takes of memory beside its texts.
+pub(super) const EACH: usize = 512;
+
+/// All events of one instance, the newest [`limits::SWARM_EVENTS`] and [`limits::SWARM_EVENTS_BYTES`] of them in
+/// memory.
 pub struct Hub {
     clock: Arc<dyn Clock>,
     ring: Mutex<Ring>,
     watchers: Arc<Watchers>,
+    /// how many follow; changed under the ring's lock only
+    following: AtomicUsize,
 }
 
-/// Invariants: the numbers in `events` rise by one, the last is `last`; `bytes` is the sum of their sizes.
-#[derive(Default)]
+/// Invariants: the places in `entries` rise by one, the last is below `next`; `bytes` is the sum of their sizes.
 struct Ring {
-    events: VecDeque<(Arc<Event>, usize)>,
+    entries: VecDeque<Arc<Entry>>,
     bytes: usize,
+    /// the place of the next entry
+    next: u64,
+    /// the number of the newest event
     last: u64,
-}
-
-/// What came after a number.
-#[derive(Debug, Default)]
-pub struct Since {
-    /// oldest first
-    pub events: Vec<Arc<Event>>,
-    /// how many came after the number asked for and before the first of `events`, and are kept no more
-    pub missed: u64,
+    /// the number of the newest event that is in memory no more
+    gone: u64,
 }
 
 impl Hub {
-    /// An empty one.
+    /// An empty one, in memory alone.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, ring: Mutex::default(), watchers: Arc::default() }
+        let ring = Ring { entries: VecDeque::new(), bytes: 0, next: 1, last: 0, gone: 0 };
+        Self { clock, ring: Mutex::new(ring), watchers: Arc::default(), following: AtomicUsize::new(0) }
     }
 
     /// Tells of something. Returns its number.
     pub fn publish(&self, draft: Draft) -> u64 {
-        let draft = clean::cleaned(draft);
-        let size = size(&draft);
-        let mut ring = lock(&self.ring);
+        let (mut draft, size) = clean::cleaned(draft);
+        let push = draft.push.take().map(|push| {
+            let push = push.cleaned();
+            let size = push.size();
+            (push, size)
+        });
+        let mut ring = self.ring();
         let id = ring.last.saturating_add(1);
         ring.last = id;
-        // The time is read under the lock: numbers and times rise together.
-        ring.events.push_back((Arc::new(Event { id, unix_ms: self.clock.unix_ms(), draft }), size));
-        ring.bytes = ring.bytes.saturating_add(size);
-        while ring.events.len() > limits::SWARM_EVENTS || ring.bytes > limits::SWARM_EVENTS_BYTES {
-            let Some((_, size)) = ring.events.pop_front() else { break };
-            ring.bytes = ring.bytes.saturating_sub(size);
-        }
+        // Under the lock: who follows from now on is told of all that comes from now on.
+        let (push, more) = match push {
+            Some((push, size)) if self.is_followed() => (Some(push), size),
+            Some(_) | None => (None, 0),
+        };
+        // So is the time: numbers and times rise together.
+        let event = Event::new(id, self.clock.unix_ms(), draft);
+        let entry = Entry::event_at(ring.next, event, push, size.saturating_add(more));
+        let dropped = ring.push(Arc::new(entry));
         drop(ring);
-        self.watchers.wake();
+        drop(dropped);
+        self.wake();
         id
     }
 
-    /// The events that a filter asks for, newest first, at most `most`.
-    pub fn query(&self, filter: &Filter, most: usize) -> Vec<Arc<Event>> {
-        let now = self.clock.unix_ms();
-        // Pointers out, then the looking without the lock.
-        let all: Vec<_> = lock(&self.ring).events.iter().map(|(event, _)| Arc::clone(event)).collect();
-        all.into_iter().rev().filter(|event| filter.matches(event, now)).take(most).collect()
+    /// Tells those who follow of something that nobody keeps.
+    pub fn tell(&self, swarm: &NodeName, agent: &NodeName, push: Push) {
+        if !self.is_followed() {
+            return;
+        }
+        let push = push.cleaned();
+        let mut ring = self.ring();
+        let entry = Entry::told_at(ring.next, ring.last, swarm.to_string(), agent.to_string(), push);
+        let dropped = ring.push(Arc::new(entry));
+        drop(ring);
+        drop(dropped);
+        self.wake();
     }
 
-    /// What came after number `id`, oldest first, at most `most`.
-    pub fn since(&self, id: u64, most: usize) -> Since {
-        let ring = lock(&self.ring);
-        let Some(first) = ring.events.front().map(|(event, _)| event.id) else {
-            return Since { events: Vec::new(), missed: ring.last.saturating_sub(id) };
-        };
-        let skip = id.saturating_add(1).saturating_sub(first);
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        let events = ring.events.iter().skip(skip).take(most).map(|(event, _)| Arc::clone(event)).collect();
-        Since { events, missed: first.saturating_sub(id.saturating_add(1)) }
+    /// Follows the stream from now on. `wake` is woken whenever there is more.
+    pub fn follow(self: &Arc<Self>, wake: Arc<Wake>) -> Follow {
+        Follow::new(Arc::clone(self), wake)
     }
 
     /// The number of the newest event; 0 before the first.
     pub fn last(&self) -> u64 {
-        lock(&self.ring).last
-    }
-
-    /// Wakes `wake` whenever there is more, until the watch is dropped.
-    pub fn watch(&self, wake: Arc<Wake>) -> Watch {
-        self.watchers.add(wake)
+        self.ring().last
     }
 
     /// Forgets all events. The numbers go on.
     pub fn clear(&self) {
-        let mut ring = lock(&self.ring);
-        ring.events = VecDeque::new();
-        ring.bytes = 0;
+        let dropped = {
+            let mut ring = self.ring();
+            (ring.gone, ring.bytes) = (ring.last, 0);
+            std::mem::take(&mut ring.entries)
+        };
+        drop(dropped);
+    }
+
+    pub(super) fn unix_ms(&self) -> u64 {
+        self.clock.unix_ms()
+    }
+
+    pub(super) fn watch(&self, wake: Arc<Wake>) -> Watch {
+        self.watchers.add(wake)
+    }
+
+    /// One more follows: the place of the next entry.
+    pub(super) fn join(&self) -> u64 {
+        let ring = self.ring();
+        self.following.fetch_add(1, Ordering::SeqCst);
+        ring.next
+    }
+
+    /// One less follows.
+    pub(super) fn leave(&self) {
+        let _ring = self.ring();
+        self.following.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// The entries from this place on, at most `most`; and how many of them are in memory no more.
+    pub(super) fn after(&self, place: u64, most: usize) -> (u64, Vec<Arc<Entry>>) {
+        let ring = self.ring();
+        let first = ring.first();
+        let skip = usize::try_from(place.saturating_sub(first)).unwrap_or(usize::MAX);
+        let count = ring.entries.len().saturating_sub(skip).min(most);
+        let entries = ring.entries.range(skip.min(ring.entries.len())..).take(count).cloned().collect();
+        (first.saturating_sub(place), entries)
+    }
+
+    /// The newest entries below this place, at most `most`, oldest first.
+    pub(super) fn before(&self, place: u64, most: usize) -> Vec<Arc<Entry>> {
+        let ring = self.ring();
+        let end = usize::try_from(place.saturating_sub(ring.first())).unwrap_or(usize::MAX);
+        let end = end.min(ring.entries.len());
+        ring.entries.range(end.saturating_sub(most)..end).cloned().collect()
+    }
+
+    /// The place of the first entry behind the event of this number.
+    pub(super) fn place_after(&self, id: u64) -> u64 {
+        let ring = self.ring();
+        let skip = ring.entries.partition_point(|entry| entry.last() <= id);
+        ring.first().saturating_add(u64::try_from(skip).unwrap_or(u64::MAX))
+    }
+
+    /// The numbers of the newest event that is in memory no more, and of the newest at all.
+    pub(super) fn kept(&self) -> (u64, u64) {
+        let ring = self.ring();
+        (ring.gone, ring.last)
+    }
+
+    fn is_followed(&self) -> bool {
+        self.following.load(Ordering::SeqCst) > 0
+    }
+
+    fn wake(&self) {
+        if self.is_followed() {
+            self.watchers.wake();
+        }
+    }
+
+    /// Nothing here is half changed when another holder panics.
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ring {
+    /// One more entry, in its place. What made room is the caller's to throw away.
+    #[must_use]
+    fn push(&mut self, entry: Arc<Entry>) -> Dropped {
+        self.next = self.next.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(entry.size());
+        self.entries.push_back(entry);
+        let mut dropped = Dropped::default();
+        while self.entries.len() > limits::SWARM_EVENTS || self.bytes > limits::SWARM_EVENTS_BYTES {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes = self.bytes.saturating_sub(oldest.size());
+            self.gone = oldest.last();
+            dropped.keep(oldest);
+        }
+        dropped
+    }
+
+    /// The place of the oldest entry.
+    fn first(&self) -> u64 {
+        self.next.saturating_sub(u64::try_from(self.entries.len()).unwrap_or(u64::MAX))
+    }
+}
+
+/// What made room: nearly always one entry.
+#[derive(Default)]
+struct Dropped {
+    one: Option<Arc<Entry>>,
+    more: Vec<Arc<Entry>>,
+}
+
+impl Dropped {
+    fn keep(&mut self, entry: Arc<Entry>) {
+        match self.one {
+            None => self.one = Some(entry),
+            Some(_) => self.more.push(entry),
+        }
     }
 }
 
@@ -108,18 +223,4 @@ impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Hub(last {})", self.last())
     }
-}
-
-/// What an event takes of memory, about.
-fn size(draft: &Draft) -> usize {
-    const EACH: usize = 400;
-    let names = [&draft.swarm, &draft.agent].map(|name| name.as_ref().map_or(0, String::len));
-    let metadata = serde_json::to_vec(&draft.metadata).map_or(0, |text| text.len());
-    // A tree of JSON takes a few times what its text does.
-    EACH + draft.message.len() + names.iter().sum::<usize>() + metadata * 3
-}
-
-/// Locks; nothing here is half changed when another holder panics.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,25 +1,35 @@
-//! What happened in the swarms: told by whoever did it, kept in a bounded ring, read by who asks (spec
-//! genswarms J.4).
+//! What happened in the swarms: told by whoever did it, kept within bounds, read by who asks and by who follows
+//! (spec genswarms J.4, D.5, D.6).
 //!
 //! A [`Draft`] is what is told; the [`Hub`] gives it its number and its time and cleans it before anybody
-//! sees it: no secret by the name of its key, no agent token, no text without an end. Events are facts for
-//! reading, and nothing of the program decides by them.
+//! sees it: no secret by the name of its key, no agent token, no text without an end. There is one stream, in one
+//! order, of [`Entry`]s: each is an event, or something that only a live follower is told, or both. Events are
+//! facts for reading, and nothing of the program decides by them.
 
 mod clean;
+mod entry;
+mod event;
 mod filter;
+mod follow;
 mod hub;
 mod names;
+mod page;
+mod push;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 pub(in crate::swarm) use self::clean::cut;
 pub use self::{
     clean::preview,
+    entry::Entry,
+    event::Event,
     filter::Filter,
-    hub::{Hub, Since},
+    follow::{Batch, Follow},
+    hub::Hub,
     names::Name,
+    page::{Page, Query, Unread},
+    push::Push,
 };
-use crate::wire::date;
 
 /// How much an event matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +45,14 @@ pub enum Level {
 }
 
 impl Level {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Debug, Self::Info, Self::Warning, Self::Error];
+
+    /// The level of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|level| level.as_str() == word)
+    }
+
     /// The word that clients know.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,6 +82,15 @@ pub enum Category {
 }
 
 impl Category {
+    /// All of them.
+    pub const ALL: &[Self] =
+        &[Self::Backend, Self::Routing, Self::Agent, Self::Object, Self::Swarm, Self::System];
+
+    /// The category of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|category| category.as_str() == word)
+    }
+
     /// The word that clients know.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -94,6 +121,8 @@ pub struct Draft {
     pub message: String,
     /// the rest; texts of users as a [`preview`] only
     pub metadata: Map<String, Value>,
+    /// what live followers are told with it and nobody keeps
+    pub push: Option<Push>,
 }
 
 impl Draft {
@@ -107,6 +136,7 @@ impl Draft {
             event_type,
             message: message.into(),
             metadata: Map::new(),
+            push: None,
         }
     }
 
@@ -140,34 +170,11 @@ impl Draft {
     pub fn with_preview(self, key: &str, text: &str) -> Self {
         self.with(key, preview(text))
     }
-}
 
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Event {
-    /// its number, from 1, rising
-    pub id: u64,
-    /// when, in ms since 1970
-    pub unix_ms: u64,
-    /// the rest, cleaned
-    pub draft: Draft,
-}
-
-impl Event {
-    /// As clients know it (spec genswarms B.2).
-    pub fn to_value(&self) -> Value {
-        let draft = &self.draft;
-        json!({
-            "id": self.id,
-            "timestamp": date::rfc3339_us(self.unix_ms),
-            "level": draft.level.as_str(),
-            "category": draft.category.as_str(),
-            "swarm": draft.swarm,
-            "agent": draft.agent,
-            "event_type": draft.event_type.as_str(),
-            "message": draft.message,
-            "metadata": draft.metadata,
-        })
+    /// The same, with what live followers are told and nobody keeps.
+    #[must_use]
+    pub fn pushing(self, push: Push) -> Self {
+        Self { push: Some(push), ..self }
     }
 }
 

@@ -72,6 +72,11 @@ names! {
 }
 
 impl Name {
+    /// The name of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|name| name.as_str() == word)
+    }
+
     /// How much an event of this name matters, unless told otherwise.
     pub fn level(self) -> Level {
         let text = self.as_str();

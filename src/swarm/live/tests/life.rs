@@ -14,6 +14,7 @@ use crate::{
     swarm::{
         Fault, TaskFault,
         config::{AgentConfig, Config, Edge},
+        events::Query,
         live::lock,
         view::Speech,
     },
@@ -193,8 +194,8 @@ fn a_program_that_ends_at_once_is_known_to_have_ended() {
     rig.live.add_agent(made(mock("b")), &[], &[]).unwrap();
     assert_eq!(rig.state("b"), "stopped");
     assert_eq!(rig.task("b", "t"), Err(Fault::Task(TaskFault::Stopped)));
-    let names: Vec<_> =
-        rig.hub.since(0, 100).events.iter().map(|event| event.draft.event_type.as_str()).collect();
+    let page = rig.hub.page(&Query { since: Some(0), most: 100, ..Query::default() }).unwrap();
+    let names: Vec<_> = page.events.iter().map(|event| event.draft.event_type.as_str()).collect();
     let at = |name: &str| names.iter().rposition(|other| *other == name);
     assert!(at("agent_started") < at("agent_stopped"), "{names:?}");
 }

@@ -21,7 +21,7 @@ use crate::{
     swarm::{
         Fault,
         config::Config,
-        events::{Event, Filter, Hub},
+        events::{Event, Filter, Hub, Name, Query},
         history::MessageLog,
         kept::Shelf,
         live::{Launch, Live, LiveParts, lock},
@@ -349,8 +349,10 @@ impl Rig {
 
     /// All events of this name, oldest first.
     pub fn events(&self, event_type: &str) -> Vec<Arc<Event>> {
-        let filter = Filter { event_type: Some(event_type.to_owned()), ..Filter::default() };
-        let mut events = self.hub.query(&filter, usize::MAX);
+        let filter =
+            Filter { event_type: Some(Name::parse(event_type).expect("a name")), ..Filter::default() };
+        let query = Query { filter, since: None, most: usize::MAX };
+        let mut events = self.hub.page(&query).expect("memory alone").events;
         events.reverse();
         events
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     limits,
     swarm::{
-        events::Filter,
+        events::{Filter, Name, Query},
         ir::gate,
         manager::{compact, shape::Shape},
     },
@@ -111,7 +111,8 @@ fn an_instance_that_ends_starts_and_changes_nothing() {
 fn a_cleaning_forgets_events_only_where_it_is_told_to() {
     let rig = Rig::with(&small());
     rig.swarms.stop("s", false).expect("it stops");
-    let events = || rig.swarms.events().since(0, usize::MAX).events.len();
+    let query = Query { since: Some(0), most: usize::MAX, ..Query::default() };
+    let events = || rig.swarms.events().page(&query).expect("memory alone").events.len();
     let before = events();
     assert!(before > 0);
     assert_eq!(rig.swarms.clean(false), Ok(1));
@@ -197,8 +198,9 @@ fn a_swarm_that_was_changed_still_starts_by_itself() {
 
 /// How often this was told.
 fn told(rig: &Rig, event_type: &str) -> usize {
-    let filter = Filter { event_type: Some(event_type.to_owned()), ..Filter::default() };
-    rig.swarms.events().query(&filter, usize::MAX).len()
+    let filter = Filter { event_type: Some(Name::parse(event_type).expect("a name")), ..Filter::default() };
+    let query = Query { filter, since: None, most: usize::MAX };
+    rig.swarms.events().page(&query).expect("memory alone").events.len()
 }
 
 #[test]
