@@ -6,11 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod colour;
 pub mod display;
 mod help;
 mod outcome;
 mod output;
 mod parse;
+pub mod progress;
 pub mod serve;
 mod table;
 mod verbs;

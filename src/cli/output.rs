@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::Value;
 
 use crate::cli::{
+    colour::Paint,
     display,
     outcome::{Exit, Failure},
 };
@@ -14,6 +15,7 @@ pub struct Output {
     data: Box<dyn Write>,
     talk: Box<dyn Write>,
     to_a_person: bool,
+    paint: Paint,
 }
 
 impl Output {
@@ -21,9 +23,15 @@ impl Output {
     pub fn standard() -> Self {
         Self {
             to_a_person: io::stdout().is_terminal(),
+            paint: Paint::of_stdout(),
             data: Box::new(io::stdout()),
             talk: Box::new(io::stderr()),
         }
+    }
+
+    /// The colours of what goes to stdout.
+    pub fn paint(&self) -> Paint {
+        self.paint
     }
 
     /// Lines of data, already filtered where they hold what came from outside.

@@ -9,6 +9,7 @@ use crate::cli::{
     outcome::{Exit, Failure},
     output::Output,
     parse::Arguments,
+    progress::while_waiting,
 };
 
 /// Most characters of a command that the list shows.
@@ -33,12 +34,15 @@ pub fn agents(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
     }
     let mut rows = vec![if full { heading(&FULL) } else { heading(&SHORT) }];
     rows.extend(records.iter().map(|record| if full { full_row(record) } else { short_row(record) }));
-    for line in table(&rows) {
+    let paint = output.paint();
+    for line in painted(&rows, |at, cell| if at == STATE { paint.state(cell) } else { cell.to_owned() }) {
         output.data(&line)?;
     }
     Ok(Exit::Ok.into())
 }
 
+/// The column of both that holds the state.
+const STATE: usize = 1;
 const FULL: [&str; 6] = ["NAME", "STATE", "PID", "SCREEN", "WAITING", "COMMAND"];
 const SHORT: [&str; 2] = ["NAME", "STATE"];
 
@@ -79,27 +83,35 @@ pub fn state(record: &Value) -> String {
 
 /// Columns as wide as their widest cell.
 pub fn table(rows: &[Vec<String>]) -> Vec<String> {
+    painted(rows, |_, cell| cell.to_owned())
+}
+
+/// The same with colours: `paint` is given the number of the column and the cell. The heading has none.
+pub fn painted(rows: &[Vec<String>], paint: impl Fn(usize, &str) -> String) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|at| {
             rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0)
         })
         .collect();
-    rows.iter()
-        .map(|row| {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(&format!("{cell:<width$}  "));
-            }
-            line.trim_end().to_owned()
-        })
-        .collect()
+    let line = |(row, cells): (usize, &Vec<String>)| {
+        let mut line = String::new();
+        for (at, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+            let room = width.saturating_sub(cell.chars().count()).saturating_add(2);
+            line.push_str(&if row == 0 { cell.clone() } else { paint(at, cell) });
+            line.push_str(&" ".repeat(room));
+        }
+        line.trim_end().to_owned()
+    };
+    rows.iter().enumerate().map(line).collect()
 }
 
 /// `loopgate stop-agent`.
 pub fn stop(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let name = arguments.required(0)?;
-    let answer = expect_success(owner()?.delete(&format!("/api/v1/agents/{}", segment(name))))?.json();
+    let (client, path) = (owner()?, format!("/api/v1/agents/{}", segment(name)));
+    let answer = while_waiting(&format!("agent {name} to end"), || client.delete(&path));
+    let answer = expect_success(answer)?.json();
     if arguments.has("--json") {
         output.json(&answer)?;
     } else {

@@ -11,6 +11,7 @@ use crate::{
         outcome::{Exit, Failure},
         output::Output,
         parse::{Arguments, usage},
+        progress::while_waiting,
     },
     limits,
 };
@@ -19,7 +20,8 @@ use crate::{
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let request = request(arguments, |name| std::env::var_os(name))?;
     let client = owner()?;
-    let record = expect_success(client.post("/api/v1/agents", &request))?.json();
+    let answer = while_waiting("the agent to start", || client.post("/api/v1/agents", &request));
+    let record = expect_success(answer)?.json();
     if arguments.has("--json") {
         output.json(&record)?;
         return Ok(Exit::Ok.into());

@@ -10,6 +10,7 @@ use crate::cli::{
     outcome::{Exit, Failure},
     output::Output,
     parse::{Arguments, usage},
+    progress::while_waiting,
     verbs::own::shown,
 };
 
@@ -23,7 +24,9 @@ pub fn scale(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
         .filter(|_| count.bytes().all(|b| b.is_ascii_digit()))
         .ok_or_else(|| usage(format!("COUNT is a whole number and not `{}`", display::line(count))))?;
     let path = format!("/api/swarms/{swarm}/agents/{base}/scale");
-    let answer = done(operator()?.post(&path, &json!({ "count": count })))?;
+    let client = operator()?;
+    let what = format!("{count} of {base} in swarm {swarm}");
+    let answer = done(while_waiting(&what, || client.post(&path, &json!({ "count": count }))))?;
     let result = answer.get("result").cloned().unwrap_or(Value::Null);
     let names =
         |field: &str| list(&result, field).iter().map(|name| shown(Some(name))).collect::<Vec<_>>().join(" ");

@@ -13,6 +13,7 @@ use crate::cli::{
     outcome::{Exit, Failure},
     output::Output,
     parse::{Arguments, usage},
+    progress::while_waiting,
     verbs::{config, own::shown},
 };
 
@@ -22,11 +23,12 @@ pub fn start(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
     let (client, answer) = if is_file(what) {
         let body = config::read(what)?;
         let client = operator()?;
-        let answer = client.post("/api/swarms", &body);
+        let answer = while_waiting("the swarm to start", || client.post("/api/swarms", &body));
         (client, answer)
     } else {
         let client = operator()?;
-        let answer = client.post(&format!("/api/swarms/{}/start", name(what)?), &json!({}));
+        let path = format!("/api/swarms/{}/start", name(what)?);
+        let answer = while_waiting(&format!("swarm {what} to start"), || client.post(&path, &json!({})));
         (client, answer)
     };
     let started = match answer {
@@ -71,7 +73,8 @@ fn is_file(operand: &str) -> bool {
 pub fn stop(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let swarm = name(arguments.required(0)?)?;
     let query = if arguments.has("--purge") { "?purge=true" } else { "" };
-    let answer = done(operator()?.delete(&format!("/api/swarms/{swarm}{query}")))?;
+    let (client, path) = (operator()?, format!("/api/swarms/{swarm}{query}"));
+    let answer = done(while_waiting(&format!("swarm {swarm} to end"), || client.delete(&path)))?;
     told(arguments, output, &answer, &format!("{} {swarm}", shown(answer.get("status"))))
 }
 
@@ -87,7 +90,8 @@ pub fn restart(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, F
         Some(agent) => (format!("/api/swarms/{swarm}/agents/{agent}/restart"), format!("{swarm}/{agent}")),
         None => (format!("/api/swarms/{swarm}/restart{query}"), swarm.to_owned()),
     };
-    let answer = done(operator()?.post(&path, &json!({})))?;
+    let client = operator()?;
+    let answer = done(while_waiting(&format!("{whom} to start again"), || client.post(&path, &json!({}))))?;
     told(arguments, output, &answer, &format!("restarted {whom}"))
 }
 
@@ -103,7 +107,9 @@ pub fn resume(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
 
 fn hold(arguments: &Arguments, output: &mut Output, verb: &str, count: &str) -> Result<ExitCode, Failure> {
     let swarm = name(arguments.required(0)?)?;
-    let answer = done(operator()?.post(&format!("/api/swarms/{swarm}/{verb}"), &json!({})))?;
+    let (client, path) = (operator()?, format!("/api/swarms/{swarm}/{verb}"));
+    let what = format!("swarm {swarm} to {verb}");
+    let answer = done(while_waiting(&what, || client.post(&path, &json!({}))))?;
     let agents = answer.get(count).and_then(Value::as_u64).unwrap_or(0);
     let line = format!("{} {swarm}: {}", shown(answer.get("status")), number(agents, "agent"));
     told(arguments, output, &answer, &line)

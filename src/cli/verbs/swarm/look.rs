@@ -9,7 +9,7 @@ use crate::cli::{
     outcome::{Exit, Failure},
     output::Output,
     parse::Arguments,
-    verbs::{agents::table, own, own::shown},
+    verbs::{agents::painted, own, own::shown},
 };
 
 /// `loopgate status`: without a name the instance's, with one the swarm's.
@@ -35,7 +35,7 @@ fn all(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> 
     let mut rows = vec![["SWARM", "STATUS", "AGENTS", "OBJECTS", "STARTED"].map(str::to_owned).to_vec()];
     let cells = ["name", "status", "agent_count", "object_count", "started_at"];
     rows.extend(swarms.iter().map(|swarm| cells.iter().map(|cell| shown(swarm.get(cell))).collect()));
-    table(&rows).iter().try_for_each(|line| output.data(line))?;
+    show(&rows, output)?;
     Ok(Exit::Ok.into())
 }
 
@@ -47,19 +47,23 @@ fn one(swarm: &str, arguments: &Arguments, output: &mut Output) -> Result<ExitCo
         return Ok(Exit::Ok.into());
     }
     let paused = if status.get("paused").and_then(Value::as_bool) == Some(true) { ", paused" } else { "" };
-    output.data(&format!("{}: {}{paused}", shown(status.get("name")), shown(status.get("status"))))?;
+    output.data(&format!(
+        "{}: {}{paused}",
+        shown(status.get("name")),
+        output.paint().state(&shown(status.get("status")))
+    ))?;
     let agents = done(client.get(&format!("/api/swarms/{swarm}/agents")))?;
     let mut rows = vec![["AGENT", "STATE", "BACKEND", "WAITING", "MESSAGES"].map(str::to_owned).to_vec()];
     let cells = ["name", "state", "backend", "inbox_size", "message_count"];
     let row = |agent: &Value| cells.iter().map(|cell| shown(agent.get(cell))).collect();
     rows.extend(list(&agents, "agents").iter().map(row));
-    table(&rows).iter().try_for_each(|line| output.data(line))?;
+    show(&rows, output)?;
     let mut rows = vec![["OBJECT", "STATE", "HANDLER"].map(str::to_owned).to_vec()];
     let row =
         |object: &Value| ["name", "state", "handler"].iter().map(|cell| shown(object.get(cell))).collect();
     rows.extend(list(&status, "objects").iter().map(row));
     if rows.len() > 1 {
-        table(&rows).iter().try_for_each(|line| output.data(line))?;
+        show(&rows, output)?;
     }
     for row in list(&status, "topology") {
         let targets: Vec<String> = list(row, "targets").iter().map(|name| shown(Some(name))).collect();
@@ -67,6 +71,13 @@ fn one(swarm: &str, arguments: &Arguments, output: &mut Output) -> Result<ExitCo
     }
     say_troubles(&status, output);
     Ok(Exit::Ok.into())
+}
+
+/// A table whose second column is a state.
+fn show(rows: &[Vec<String>], output: &mut Output) -> Result<(), Failure> {
+    let paint = output.paint();
+    let cell = |at: usize, cell: &str| if at == 1 { paint.state(cell) } else { cell.to_owned() };
+    painted(rows, cell).iter().try_for_each(|line| output.data(line))
 }
 
 /// Whoever starts a swarm, or looks at one, is told of those in it that are not well.
