@@ -379,6 +379,10 @@ limits! {
     JOURNAL_BAD_SHOWN: usize = 32, "count", "bad_lines_are_reported_in_a_bounded_list";
     #[doc = "a message of a WebSocket that a client verb reads or leaves unwritten"]
     CLIENT_MESSAGE: usize = 2 * 1024 * 1024, "bytes", "a_client_refuses_a_message_over_its_limit";
+    #[doc = "a frame of a stream that a client verb reads"]
+    CLIENT_FRAME: usize = 1024 * 1024, "bytes", "a_frame_is_bounded_however_it_comes";
+    #[doc = "silence of a stream after which a client verb waits no longer"]
+    CLIENT_SILENCE_MS: u64 = 40_000, "ms", "an_instance_that_falls_silent_is_not_waited_for";
     #[doc = "an answer that a client verb reads"]
     CLIENT_ANSWER: usize = 16 * 1024 * 1024, "bytes", "a_client_refuses_an_answer_over_its_limit";
     #[doc = "time until a connection to another instance stands"]

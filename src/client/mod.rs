@@ -7,10 +7,12 @@
 
 #![forbid(unsafe_code)]
 
+mod by_hand;
 mod key;
 pub mod peer;
 mod pinned;
 mod socket;
+mod stream;
 mod timed;
 
 use std::{fmt, net::SocketAddr, time::Duration};
@@ -26,6 +28,7 @@ use crate::{
 use key::{Key, Shown};
 use pinned::{Pinned, Unproven};
 pub use socket::{Heard, Opened, Socket};
+pub use stream::{Frame, Frames, Streamed, Told};
 
 /// Deadline of a connection.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -94,6 +97,10 @@ pub enum ClientError {
     Request,
     /// the body has so many bytes, more than [`limits::BODY_LARGEST`]; nothing was sent
     BodyTooLarge(usize),
+    /// a frame of a stream is larger than [`limits::CLIENT_FRAME`]
+    FrameTooLarge,
+    /// nothing came on a stream for so long, not even a comment
+    Silent(Duration),
     /// the connection broke, or the answer is not HTTP
     Broken(String),
 }
@@ -117,6 +124,16 @@ impl fmt::Display for ClientError {
                 "nothing was sent: the request has {bytes} bytes as JSON, and the instance takes {} at most",
                 limits::BODY_LARGEST
             ),
+            Self::FrameTooLarge => {
+                write!(f, "the instance sent a frame of more than {} bytes", limits::CLIENT_FRAME)
+            }
+            Self::Silent(time) => {
+                write!(
+                    f,
+                    "nothing came from the instance for {} seconds, not even a sign of life",
+                    time.as_secs()
+                )
+            }
             Self::Broken(why) => write!(f, "the connection to the instance broke: {why}"),
         }
     }

@@ -181,9 +181,9 @@ pub fn client_failure(error: &ClientError) -> Failure {
         }
         ClientError::Unproven(_) => Failure::new(Exit::NotPermitted, error.to_string())
             .next("another program has taken the instance's port; `loopgate serve` starts a new one"),
-        ClientError::TimedOut(_) => Failure::new(Exit::TryLater, error.to_string())
+        ClientError::TimedOut(_) | ClientError::Silent(_) => Failure::new(Exit::TryLater, error.to_string())
             .next("try again; `loopgate status` shows whether the instance answers"),
-        ClientError::TooLarge | ClientError::Broken(_) => {
+        ClientError::TooLarge | ClientError::FrameTooLarge | ClientError::Broken(_) => {
             Failure::new(Exit::TryLater, error.to_string()).next("try again")
         }
         ClientError::Address | ClientError::Credential => Failure::new(Exit::BadConfig, error.to_string()),

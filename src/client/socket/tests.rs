@@ -3,9 +3,13 @@ use std::{
     os::{fd::AsRawFd, unix::fs::MetadataExt},
     sync::mpsc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
-use super::*;
+use super::{
+    super::{ANSWER_HEAD, by_hand::FIELDS},
+    *,
+};
 use crate::{
     store::KeyFile,
     sys::poll::{Entry, poll},

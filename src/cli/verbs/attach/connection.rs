@@ -86,6 +86,8 @@ impl Session {
                 ClientError::NotRunning(_)
                 | ClientError::Unproven(_)
                 | ClientError::TooLarge
+                | ClientError::FrameTooLarge
+                | ClientError::Silent(_)
                 | ClientError::Address
                 | ClientError::Credential
                 | ClientError::Request
