@@ -5,6 +5,7 @@
 
 mod looks;
 mod mail;
+mod project;
 mod swarm;
 mod work;
 
@@ -234,7 +235,9 @@ const SUBMIT: &str =
 
 /// All commands, in the order of the help.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    [work::COMMANDS, mail::COMMANDS, swarm::COMMANDS, looks::COMMANDS].into_iter().flatten()
+    [work::COMMANDS, mail::COMMANDS, swarm::COMMANDS, project::COMMANDS, looks::COMMANDS]
+        .into_iter()
+        .flatten()
 }
 
 /// The command of this name, or with this other name.

@@ -32,8 +32,21 @@ pub fn config(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
         Some((&"validate", _)) => return Err(usage("config validate: no file was given".to_owned())),
         Some(_) | None => return Err(usage("config: the one thing to do is `validate`".to_owned())),
     };
+    check_all(files, arguments, output)
+}
+
+/// `loopgate check`: the same, in one word.
+pub fn check_files(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
+    let files = arguments.operands()?;
+    if files.is_empty() {
+        return Err(usage("check: no file was given".to_owned()));
+    }
+    check_all(&files, arguments, output)
+}
+
+fn check_all(files: &[&str], arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     if files.iter().filter(|file| **file == "-").count() > 1 {
-        return Err(usage("config validate: stdin can be read once".to_owned()));
+        return Err(usage("stdin can be read once".to_owned()));
     }
     let (as_json, quiet) = (arguments.has("--json"), arguments.has("--quiet"));
     let (mut told, mut exit) = (Vec::new(), Exit::Ok);

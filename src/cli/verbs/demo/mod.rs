@@ -54,7 +54,7 @@ pub fn demo(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
 }
 
 /// A path as one word of a shell's command line.
-fn quoted(path: &Path) -> String {
+pub(super) fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
     if text.bytes().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }

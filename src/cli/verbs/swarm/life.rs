@@ -60,7 +60,7 @@ fn counts(status: &Value) -> String {
 }
 
 /// `1 agent`, `2 agents`.
-fn number(count: u64, word: &str) -> String {
+pub(super) fn number(count: u64, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 

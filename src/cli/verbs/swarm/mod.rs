@@ -5,6 +5,7 @@
 //! nothing is kept to be tried again later. Secrets come from the environment alone.
 
 pub mod change;
+pub mod keep;
 pub mod life;
 pub mod look;
 pub mod talk;
