@@ -5,10 +5,10 @@ use super::{Category, Event, Level, Name};
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// how much it matters
-    pub level: Option<Level>,
-    /// what it is about
-    pub category: Option<Category>,
+    /// how much it matters: one of these, or any where there is none
+    pub level: Vec<Level>,
+    /// what it is about: one of these, or anything where there is none
+    pub category: Vec<Category>,
     /// name of a swarm
     pub swarm: Option<String>,
     /// name of an agent or object
@@ -34,8 +34,8 @@ impl Filter {
         };
         let draft = &event.draft;
         !self.never
-            && self.level.is_none_or(|level| level == draft.level)
-            && self.category.is_none_or(|category| category == draft.category)
+            && (self.level.is_empty() || self.level.contains(&draft.level))
+            && (self.category.is_empty() || self.category.contains(&draft.category))
             && self.event_type.is_none_or(|name| name == draft.event_type)
             && is(&self.swarm, draft.swarm.as_deref())
             && is(&self.agent, draft.agent.as_deref())

@@ -40,6 +40,11 @@ impl Follow {
         self.next = self.next.saturating_add(missed).saturating_add(passed);
         Batch { missed, entries }
     }
+
+    /// Gives entries back: the one of this place comes next again. No place that is still to come is skipped by it.
+    pub fn back_to(&mut self, at: u64) {
+        self.next = self.next.min(at);
+    }
 }
 
 impl Drop for Follow {

@@ -102,6 +102,11 @@ impl Hub {
         self.ring().last
     }
 
+    /// The place of the newest entry of the stream; 0 before the first.
+    pub fn place(&self) -> u64 {
+        self.ring().next.saturating_sub(1)
+    }
+
     /// Forgets all events. The numbers go on.
     pub fn clear(&self) {
         let dropped = {

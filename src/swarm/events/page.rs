@@ -49,6 +49,13 @@ impl Hub {
         })
     }
 
+    /// The newest that match, newest first, at most `most`: without those that only the disk has where it cannot be
+    /// read now.
+    pub fn recent(&self, filter: &Filter, most: usize) -> Vec<Arc<Event>> {
+        let query = Query { filter: filter.clone(), since: None, most };
+        self.page(&query).unwrap_or_else(|_| self.newest(&query)).events
+    }
+
     /// The newest, newest first.
     fn newest(&self, query: &Query) -> Page {
         let now = self.unix_ms();

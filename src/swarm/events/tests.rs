@@ -203,7 +203,7 @@ fn what_came_after_a_number_is_told_with_what_was_missed() {
     assert_eq!((shown(&page.events), page.missed, page.next), (vec![6, 7], 0, 7));
     let last = hub.last();
     assert_eq!((since(&hub, last, 9).events.len(), since(&hub, u64::MAX, 9).missed), (0, 0));
-    let filter = Filter { level: Some(Level::Error), ..Filter::default() };
+    let filter = Filter { level: vec![Level::Error], ..Filter::default() };
     let page = hub.page(&Query { filter, since: Some(5), most: 2 }).unwrap();
     assert_eq!((page.events.len(), page.next), (0, last), "all of them were looked at");
     hub.clear();
@@ -226,9 +226,11 @@ fn conditions_are_joined_and_the_filter_that_matches_nothing_does_not() {
     assert_eq!(asked(Filter::default()), [4, 3, 2, 1]);
     assert_eq!(asked(Filter { swarm: word("s"), ..Filter::default() }), [3, 2, 1]);
     assert_eq!(asked(Filter { swarm: word("s"), agent: word("a"), ..Filter::default() }), [2, 1]);
-    let errors = Some(Level::Error);
+    let errors = vec![Level::Error];
+    let several = Filter { level: vec![Level::Error, Level::Warning], ..Filter::default() };
+    assert_eq!(asked(several), [3, 2]);
     assert_eq!(asked(Filter { level: errors, agent: word("a"), ..Filter::default() }), [2]);
-    assert_eq!(asked(Filter { category: Some(Category::Swarm), ..Filter::default() }), [4]);
+    assert_eq!(asked(Filter { category: vec![Category::Swarm], ..Filter::default() }), [4]);
     assert_eq!(asked(Filter { event_type: Some(Name::TaskSent), ..Filter::default() }), [1]);
     assert_eq!(asked(Filter { minutes: Some(1), ..Filter::default() }), [4, 3, 2]);
     assert_eq!(asked(Filter { minutes: Some(u64::MAX), ..Filter::default() }), [4, 3, 2, 1]);

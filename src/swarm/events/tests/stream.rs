@@ -134,6 +134,10 @@ fn a_slow_follower_is_told_of_the_exact_gap_and_goes_on() {
     publish(limits::SWARM_EVENTS);
     let batch = slow.next(3);
     assert_eq!((batch.missed, batch.entries[0].at(), batch.entries.len()), (3, 6, 3));
+    slow.back_to(7);
+    assert_eq!((slow.next(3).entries[0].at(), slow.next(1).entries[0].at()), (7, 10));
+    slow.back_to(9);
+    slow.back_to(11);
     assert_eq!(slow.next(1).entries[0].at(), 9);
     assert_eq!((quick.next(1).missed, quick.next(1).entries[0].at()), (0, 7));
     publish(9);
@@ -142,6 +146,7 @@ fn a_slow_follower_is_told_of_the_exact_gap_and_goes_on() {
     publish(1);
     let batch = slow.next(9);
     assert_eq!((batch.missed, batch.entries.len()), (0, 1));
+    assert_eq!(batch.entries[0].at(), hub.place());
 }
 
 /// However many publish: everything once, in one order for all, and numbers as the order is.
