@@ -40,7 +40,7 @@ pub use foreign::{Foreign, foreign};
 pub use format::{format_named, format_of};
 pub use fuzz::fuzz;
 pub use secrets::{is_secret, redacted};
-pub use show::{snapshot, summary};
+pub use show::{snapshot, spec, summary};
 
 use crate::{
     agent::Controller,

@@ -20,11 +20,14 @@ impl Live {
             let new = add.iter().map(|edge| (edge.from.clone(), edge.to.clone()));
             let added = pass.table.topology.add(new).map_err(too_many_edges)?;
             let removed = pass.table.topology.remove(remove.iter().map(|edge| (&edge.from, &edge.to)));
-            if added + removed > 0 {
-                let draft = Draft::new(Name::TopologyChanged, format!("topology of {} changed", self.name));
-                pass.tell(draft.with("added", added).with("removed", removed));
-            }
             Ok((added, removed))
         })
+    }
+
+    /// Tells that a change of its nodes or edges, or of what an object is told, was made: once for each, behind what
+    /// the change itself told.
+    pub fn tell_changed(&self) {
+        let draft = Draft::new(Name::TopologyChanged, format!("topology of {} changed", self.name));
+        self.input(|pass| pass.tell(draft));
     }
 }

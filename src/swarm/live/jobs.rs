@@ -17,7 +17,10 @@ use crate::{
     agent::protocol::Item,
     backend::Running,
     bus::sanitise,
-    swarm::{ask::Envelope, events::Draft},
+    swarm::{
+        ask::Envelope,
+        events::{Draft, Push},
+    },
     wire::node::NodeName,
 };
 
@@ -46,6 +49,8 @@ pub(super) enum Job {
     End(Arc<dyn Running>),
     /// tell of something
     Tell(Draft),
+    /// tell those who follow of something about an agent that nobody keeps
+    Push(NodeName, Push),
 }
 
 /// A file to be written.
@@ -112,6 +117,7 @@ impl Live {
             Job::Tell(draft) => {
                 self.parts.hub.publish(draft);
             }
+            Job::Push(agent, push) => self.parts.hub.tell(&self.name, &agent, push),
         }
     }
 

@@ -70,6 +70,7 @@ impl Live {
     pub fn start(parts: LiveParts, config: &Config) -> Result<Arc<Self>, Fault> {
         let live = Self::prepare(parts, config)?;
         live.begin();
+        live.tell_started();
         Ok(live)
     }
 
@@ -128,6 +129,10 @@ impl Live {
         // Why one could not be started its node says, for who looks. Objects first: they are asked.
         self.launch_each(&objects, |name| drop(self.launch_object(name)));
         self.launch_each(&agents, |name| drop(self.launch_agent(name)));
+    }
+
+    /// Tells that it runs, unless it is over already. Whoever asks because of it is to be shown one that runs.
+    pub fn tell_started(&self) {
         self.input(|pass| {
             if pass.table.phase != Phase::Stopped {
                 pass.tell(Draft::new(Name::SwarmStarted, format!("swarm {} started", self.name)));

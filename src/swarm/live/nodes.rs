@@ -14,8 +14,8 @@ use super::{
 use crate::{
     swarm::{
         Fault,
-        config::AgentConfig,
-        events::{Draft, Name},
+        config::{self, AgentConfig},
+        events::{Draft, Name, Push},
     },
     wire::node::NodeName,
 };
@@ -29,6 +29,7 @@ impl Live {
         incoming: &[NodeName],
     ) -> Result<(), Fault> {
         let name = config.name.clone();
+        let spec = config::spec(&config);
         self.input(|pass| {
             let node = self.new_agent(config, pass.table.runs);
             pass.insert(&name, Node::Agent(Box::new(node)), connections, incoming)?;
@@ -42,7 +43,7 @@ impl Live {
         match self.launch_agent(&name) {
             Ok(()) => {
                 let draft = Draft::new(Name::AgentAdded, format!("agent {name} added")).agent(&name);
-                self.input(|pass| pass.tell(draft));
+                self.input(|pass| pass.tell(draft.pushing(Push::Added { spec })));
                 Ok(())
             }
             Err(why) => {

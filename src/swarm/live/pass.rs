@@ -19,7 +19,7 @@ use crate::{
     },
     limits,
     swarm::{
-        events::{Draft, Level, Name},
+        events::{Draft, Level, Name, Push},
         objects::Action,
         turn::{Effect, Now, Turn},
     },
@@ -258,6 +258,10 @@ impl<'a> Pass<'a> {
                 }
             }
             Effect::Event(draft) => self.table.jobs.push_back(Job::Tell(draft)),
+            // In the same queue: followers see states and events in the order of things.
+            Effect::State(state) => {
+                self.table.jobs.push_back(Job::Push(name.clone(), Push::State { state: state.as_str() }));
+            }
         }
     }
 

@@ -97,6 +97,7 @@ impl Swarms {
         deed(step.live()).inspect_err(|_| self.leave(busy, step))?;
         let Err(fault) = self.write(busy, step) else {
             self.done(busy, step);
+            step.live().tell_changed();
             return Ok(());
         };
         match undo(step.live()) {
@@ -108,6 +109,7 @@ impl Swarms {
             }
             Err(_) => {
                 self.holds(busy, step);
+                step.live().tell_changed();
                 return Err(Fault::HoldsUntilStop);
             }
         }
@@ -124,6 +126,10 @@ impl Swarms {
         self.write(busy, step)?;
         let made = deed(step.live());
         self.done(busy, step);
+        // Whether processes of what was removed are still there or not.
+        if matches!(made, Ok(()) | Err(Fault::StillThere)) {
+            step.live().tell_changed();
+        }
         made
     }
 

@@ -219,6 +219,7 @@ impl Swarms {
             return Err(fault);
         }
         busy.note(|facts| facts.phase = Phase::Running(running));
+        live.tell_started();
         Ok(())
     }
 

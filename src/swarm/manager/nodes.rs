@@ -111,6 +111,7 @@ impl Swarms {
         let ended: Vec<Result<(), Fault>> =
             scaled.removed.iter().map(|name| step.live().remove_agent(name)).collect();
         self.done(&busy, &step);
+        step.live().tell_changed();
         ended.into_iter().collect::<Result<(), Fault>>()?;
         Ok(scaled)
     }

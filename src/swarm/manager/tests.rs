@@ -8,6 +8,7 @@ mod nodes;
 mod objects;
 mod refused;
 mod threads;
+mod told;
 
 use std::sync::Arc;
 

@@ -129,4 +129,6 @@ pub enum Effect {
     Stop,
     /// Something to be told.
     Event(Draft),
+    /// What the agent is doing has changed to this.
+    State(State),
 }

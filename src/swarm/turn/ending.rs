@@ -62,7 +62,7 @@ impl Turn {
             let told = Draft::new(Name::AgentStopped, format!("agent {} stopped", self.name.agent));
             self.over(State::Stopped, told, &mut out);
         }
-        self.state = State::Stopped;
+        self.turn_to(State::Stopped, &mut out);
         out
     }
 
@@ -72,7 +72,7 @@ impl Turn {
         let mut out = Vec::new();
         self.deliver(&mut out);
         self.rest();
-        self.state = State::Initializing;
+        self.turn_to(State::Initializing, &mut out);
         self.retry = Retry::default();
         self.ended = 0;
         self.conversation.push(now.unix_ms, Role::System, "restarted");
@@ -94,18 +94,18 @@ impl Turn {
             return self.over(State::Error, Draft { metadata: facts, ..told }, out);
         };
         self.rest();
-        self.state = State::Initializing;
         self.restart = Some(at);
         let told = Draft::new(Name::AgentRestarting, format!("agent {} {how}", self.name.agent));
         let told = Draft { metadata: facts, ..told.level(Level::Warning) };
         self.tell(out, told.with("after_ms", at.saturating_sub(now.ms)));
+        self.turn_to(State::Initializing, out);
     }
 
     /// Nothing more comes of it.
     pub(super) fn over(&mut self, state: State, told: Draft, out: &mut Vec<Effect>) {
         self.rest();
-        self.state = state;
         self.tell(out, told);
+        self.turn_to(state, out);
         let dropped = self.inbox.clear();
         if dropped > 0 {
             let lost = Draft::new(Name::InboxDropped, format!("agent {}: inbox dropped", self.name.agent));

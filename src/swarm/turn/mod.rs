@@ -133,12 +133,12 @@ impl Turn {
     pub fn started(&mut self, now: Now) -> Vec<Effect> {
         let mut out = Vec::new();
         if self.state == State::Initializing {
-            self.state = State::Idle;
             self.restart = None;
             self.retry.started(now.ms);
             self.started_at = Some(now.unix_ms);
             self.conversation.begin();
             self.tell(&mut out, Draft::new(Name::AgentStarted, format!("agent {} started", self.name.agent)));
+            self.turn_to(State::Idle, &mut out);
             self.next(now, &mut out);
         }
         out
@@ -250,13 +250,14 @@ impl Turn {
         if matches!(self.state, State::Error | State::Stopped) {
             return Vec::new();
         }
+        let mut out = Vec::new();
         self.inbox.put_back(item);
         if self.state == State::Working && turn == self.begun {
             self.current = None;
-            self.state = State::Idle;
+            self.turn_to(State::Idle, &mut out);
         }
         self.again = Some(now.ms.saturating_add(AGAIN_MS));
-        Vec::new()
+        out
     }
 
     /// A message of the agent went its way, by whichever of its ways it came; `expects_reply` as the topology
@@ -317,6 +318,13 @@ impl Turn {
     fn remember(&mut self, past: Past, now: Now) {
         self.messages = self.messages.saturating_add(1);
         self.history.push(now.unix_ms, past);
+    }
+
+    /// It does something else from now on.
+    fn turn_to(&mut self, state: State, out: &mut Vec<Effect>) {
+        if std::mem::replace(&mut self.state, state) != state {
+            out.push(Effect::State(state));
+        }
     }
 
     fn tell(&self, out: &mut Vec<Effect>, draft: Draft) {

@@ -8,7 +8,7 @@ use crate::{
     agent::protocol::Item,
     limits,
     swarm::{
-        events::{Draft, Level, Name},
+        events::{Draft, Level, Name, Push},
         history::Role,
     },
 };
@@ -40,7 +40,7 @@ impl Turn {
             }
         }
         self.begun = self.begun.saturating_add(1);
-        self.state = State::Working;
+        self.turn_to(State::Working, out);
         self.last_activity = Some(now.unix_ms);
         self.current = Some(Current {
             began: now.ms,
@@ -68,7 +68,6 @@ impl Turn {
     /// The turn under way is over, if one is: a marker at another time ends nothing.
     pub(super) fn turn_over(&mut self, now: Now, out: &mut Vec<Effect>) {
         let Some(current) = self.current.take() else { return };
-        self.state = State::Idle;
         self.ended = self.ended.saturating_add(1);
         let Current { text, expired, told, began, .. } = current;
         // That a terminal is quiet is known only when it has been for a while.
@@ -78,7 +77,11 @@ impl Turn {
         self.conversation.push(now.unix_ms, Role::Assistant, &output);
         let done = Draft::new(Name::Stdout, format!("agent {} turn complete", self.name.agent));
         let done = done.with("duration_ms", now.ms.saturating_sub(began)).with("bytes", output.len());
-        self.tell(out, done.with("lost_bytes", lost).with_preview("content_preview", &output));
+        let done = done.with("lost_bytes", lost).with_preview("content_preview", &output);
+        // Followers are told the whole of it, where there is any.
+        let push = (!output.is_empty()).then(|| Push::Output { content: output.as_str().into() });
+        self.tell(out, Draft { push, ..done });
+        self.turn_to(State::Idle, out);
         if self.rules.reply_to.is_some() {
             self.settle(text::reply(&output), expired, told, now, out);
         }

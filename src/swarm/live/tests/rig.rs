@@ -267,6 +267,7 @@ impl Rig {
     pub fn with(config: &Value, fakes: Fakes) -> Self {
         let rig = Self::prepared(config, fakes);
         rig.live.begin();
+        rig.live.tell_started();
         rig
     }
 

@@ -250,7 +250,7 @@ fn an_item_that_cannot_be_said_comes_again_first() {
     task(&mut turn, "one", 0);
     task(&mut turn, "two", 0);
     let one = Item::Task { content: "one".to_owned() };
-    assert_eq!(turn.not_said(one, 1, at(10)), []);
+    assert_eq!(turn.not_said(one, 1, at(10)), [Effect::State(State::Idle)]);
     assert_eq!((turn.state(), turn.facts().inbox_size), (State::Idle, 2));
     assert!(said(&complete(&mut turn, 20)).is_empty() && said(&task(&mut turn, "three", 20)).is_empty());
     assert_eq!(turn.deadline(), Some(1_010));

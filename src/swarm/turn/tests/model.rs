@@ -34,6 +34,8 @@ struct World {
     serial: u64,
     said: u64,
     last: Option<(Item, u64)>,
+    /// the state that was told last
+    told: State,
 }
 
 impl World {
@@ -52,6 +54,7 @@ impl World {
             serial: 0,
             said: 0,
             last: None,
+            told: State::Initializing,
         }
     }
 
@@ -59,7 +62,8 @@ impl World {
     fn take(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             assert!(
-                self.does != Does::Nothing || matches!(effect, Effect::Event(_) | Effect::Stop),
+                self.does != Does::Nothing
+                    || matches!(effect, Effect::Event(_) | Effect::Stop | Effect::State(_)),
                 "{effect:?}"
             );
             match effect {
@@ -78,12 +82,14 @@ impl World {
                 Effect::TurnDone { output, .. } => assert!(output.len() <= limits::TURN_TEXT),
                 Effect::AutoReply { to, .. } => assert_eq!(self.rules.reply_to, Some(to)),
                 Effect::Send { .. } | Effect::Broadcast { .. } | Effect::Ask { .. } => {}
+                Effect::State(state) => assert_ne!(std::mem::replace(&mut self.told, state), state),
             }
         }
         if self.does == Does::Nothing {
             self.waiting.clear();
         }
         let facts = self.turn.facts();
+        assert_eq!(facts.state, self.told, "each change of state is told");
         assert_eq!(facts.inbox_size, self.waiting.len(), "nothing is lost and nothing made up");
         assert!(facts.inbox_size <= limits::SWARM_INBOX + 1);
         let state = match self.does {
@@ -262,9 +268,10 @@ impl World {
             1..=4 => {
                 let effects = self.turn.restarted(at(self.now));
                 // A text that waited to be delivered goes first.
-                assert!(effects.iter().all(|effect| matches!(effect, Effect::AutoReply { .. })));
+                let may = |effect: &Effect| matches!(effect, Effect::AutoReply { .. } | Effect::State(_));
+                assert!(effects.iter().all(may));
                 (self.does, self.turns, self.answer) = (Does::Starts, 0, None);
-                self.take(Vec::new());
+                self.take(effects);
             }
             _ => {}
         }
