@@ -14,6 +14,7 @@ mod output;
 mod parse;
 pub mod progress;
 pub mod serve;
+mod shells;
 mod table;
 mod verbs;
 mod when;

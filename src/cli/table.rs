@@ -5,6 +5,7 @@
 
 mod looks;
 mod mail;
+mod program;
 mod project;
 mod swarm;
 mod work;
@@ -17,7 +18,7 @@ use crate::cli::{outcome::Failure, output::Output, parse::Arguments};
 pub struct Command {
     /// what is typed
     pub name: &'static str,
-    /// other names that mean it; typed and completed by those who know them
+    /// other names that mean it: taken, and not offered
     pub aliases: &'static [&'static str],
     /// where the overview shows it
     pub group: Group,
@@ -235,7 +236,7 @@ const SUBMIT: &str =
 
 /// All commands, in the order of the help.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    [work::COMMANDS, mail::COMMANDS, swarm::COMMANDS, project::COMMANDS, looks::COMMANDS]
+    [work::COMMANDS, mail::COMMANDS, swarm::COMMANDS, project::COMMANDS, looks::COMMANDS, program::COMMANDS]
         .into_iter()
         .flatten()
 }

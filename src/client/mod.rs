@@ -172,6 +172,12 @@ impl Client {
         Ok(Self { agent, pinned, at, key: Key::of_agent(token), deadline: REQUEST })
     }
 
+    /// The same, for requests that are done within this time or not at all.
+    #[must_use]
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
     /// The instance's address.
     pub fn address(&self) -> SocketAddr {
         self.at

@@ -1,7 +1,7 @@
 //! The commands that look at an instance and keep it, and the rest.
 
 use super::{Audience, Command, Group, JSON, Kind, any, flag, one, optional, with_value};
-use crate::cli::verbs::{agents, api, audit, config, demo, exposure, keys, own, peers, swarm::look};
+use crate::cli::verbs::{agents, audit, config, demo, exposure, own, peers, swarm::look};
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
@@ -114,21 +114,6 @@ pub static COMMANDS: &[Command] = &[
         run: audit::audit,
     },
     Command {
-        name: "rotate-key",
-        aliases: &[],
-        group: Group::Program,
-        summary: "change the owner key and the peer key, without a restart",
-        audience: Audience::Owner,
-        operands: &[],
-        flags: &[flag("--keep-connections", "leave WebSockets of older keys open"), JSON],
-        about: "The old keys open nothing from then on, and WebSockets that they opened are closed 10 s later, \
-                also those that an earlier --keep-connections left open. The new owner key is in the key file, \
-                where the other commands find it by themselves, the new peer key in the registry's files; \
-                no key is printed. Tokens stay. Where the key file cannot be written nothing changes.",
-        examples: &["loopgate rotate-key", "loopgate rotate-key --keep-connections --json"],
-        run: keys::rotate,
-    },
-    Command {
         name: "exposure",
         aliases: &[],
         group: Group::Watch,
@@ -146,27 +131,6 @@ pub static COMMANDS: &[Command] = &[
         run: exposure::exposure,
     },
     Command {
-        name: "api",
-        aliases: &[],
-        group: Group::Program,
-        summary: "make one HTTP request to the instance as the owner",
-        audience: Audience::Owner,
-        operands: &[
-            one("METHOD", "GET, POST, PUT, PATCH or DELETE").of(Kind::Word(&api::METHODS)),
-            one("PATH", "the path and query, from the first slash"),
-            optional("JSON", "the body; `-` reads it from stdin"),
-        ],
-        flags: &[],
-        about: "Prints the answer's body. A status of 400 or more is told on stderr and by the exit code. To the routes of \
-                swarms it brings GENSWARMS_API_TOKEN, where that is set, in the place of the owner key.",
-        examples: &[
-            "loopgate api GET /api/v1/status",
-            "loopgate api GET '/agentmux/reactive/audit?limit=5'",
-            "loopgate api PATCH /api/swarms/ring/topology '{\"add\": [[\"a\", \"b\"]]}'",
-        ],
-        run: api::api,
-    },
-    Command {
         name: "demo",
         aliases: &[],
         group: Group::Agents,
@@ -178,29 +142,5 @@ pub static COMMANDS: &[Command] = &[
                 and speaks to them over HTTP only. Nothing is left behind.",
         examples: &["loopgate demo"],
         run: demo::demo,
-    },
-    Command {
-        name: "version",
-        aliases: &[],
-        group: Group::Program,
-        summary: "print the version",
-        audience: Audience::Anyone,
-        operands: &[],
-        flags: &[JSON],
-        about: "",
-        examples: &["loopgate version"],
-        run: own::version,
-    },
-    Command {
-        name: "help",
-        aliases: &[],
-        group: Group::Program,
-        summary: "explain loopgate, or one command",
-        audience: Audience::Anyone,
-        operands: &[optional("COMMAND", "the command to explain").of(Kind::Verb)],
-        flags: &[],
-        about: "",
-        examples: &["loopgate help run"],
-        run: own::help,
     },
 ];
