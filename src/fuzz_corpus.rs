@@ -27,6 +27,8 @@ replay! {
     every_registry_entry_seed_keeps_its_promise: "registry_entry" => crate::registry::fuzz_entry;
     every_ws_envelope_seed_keeps_its_promise: "ws_envelope" => crate::ws::agentmux::fuzz;
     every_ws_frames_seed_keeps_its_promise: "ws_frames" => crate::ws::fuzz;
+    every_phoenix_v1_seed_keeps_its_promise: "phoenix_v1" => crate::ws::phoenix::fuzz_v1;
+    every_phoenix_v2_seed_keeps_its_promise: "phoenix_v2" => crate::ws::phoenix::fuzz_v2;
     every_bus_json_seed_keeps_its_promise: "bus_json" => crate::api::fuzz;
     every_forward_answer_seed_keeps_its_promise: "forward_answer" => crate::registry::fuzz_answer;
     every_letter_seed_keeps_its_promise: "letter" => crate::registry::fuzz_letter;

@@ -6,6 +6,8 @@
 
 #![deny(unsafe_code)]
 
+#[macro_use]
+mod limit;
 pub mod limits;
 
 #[cfg(test)]

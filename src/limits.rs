@@ -3,34 +3,7 @@
 //! Each constant is a row of [`TABLE`], which `loopgate exposure --limits` prints; each names the
 //! test that keeps it, and `every_limit_names_a_test_that_exists` checks that it does.
 
-/// One row of the table of limits.
-#[derive(Debug, Clone, Copy)]
-pub struct Limit {
-    /// The constant's name.
-    pub name: &'static str,
-    /// Its value, in `unit`.
-    pub value: u64,
-    /// The unit: bytes, ms, count, per second.
-    pub unit: &'static str,
-    /// What it bounds.
-    pub meaning: &'static str,
-    /// The test that keeps it.
-    pub test: &'static str,
-}
-
-macro_rules! limits {
-    ($( #[doc = $meaning:literal] $name:ident: $ty:ty = $value:expr, $unit:literal, $test:literal; )*) => {
-        $( #[doc = $meaning] pub const $name: $ty = $value; )*
-        /// All limits, in the order of the way of a request.
-        pub const TABLE: &[Limit] = &[ $( Limit {
-            name: stringify!($name),
-            value: $value as u64,
-            unit: $unit,
-            meaning: $meaning,
-            test: $test,
-        }, )* ];
-    };
-}
+pub use crate::limit::Limit;
 
 limits! {
     #[doc = "longest request line"]
@@ -343,6 +316,16 @@ limits! {
     KEY_GRACE_MS: u64 = 10_000, "ms", "a_connection_whose_key_was_changed_is_closed_4001_at_its_moment";
     #[doc = "time from a WebSocket's close to its end"]
     WS_CLOSE_MS: u64 = 2_000, "ms", "a_close_that_is_not_answered_ends_in_time";
+    #[doc = "time without a data frame or a ping from a channel's client"]
+    CHANNEL_SILENCE_MS: u64 = 60_000, "ms", "m10_a_client_of_a_channel_that_says_nothing_for_a_minute_is_closed_1002";
+    #[doc = "a topic, an event or a ref of a channel's client"]
+    CHANNEL_NAME: usize = 256, "bytes", "m10_what_is_no_message_is_malformed";
+    #[doc = "topics joined on one connection"]
+    CHANNEL_TOPICS: usize = 64, "count", "topics_of_one_connection_are_bounded";
+    #[doc = "subscriptions of one kind on one topic"]
+    CHANNEL_SUBSCRIPTIONS: usize = 16, "count", "subscriptions_of_one_topic_are_bounded";
+    #[doc = "events before a subscription that its answer shows"]
+    CHANNEL_RECENT: usize = 50, "count", "m10_a_subscription_is_answered_with_the_newest_fifty_oldest_first";
     #[doc = "a private file that is read: key file, lock"]
     PRIVATE_FILE: usize = 64 * 1024, "bytes", "an_oversized_private_file_is_refused";
     #[doc = "one file of the registry"]

@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("backend", &["sys", "store", "wire", "agent"]),
     ("swarm", &["sys", "store", "wire", "agent", "bus", "backend"]),
     ("exposure", &["sys", "store", "wire"]),
-    ("ws", &["sys", "wire", "gate", "agent", "bus"]),
+    ("ws", &["sys", "wire", "gate", "agent", "bus", "swarm"]),
     (
         "api",
         &["sys", "wire", "store", "gate", "admit", "agent", "registry", "bus", "swarm", "exposure", "ws"],

@@ -211,12 +211,6 @@ impl SwarmRow {
 impl SwarmView {
     /// As `GET /api/swarms/:name` answers.
     pub fn to_value(&self) -> Value {
-        let mut counts = Map::new();
-        for agent in &self.agents {
-            let before = counts.get(agent.state).and_then(Value::as_u64).unwrap_or(0);
-            counts.insert(agent.state.to_owned(), before.saturating_add(1).into());
-        }
-        let edges: usize = self.topology.iter().map(|row| row.targets.len()).sum();
         json!({
             "name": self.name.as_str(),
             "status": self.status,
@@ -227,14 +221,49 @@ impl SwarmView {
             "config_path": null,
             "agents": self.agents.iter().map(AgentView::in_swarm).collect::<Vec<_>>(),
             "objects": self.objects.iter().map(ObjectView::in_swarm).collect::<Vec<_>>(),
-            "agent_counts": counts,
-            "config": {
-                "agent_count": self.agents.len(),
-                "object_count": self.objects.len(),
-                "topology_edges": edges,
-            },
+            "agent_counts": self.counts(),
+            "config": self.sizes(),
             "topology": self.topology.iter().map(TopologyRow::to_value).collect::<Vec<_>>(),
             "file_paths": {"config": null, "data_dir": null, "log": null},
+        })
+    }
+
+    /// As a client of the channel is told it (spec genswarms D.5).
+    pub fn in_channel(&self) -> Value {
+        let agent =
+            |agent: &AgentView| json!({"name": agent.name.as_str(), "pid": agent.pid, "state": agent.state});
+        let object = |object: &ObjectView| {
+            let name = object.name.as_str();
+            json!({"name": name, "pid": null, "state": object.state, "handler": object.handler})
+        };
+        json!({
+            "name": self.name.as_str(),
+            "status": self.status,
+            "started_at": self.started_at.map(date::rfc3339_us),
+            "config_path": null,
+            "agents": self.agents.iter().map(agent).collect::<Vec<_>>(),
+            "objects": self.objects.iter().map(object).collect::<Vec<_>>(),
+            "agent_counts": self.counts(),
+            "config": self.sizes(),
+        })
+    }
+
+    /// How many agents are in each state.
+    fn counts(&self) -> Map<String, Value> {
+        let mut counts = Map::new();
+        for agent in &self.agents {
+            let before = counts.get(agent.state).and_then(Value::as_u64).unwrap_or(0);
+            counts.insert(agent.state.to_owned(), before.saturating_add(1).into());
+        }
+        counts
+    }
+
+    fn sizes(&self) -> Value {
+        let edges: usize = self.topology.iter().map(|row| row.targets.len()).sum();
+        json!({
+            "agent_count": self.agents.len(),
+            "object_count": self.objects.len(),
+            "topology_edges": edges,
         })
     }
 }
@@ -372,5 +401,11 @@ mod tests {
         assert_eq!(value["agents"][0]["skills_paths"], json!(["web"]));
         assert_eq!(view.agents[0].to_value()["swarm_name"], "s");
         assert!(!value.to_string().contains("\"/"), "no path: {value}");
+        let (agent, object) = (json!({"name": "a", "pid": 7, "state": "idle"}), &value["objects"][0]);
+        let brief = view.in_channel();
+        assert_eq!((&brief["agents"][0], &brief["agent_counts"]), (&agent, &value["agent_counts"]));
+        assert_eq!(brief["objects"][0]["handler"], object["handler"]);
+        assert_eq!((&brief["config"], &brief["started_at"]), (&value["config"], &value["started_at"]));
+        assert_eq!(brief.get("config_path"), Some(&Value::Null));
     }
 }

@@ -51,6 +51,22 @@ fn fields_in(value: &Value) -> usize {
     }
 }
 
+/// No fewer than the values in `text`, where it is JSON: each but the first stands behind one of these.
+/// A value takes some thirty times the memory of the two bytes that it may have in the text.
+pub fn values(text: &str) -> usize {
+    let (mut count, mut inside, mut escaped) = (1_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = inside,
+            b'"' => inside = !inside,
+            b',' | b'[' | b'{' if !inside => count = count.saturating_add(1),
+            _ => {}
+        }
+    }
+    count
+}
+
 /// What is wrong with a body. The text never repeats what was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {

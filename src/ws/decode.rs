@@ -97,6 +97,11 @@ impl Decoder {
         self.scan.frames()
     }
 
+    /// The same without pongs.
+    pub fn frames_but_pongs(&self) -> u64 {
+        self.scan.frames_but_pongs()
+    }
+
     /// How many messages have begun.
     pub fn begun(&self) -> u64 {
         self.scan.begun()

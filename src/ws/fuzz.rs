@@ -37,6 +37,8 @@ const SETTINGS: Settings = Settings {
     queue_bytes: 4_000,
     stall_ms: 10,
     silence_ms: 30,
+    silence_close: (1008, "silent"),
+    pongs_count: true,
     message_ms: 30,
     close_ms: 2,
 };

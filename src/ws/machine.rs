@@ -18,7 +18,7 @@ use crate::limits;
 const READ_BELOW: usize = 2;
 
 /// More is pulled from the session while less than this part of the outbox is full.
-const PULL_BELOW: usize = 16;
+pub(super) const PULL_BELOW: usize = 16;
 
 /// Bytes that may wait to be looked at before more are read.
 const INPUT: usize = 16 * 1024;
@@ -28,6 +28,8 @@ const MESSAGES: usize = 32;
 
 /// Times that the session is asked for more within one turn.
 const PULLS: usize = 16;
+
+const SILENT: &str = "nothing was heard for too long";
 
 /// The close of a connection whose key was changed.
 const KEY_ROTATED: (u16, &str) = (4001, "key rotated");
@@ -45,10 +47,26 @@ pub struct Settings {
     pub stall_ms: u64,
     /// no frame comes
     pub silence_ms: u64,
+    /// how a connection is closed on which nothing came for so long
+    pub silence_close: (u16, &'static str),
+    /// whether a pong ends the silence as any other frame does
+    pub pongs_count: bool,
     /// from a message's first byte to its last
     pub message_ms: u64,
     /// from the close to the connection's end
     pub close_ms: u64,
+}
+
+impl Settings {
+    /// Those of the channel (spec genswarms D.1): its clients must speak of their own accord.
+    pub fn channel() -> Self {
+        Self {
+            silence_ms: limits::CHANNEL_SILENCE_MS,
+            silence_close: (1002, SILENT),
+            pongs_count: false,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Settings {
@@ -59,6 +77,8 @@ impl Default for Settings {
             queue_bytes: limits::WS_QUEUE_BYTES,
             stall_ms: limits::WS_STALL_MS,
             silence_ms: limits::WS_SILENCE_MS,
+            silence_close: (1008, SILENT),
+            pongs_count: true,
             message_ms: limits::WS_MESSAGE_MS,
             close_ms: limits::WS_CLOSE_MS,
         }
@@ -97,7 +117,7 @@ pub(super) struct Machine {
     state: State,
     /// the peer has ended its sending
     ended: bool,
-    /// when the last whole frame came
+    /// when the last whole frame came that ends a silence
     frame_at: u64,
     /// when the first byte of the message came that has not ended
     message_since: Option<u64>,
@@ -140,10 +160,10 @@ impl Machine {
             State::Open | State::Closing { heard: false, .. } => {}
             State::Closing { .. } | State::Lingering { .. } | State::Done(_) => return,
         }
-        let (frames, begun) = (self.decoder.frames(), self.decoder.begun());
+        let (heard, begun) = (self.heard(), self.decoder.begun());
         self.decoder.feed(bytes);
         self.has_input = true;
-        if self.decoder.frames() != frames {
+        if self.heard() != heard {
             self.frame_at = now;
         }
         if !self.decoder.is_inside() {
@@ -254,6 +274,11 @@ impl Machine {
         }
     }
 
+    /// The frames so far that end a silence.
+    fn heard(&self) -> u64 {
+        if self.settings.pongs_count { self.decoder.frames() } else { self.decoder.frames_but_pongs() }
+    }
+
     /// Until when the peer must have said more.
     fn silent_until(&self) -> u64 {
         match self.message_since {
@@ -307,13 +332,17 @@ impl Machine {
             self.state = State::Done(End::Reset);
             return;
         }
+        // Who is not listened to, because he has not taken his answers yet, is not silent.
+        if !self.outbox.has_room(READ_BELOW) {
+            self.frame_at = now;
+        }
         match self.state {
             State::Open if now >= self.silent_until() => {
-                let reason = match self.message_since {
-                    Some(_) => "a message took too long",
-                    None => "nothing was heard for too long",
+                let (code, reason) = match self.message_since {
+                    Some(_) => (1008, "a message took too long"),
+                    None => self.settings.silence_close,
                 };
-                self.close(1008, reason, now);
+                self.close(code, reason, now);
             }
             State::Closing { since, .. } | State::Lingering { since }
                 if now >= since.saturating_add(self.settings.close_ms) =>
@@ -334,8 +363,12 @@ impl Machine {
                 return;
             }
             let before = self.outbox.put();
-            self.call(now, |out| session.pull(out));
-            self.has_more = self.outbox.put() != before;
+            let mut more = false;
+            self.call(now, |out| {
+                session.pull(out);
+                more = *out.more;
+            });
+            self.has_more = more || self.outbox.put() != before;
             if !self.has_more {
                 return;
             }
@@ -365,8 +398,14 @@ impl Machine {
 
     /// Calls the session, and does what it asked for.
     fn call(&mut self, now: u64, call: impl FnOnce(&mut Out<'_>)) {
-        let (mut close, mut overflow) = (None, false);
-        call(&mut Out { outbox: &mut self.outbox, now, close: &mut close, overflow: &mut overflow });
+        let (mut close, mut overflow, mut more) = (None, false, false);
+        call(&mut Out {
+            outbox: &mut self.outbox,
+            now,
+            close: &mut close,
+            overflow: &mut overflow,
+            more: &mut more,
+        });
         if overflow {
             // The peer does not read. What it has not begun to get would keep the close from it.
             self.outbox.drop_unsent();

@@ -2,7 +2,7 @@
 //!
 //! [`upgrade`] decides from a head whether a connection changes its protocol; [`connection`] runs
 //! it on the gate's thread, one turn at a time; what is said on it is a [`Session`]'s: AgentMux's,
-//! or the echo of `examples/ws_echo.rs`. Frames are taken apart by tungstenite behind a scanner of
+//! the Phoenix channel's, or the echo of `examples/ws_echo.rs`. Frames are taken apart by tungstenite behind a scanner of
 //! our own ([`decode`]), and put together here ([`outbox`]); who may call was decided before.
 
 #![forbid(unsafe_code)]
@@ -25,6 +25,7 @@ mod fuzz;
 mod instance;
 mod machine;
 mod outbox;
+pub mod phoenix;
 mod scan;
 mod session;
 mod sockets;
@@ -40,5 +41,6 @@ pub use connection::run;
 pub use fuzz::fuzz;
 pub use instance::{Instance, Parcel};
 pub use machine::Settings;
+pub use phoenix::Phoenix;
 pub use session::{Out, Session};
 pub use sockets::{Seat, Sockets};

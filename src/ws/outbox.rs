@@ -70,8 +70,8 @@ impl Outbox {
         }
     }
 
-    /// Puts a message or a ping in. The number is the frame's.
-    pub(super) fn push(&mut self, kind: Kind, payload: &[u8], now: u64) -> Result<u64, Full> {
+    /// Puts a message or a ping in, whose payload is these parts. The number is the frame's.
+    pub(super) fn push(&mut self, kind: Kind, payload: &[&[u8]], now: u64) -> Result<u64, Full> {
         if self.messages >= self.most_messages || self.bytes >= self.most_bytes {
             return Err(Full);
         }
@@ -81,21 +81,21 @@ impl Outbox {
     /// Puts the answer to a ping in.
     pub(super) fn pong(&mut self, payload: &[u8], now: u64) {
         if self.pongs < PONGS {
-            self.put_in(Kind::Pong, payload, now);
+            self.put_in(Kind::Pong, &[payload], now);
             return;
         }
         // The first frame may be half written.
         let last = self.queue.iter_mut().skip(1).rev().find(|frame| frame.kind == Kind::Pong);
         if let Some(last) = last {
             self.bytes = self.bytes.saturating_sub(last.bytes.len());
-            last.bytes = encoded(Kind::Pong, payload);
+            last.bytes = encoded(Kind::Pong, &[payload]);
             self.bytes = self.bytes.saturating_add(last.bytes.len());
         }
     }
 
     /// Puts the close in, behind what waits; there is always room for it.
     pub(super) fn close(&mut self, payload: &[u8], now: u64) {
-        self.put_in(Kind::Close, payload, now);
+        self.put_in(Kind::Close, &[payload], now);
     }
 
     /// Forgets what the socket has not begun to take.
@@ -176,7 +176,7 @@ impl Outbox {
         self.queue.shrink_to(AT_ONCE);
     }
 
-    fn put_in(&mut self, kind: Kind, payload: &[u8], now: u64) -> u64 {
+    fn put_in(&mut self, kind: Kind, payload: &[&[u8]], now: u64) -> u64 {
         if self.queue.is_empty() {
             self.stuck_since = now;
         }
@@ -194,10 +194,11 @@ impl Outbox {
 }
 
 /// One frame of a server: never masked, never fragmented (RFC 6455, 5.2).
-fn encoded(kind: Kind, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(payload.len().saturating_add(10));
+fn encoded(kind: Kind, payload: &[&[u8]]) -> Vec<u8> {
+    let size = payload.iter().fold(0_usize, |size, part| size.saturating_add(part.len()));
+    let mut bytes = Vec::with_capacity(size.saturating_add(10));
     bytes.push(kind as u8);
-    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+    match (u8::try_from(size), u16::try_from(size)) {
         (Ok(short), _) if short < 126 => bytes.push(short),
         (_, Ok(length)) => {
             bytes.push(126);
@@ -205,10 +206,10 @@ fn encoded(kind: Kind, payload: &[u8]) -> Vec<u8> {
         }
         _ => {
             bytes.push(127);
-            bytes.extend_from_slice(&u64::try_from(payload.len()).unwrap_or(0).to_be_bytes());
+            bytes.extend_from_slice(&u64::try_from(size).unwrap_or(0).to_be_bytes());
         }
     }
-    bytes.extend_from_slice(payload);
+    payload.iter().for_each(|part| bytes.extend_from_slice(part));
     bytes
 }
 
@@ -233,7 +234,7 @@ mod tests {
             (65_535, &[0x81, 126, 0xff, 0xff]),
             (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
-            let bytes = encoded(Kind::Text, &vec![b'x'; length]);
+            let bytes = encoded(Kind::Text, &[&vec![b'x'; length]]);
             assert_eq!((&bytes[..head.len()], bytes.len()), (head, head.len() + length));
         }
     }
@@ -241,9 +242,9 @@ mod tests {
     #[test]
     fn frames_go_out_whole_and_in_order_however_little_the_socket_takes() {
         let mut outbox = Outbox::new(10, 1000);
-        assert_eq!(outbox.push(Kind::Text, b"one", 0), Ok(1));
+        assert_eq!(outbox.push(Kind::Text, &[b"one"], 0), Ok(1));
         outbox.pong(b"p", 0);
-        assert_eq!(outbox.push(Kind::Binary, b"two", 0), Ok(3));
+        assert_eq!(outbox.push(Kind::Binary, &[b"two"], 0), Ok(3));
         let mut all = Vec::new();
         let mut gone = Vec::new();
         while !outbox.is_empty() {
@@ -258,14 +259,14 @@ mod tests {
     #[test]
     fn a_full_outbox_takes_no_message_and_always_the_close() {
         let mut outbox = Outbox::new(2, 1000);
-        assert!(outbox.push(Kind::Text, b"1", 0).is_ok() && outbox.push(Kind::Ping, b"", 0).is_ok());
-        assert_eq!(outbox.push(Kind::Text, b"3", 0), Err(Full));
+        assert!(outbox.push(Kind::Text, &[b"1"], 0).is_ok() && outbox.push(Kind::Ping, &[b""], 0).is_ok());
+        assert_eq!(outbox.push(Kind::Text, &[b"3"], 0), Err(Full));
         outbox.pong(b"", 0);
         outbox.close(b"", 0);
         assert_eq!(outbox.queue.len(), 4);
         let mut outbox = Outbox::new(100, 10);
-        assert!(outbox.push(Kind::Text, &[0; 5000], 0).is_ok(), "one message goes, whatever its size");
-        assert_eq!(outbox.push(Kind::Text, b"", 0), Err(Full));
+        assert!(outbox.push(Kind::Text, &[&[0; 5000]], 0).is_ok(), "one message goes, whatever its size");
+        assert_eq!(outbox.push(Kind::Text, &[b""], 0), Err(Full));
     }
 
     #[test]
@@ -275,16 +276,16 @@ mod tests {
             outbox.pong(&round.to_be_bytes(), 0);
         }
         assert_eq!(outbox.queue.len(), PONGS);
-        assert_eq!(outbox.queue.back().unwrap().bytes, encoded(Kind::Pong, &999_u32.to_be_bytes()));
+        assert_eq!(outbox.queue.back().unwrap().bytes, encoded(Kind::Pong, &[&999_u32.to_be_bytes()]));
         assert_eq!(outbox.bytes, PONGS * 6);
-        assert!(outbox.push(Kind::Text, b"x", 0).is_ok());
+        assert!(outbox.push(Kind::Text, &[b"x"], 0).is_ok());
     }
 
     #[test]
     fn what_was_not_begun_can_be_dropped_and_what_was_begun_is_finished() {
         let mut outbox = Outbox::new(10, 1000);
-        outbox.push(Kind::Text, b"begun", 0).unwrap();
-        outbox.push(Kind::Text, b"waits", 0).unwrap();
+        outbox.push(Kind::Text, &[b"begun"], 0).unwrap();
+        outbox.push(Kind::Text, &[b"waits"], 0).unwrap();
         take(&mut outbox, 3, 0);
         outbox.drop_unsent();
         outbox.close(b"\x03\xf5", 0);
@@ -295,8 +296,8 @@ mod tests {
     #[test]
     fn it_is_stuck_since_the_socket_last_took_something() {
         let mut outbox = Outbox::new(10, 1000);
-        outbox.push(Kind::Text, b"first", 5).unwrap();
-        outbox.push(Kind::Text, b"second", 7).unwrap();
+        outbox.push(Kind::Text, &[b"first"], 5).unwrap();
+        outbox.push(Kind::Text, &[b"second"], 7).unwrap();
         assert_eq!(outbox.stuck_since(), Some(5));
         take(&mut outbox, 1, 9);
         assert_eq!(outbox.stuck_since(), Some(9));

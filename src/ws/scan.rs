@@ -25,6 +25,10 @@ pub(super) struct Scan {
     open: Option<u64>,
     /// whole frames
     frames: u64,
+    /// of those, pongs
+    pongs: u64,
+    /// the frame whose payload is to come is a pong
+    is_pong: bool,
     /// messages that have begun, control frames between two messages among them
     begun: u64,
     /// bytes of one message, over all of its frames
@@ -39,6 +43,8 @@ impl Scan {
             payload: 0,
             open: None,
             frames: 0,
+            pongs: 0,
+            is_pong: false,
             begun: 0,
             most: u64::try_from(most).unwrap_or(u64::MAX),
         }
@@ -47,6 +53,11 @@ impl Scan {
     /// Whole frames so far.
     pub(super) fn frames(&self) -> u64 {
         self.frames
+    }
+
+    /// How many of them are no pongs.
+    pub(super) fn frames_but_pongs(&self) -> u64 {
+        self.frames.saturating_sub(self.pongs)
     }
 
     /// How many messages have begun. A control frame between two messages counts, one inside of a
@@ -73,7 +84,7 @@ impl Scan {
                 at = at.saturating_add(usize::try_from(here).unwrap_or(rest.len()));
                 passed = at;
                 if self.payload == 0 {
-                    self.frames = self.frames.saturating_add(1);
+                    self.count();
                 }
                 continue;
             }
@@ -89,13 +100,19 @@ impl Scan {
                     passed = at;
                     self.header.clear();
                     if self.payload == 0 {
-                        self.frames = self.frames.saturating_add(1);
+                        self.count();
                     }
                 }
                 Err(violation) => return (passed, Some(violation)),
             }
         }
         (bytes.len(), None)
+    }
+
+    /// A frame is whole.
+    fn count(&mut self) {
+        self.frames = self.frames.saturating_add(1);
+        self.pongs = self.pongs.saturating_add(u64::from(self.is_pong));
     }
 
     /// Looks at the header so far; `true` where it is whole, and then `payload` is its frame's.
@@ -134,6 +151,7 @@ impl Scan {
             self.open = (!is_final).then_some(whole);
         }
         self.payload = payload;
+        self.is_pong = first & 0x0f == PONG;
         Ok(true)
     }
 
@@ -211,6 +229,11 @@ mod tests {
         assert_eq!(scanned(&two).1, Some(Violation::TooBig));
         let ping_between = [&half(0x02)[..], &[0x89, 0x80, 0, 0, 0, 0], &[0x80, 0x80, 0, 0, 0, 0]].concat();
         assert_eq!(scanned(&ping_between), (532, None, 3, false));
+        let mut scan = Scan::new(1000);
+        scan.advance(&[0x8a, 0x81, 0, 0, 0, 0, b'x', 0x8a, 0x80, 0, 0, 0, 0]);
+        assert_eq!((scan.frames(), scan.frames_but_pongs()), (2, 0));
+        scan.advance(&[0x89, 0x81, 0, 0, 0, 0, b'x']);
+        assert_eq!((scan.frames(), scan.frames_but_pongs()), (3, 1));
         let mut scan = Scan::new(1000);
         scan.advance(&ping_between);
         assert_eq!(scan.begun(), 1, "a ping inside of a message is not a message of its own");

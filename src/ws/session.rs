@@ -3,7 +3,10 @@
 //! A [`Session`] is called on the connection's own thread, one call at a time, and answers through
 //! [`Out`]. It never sees a socket and never closes one: it asks for a close.
 
-use super::outbox::{Kind, Outbox};
+use super::{
+    machine::PULL_BELOW,
+    outbox::{Kind, Outbox},
+};
 
 /// A protocol above the frames of one connection. `now` is in ms of the connection's clock.
 pub trait Session {
@@ -45,6 +48,8 @@ pub struct Out<'a> {
     pub(super) close: &'a mut Option<(u16, &'static str)>,
     /// a frame found no room
     pub(super) overflow: &'a mut bool,
+    /// it is to be asked for more, though it put nothing in
+    pub(super) more: &'a mut bool,
 }
 
 impl Out<'_> {
@@ -55,17 +60,33 @@ impl Out<'_> {
 
     /// Sends a text message. The number is for [`Session::sent`].
     pub fn text(&mut self, text: &str) -> u64 {
-        self.put(Kind::Text, text.as_bytes())
+        self.put(Kind::Text, &[text.as_bytes()])
+    }
+
+    /// Sends a text message that is put together of these parts.
+    pub fn parts(&mut self, parts: &[&str]) -> u64 {
+        let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+        self.put(Kind::Text, &parts)
+    }
+
+    /// Whether there is room for what nobody asked for; without it [`Session::pull`] is called when there is.
+    pub fn has_room(&self) -> bool {
+        self.outbox.has_room(PULL_BELOW)
+    }
+
+    /// Asks for another [`Session::pull`] in any case: it ended before it had seen all that there is.
+    pub fn again(&mut self) {
+        *self.more = true;
     }
 
     /// Sends a binary message.
     pub fn binary(&mut self, bytes: &[u8]) -> u64 {
-        self.put(Kind::Binary, bytes)
+        self.put(Kind::Binary, &[bytes])
     }
 
     /// Sends a ping of the protocol, without a payload.
     pub fn ping(&mut self) {
-        self.put(Kind::Ping, &[]);
+        self.put(Kind::Ping, &[&[]]);
     }
 
     /// Closes the connection behind what was sent so far.
@@ -74,7 +95,7 @@ impl Out<'_> {
     }
 
     /// Without room the connection is about to be closed, and the number is never reached.
-    fn put(&mut self, kind: Kind, payload: &[u8]) -> u64 {
+    fn put(&mut self, kind: Kind, payload: &[&[u8]]) -> u64 {
         self.outbox.push(kind, payload, self.now).unwrap_or_else(|_| {
             *self.overflow = true;
             u64::MAX

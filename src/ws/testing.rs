@@ -1,5 +1,7 @@
 //! A client's frames, and a server's taken apart, for tests and fuzzing.
 
+use serde_json::Value;
+
 /// A masked frame whose first byte is `first`.
 pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [1, 2, 3, 4];
@@ -37,4 +39,24 @@ pub(super) fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
         bytes = rest;
     }
     found
+}
+
+/// Bytes of a server's frame with a payload of this size.
+pub(super) fn size(payload: usize) -> usize {
+    payload
+        + match payload {
+            0..126 => 2,
+            126..0x1_0000 => 4,
+            _ => 10,
+        }
+}
+
+/// Replaces fractions, of which the parser may be off by the last bit.
+pub(super) fn drop_fractions(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => *value = Value::Null,
+        Value::Array(values) => values.iter_mut().for_each(drop_fractions),
+        Value::Object(fields) => fields.values_mut().for_each(drop_fractions),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

@@ -45,7 +45,12 @@ impl UpgradeError {
 
     /// The answer.
     pub fn response(self) -> Response {
-        let (code, sentence) = self.answer();
+        self.response_with(self.answer().1)
+    }
+
+    /// The answer in other words.
+    pub fn response_with(self, sentence: &str) -> Response {
+        let (code, _) = self.answer();
         let response = Response::error(400, code, sentence);
         match self {
             // RFC 6455, 4.4: the version that would be taken.

@@ -39,6 +39,11 @@ impl Swarms {
         self.table.all().iter().map(|seat| row(seat.facts())).collect()
     }
 
+    /// Whether there is one of this name, whether it runs or not.
+    pub fn knows(&self, swarm: &str) -> bool {
+        self.table.find(swarm).is_some()
+    }
+
     /// All that is shown of one.
     pub fn status(&self, swarm: &str) -> Result<SwarmView, Fault> {
         let facts = self.facts(swarm)?;

@@ -125,7 +125,7 @@ impl From<json::Error> for Ignored {
 
 /// Reads a frame.
 pub fn parse(text: &str) -> Result<Command, Ignored> {
-    if values(text) > limits::WS_JSON_VALUES {
+    if json::values(text) > limits::WS_JSON_VALUES {
         return Err(Ignored::TooMany);
     }
     let mut value = json::parse(text.as_bytes())?;
@@ -136,22 +136,6 @@ pub fn parse(text: &str) -> Result<Command, Ignored> {
         rpc.data = data.map(Value::take).unwrap_or_default();
     }
     Ok(command)
-}
-
-/// No fewer than the values in `text`, where it is JSON: each but the first stands behind one of these.
-/// A value takes some thirty times the memory of the two bytes that it may have in the text.
-fn values(text: &str) -> usize {
-    let (mut count, mut inside, mut escaped) = (1_usize, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = inside,
-            b'"' => inside = !inside,
-            b',' | b'[' | b'{' if !inside => count = count.saturating_add(1),
-            _ => {}
-        }
-    }
-    count
 }
 
 fn command(value: &Value) -> Result<Command, Ignored> {

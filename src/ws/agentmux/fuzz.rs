@@ -49,18 +49,9 @@ impl Command {
     /// data may hold some.
     fn without_fractions(mut self) -> Self {
         if let Command::Rpc(rpc) = &mut self {
-            drop_fractions(&mut rpc.data);
+            testing::drop_fractions(&mut rpc.data);
         }
         self
-    }
-}
-
-fn drop_fractions(value: &mut Value) {
-    match value {
-        Value::Number(number) if number.is_f64() => *value = Value::Null,
-        Value::Array(values) => values.iter_mut().for_each(drop_fractions),
-        Value::Object(fields) => fields.values_mut().for_each(drop_fractions),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

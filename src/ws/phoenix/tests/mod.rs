@@ -1,0 +1,5 @@
+//! A session and its client: what is answered, what is pushed, what ends.
+
+mod asks;
+mod controls;
+mod pushes;

@@ -1,0 +1,189 @@
+//! What is pushed (spec genswarms D.6): each once, in the stream's order, and to whom.
+
+use serde_json::{Value, json};
+
+use super::super::{Version, testing::Rig};
+use crate::{
+    limits,
+    swarm::events::{Draft, Name, Push},
+};
+
+/// Topic and number of each `event` that was pushed.
+fn events(frames: &[Value]) -> Vec<(String, u64)> {
+    let pushed = frames.iter().filter(|frame| frame[3] == "event");
+    pushed.map(|frame| (frame[2].as_str().unwrap().to_owned(), frame[4]["id"].as_u64().unwrap())).collect()
+}
+
+fn subscribed(topics: &[&str]) -> Rig {
+    let mut rig = Rig::new(Version::V2);
+    for topic in topics {
+        rig.join("1", topic);
+        rig.say(&json!(["1", "2", topic, "subscribe_events", {}]));
+    }
+    rig
+}
+
+#[test]
+fn m10_each_event_is_pushed_once_and_in_order_to_its_topic_alone() {
+    let mut rig = subscribed(&["swarm:s", "swarm:t"]);
+    // Twice subscribed, by a log as well, and one topic that is joined anew: nothing comes twice.
+    rig.say(&json!(["1", "3", "swarm:s", "subscribe_events", {}]));
+    rig.say(&json!(["1", "3", "swarm:s", "subscribe_events", {"filters": {"level": "info"}}]));
+    rig.say(&json!(["1", "3", "swarm:s", "subscribe_logs", {"agent": "nobody"}]));
+    let mut told = Vec::new();
+    let mut wanted = Vec::new();
+    for at in 0..2_000_usize {
+        let swarm = ["s", "t", "elsewhere"][at % 3];
+        let id = rig.world.happen(swarm, "a");
+        if swarm != "elsewhere" {
+            wanted.push((format!("swarm:{swarm}"), id));
+        }
+        if at % 37 == 0 {
+            rig.takes = at * 7 % 3_000;
+            told.extend(events(&rig.turn()));
+        }
+    }
+    rig.takes = usize::MAX;
+    told.extend(events(&rig.turn()));
+    assert_eq!(told, wanted);
+}
+
+#[test]
+fn m10_an_event_is_in_the_answer_of_a_subscription_or_pushed_behind_it() {
+    let mut rig = subscribed(&["swarm:t"]);
+    rig.join("1", "swarm:s");
+    // A client that is behind: the stream has more than was pushed.
+    rig.takes = 0;
+    rig.world.hub.publish(
+        Draft::new(Name::Stdout, "x")
+            .swarm("t")
+            .agent("a")
+            .pushing(Push::Output { content: "x".repeat(200_000).into() }),
+    );
+    rig.turn();
+    let before: Vec<u64> = (0..60).map(|_| rig.world.happen("s", "a")).collect();
+    rig.say(&json!(["1", "9", "swarm:s", "subscribe_events", {}]));
+    let behind: Vec<u64> = (0..30).map(|_| rig.world.happen("s", "a")).collect();
+    rig.takes = usize::MAX;
+    let frames = rig.turn();
+    let answer = frames.iter().find(|frame| frame[1] == "9").unwrap();
+    let recent = answer[4]["response"]["recent_events"].as_array().unwrap();
+    let recent: Vec<u64> = recent.iter().map(|event| event["id"].as_u64().unwrap()).collect();
+    assert_eq!(recent, before[10..]);
+    let pushed = events(&frames).into_iter().filter(|(topic, _)| topic == "swarm:s").map(|(_, id)| id);
+    assert_eq!(pushed.collect::<Vec<_>>(), behind);
+}
+
+#[test]
+fn m10_a_joined_topic_gets_what_happens_from_then_on() {
+    let mut rig = subscribed(&["swarm:t"]);
+    rig.takes = 0;
+    rig.world.hub.publish(
+        Draft::new(Name::Stdout, "x")
+            .swarm("t")
+            .agent("a")
+            .pushing(Push::Output { content: "x".repeat(200_000).into() }),
+    );
+    rig.turn();
+    rig.world.tell("s", "a", "working");
+    rig.join("1", "swarm:s");
+    rig.world.tell("s", "a", "idle");
+    rig.takes = usize::MAX;
+    let states: Vec<Value> = rig
+        .turn()
+        .into_iter()
+        .filter(|frame| frame[3] == "agent_status")
+        .map(|frame| frame[4].clone())
+        .collect();
+    assert_eq!(states, [json!({"agent": "a", "state": "idle"})]);
+}
+
+/// The names and payloads of D.6, each made by what happens in a swarm.
+#[test]
+fn m10_what_happens_is_pushed_as_clients_know_it() {
+    let mut rig = Rig::new(Version::V2);
+    rig.join("1", "swarm:s");
+    let publish = |draft: Draft| rig.world.hub.publish(draft.swarm("s"));
+    publish(Draft::new(Name::SwarmStarted, "swarm s started").with("status", "running"));
+    publish(
+        Draft::new(Name::AgentAdded, "agent b added")
+            .agent("b")
+            .pushing(Push::Added { spec: json!({"name": "b", "backend": "mock"}) }),
+    );
+    publish(Draft::new(Name::Stdout, "a").agent("a").pushing(Push::Output { content: "said\n".into() }));
+    publish(Draft::new(Name::AgentRemoved, "agent b removed").agent("b"));
+    publish(Draft::new(Name::TopologyChanged, "edges"));
+    publish(Draft::new(Name::SwarmStopped, "swarm s stopped"));
+    rig.world.tell("s", "a", "working");
+    let pushed: Vec<(Value, Value)> =
+        rig.turn().into_iter().map(|frame| (frame[3].clone(), frame[4].clone())).collect();
+    let wanted = [
+        ("swarm_started", json!({"status": "running"})),
+        ("agent_added", json!({"name": "b", "spec": {"name": "b", "backend": "mock"}})),
+        ("agent_output", json!({"agent": "a", "content": "said\n"})),
+        ("agent_removed", json!({"name": "b"})),
+        ("topology_changed", json!({})),
+        ("swarm_stopped", json!({})),
+        ("agent_status", json!({"agent": "a", "state": "working"})),
+    ];
+    assert_eq!(pushed, wanted.map(|(name, payload)| (json!(name), payload)));
+}
+
+#[test]
+fn a_slow_client_is_told_of_a_gap_on_each_topic_and_stays() {
+    let mut rig = subscribed(&["swarm:s", "swarm:t"]);
+    rig.takes = 0;
+    for _ in 0..limits::SWARM_EVENTS + 500 {
+        rig.world.happen("s", "a");
+    }
+    rig.turn();
+    for _ in 0..limits::SWARM_EVENTS {
+        rig.world.happen("s", "a");
+    }
+    rig.now += limits::WS_STALL_MS - 1;
+    rig.takes = usize::MAX;
+    let frames = rig.turn();
+    assert_eq!(rig.closed, None);
+    let gaps: Vec<(Value, u64)> = frames
+        .iter()
+        .filter(|frame| frame[3] == "gap")
+        .map(|frame| (frame[2].clone(), frame[4]["missed"].as_u64().unwrap()))
+        .collect();
+    let pushed = events(&frames);
+    let first = gaps.first().unwrap().1;
+    let (ours, theirs): (Vec<_>, Vec<_>) = gaps.iter().partition(|(topic, _)| topic == "swarm:s");
+    let counts = |gaps: &[&(Value, u64)]| gaps.iter().map(|(_, missed)| *missed).collect::<Vec<_>>();
+    assert_eq!(counts(&ours), counts(&theirs), "each topic is told the same");
+    let missed: u64 = gaps.iter().filter(|(topic, _)| topic == "swarm:s").map(|(_, missed)| missed).sum();
+    assert_eq!(pushed.len() as u64 + missed, 2 * limits::SWARM_EVENTS as u64 + 500);
+    assert!(pushed.is_sorted());
+    let at = frames.iter().position(|frame| frame[3] == "gap").unwrap();
+    assert!(frames[at..].iter().all(|frame| frame[3] != "event" || frame[4]["id"].as_u64() > Some(first)));
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_cut_off_at_the_stall() {
+    let mut rig = subscribed(&["swarm:s"]);
+    rig.takes = 0;
+    rig.world.happen("s", "a");
+    rig.turn();
+    rig.now += limits::WS_STALL_MS;
+    rig.turn();
+    assert!(rig.machine.end().is_some());
+}
+
+/// What waits for a client that reads nothing is bounded, whatever happens meanwhile.
+#[test]
+fn what_waits_for_a_slow_client_is_bounded() {
+    let mut rig = subscribed(&["swarm:s"]);
+    rig.takes = 0;
+    for _ in 0..300 {
+        let output = Push::Output { content: "x".repeat(100_000).into() };
+        rig.world.hub.publish(Draft::new(Name::Stdout, "x").swarm("s").agent("a").pushing(output));
+        rig.turn();
+    }
+    let waits: usize = rig.machine.slices().iter().map(|slice| slice.len()).sum();
+    assert!(waits < 300_000, "{waits}");
+    rig.takes = usize::MAX;
+    assert!(rig.turn().iter().any(|frame| frame[3] == "gap"));
+}

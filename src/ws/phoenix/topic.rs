@@ -1,0 +1,136 @@
+//! One joined topic: a swarm, and which of its events are wanted beside what everybody gets.
+//!
+//! Subscriptions are sets: what matches several is pushed once. Each begins behind the newest event that its
+//! answer could show, so that no event is both in the answer and pushed, and none is in neither. The topic
+//! itself begins where the stream was when it was joined.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Version, answer::Frames, message::Ref};
+use crate::{
+    limits,
+    swarm::events::{Entry, Event, Filter, Hub},
+    wire::node::NodeName,
+    ws::Out,
+};
+
+/// A joined topic.
+#[derive(Debug)]
+pub(super) struct Topic {
+    /// of the join
+    pub join_ref: Ref,
+    /// the swarm's name
+    swarm: String,
+    frames: Frames,
+    /// where the stream was
+    joined: u64,
+    /// whose log is wanted, and behind which event; `None`: everybody's
+    logs: BTreeMap<Option<NodeName>, u64>,
+    /// which events are wanted, and behind which
+    events: Vec<(Filter, u64)>,
+}
+
+/// As many subscriptions as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Topic {
+    /// One that takes what comes behind the place `joined` of the stream.
+    pub fn new(version: Version, topic: &str, swarm: &str, join_ref: Ref, joined: u64) -> Self {
+        let frames = Frames::of(version, &join_ref, topic);
+        let swarm = swarm.to_owned();
+        Self { join_ref, swarm, frames, joined, logs: BTreeMap::new(), events: Vec::new() }
+    }
+
+    pub fn swarm(&self) -> &str {
+        &self.swarm
+    }
+
+    /// Pushes what of an entry is wanted: at most three frames.
+    pub fn push(&self, entry: &Entry, out: &mut Out<'_>) {
+        if entry.at() <= self.joined {
+            return;
+        }
+        if let Some((event, payload)) = entry.pushed() {
+            out.parts(&self.frames.push(event, payload));
+        }
+        let Some(event) = entry.event() else { return };
+        if self.wants_log_of(event) {
+            out.parts(&self.frames.push("log_entry", event.log_json()));
+        }
+        if self.events.iter().any(|(filter, since)| event.id > *since && filter.matches(event, 0)) {
+            out.parts(&self.frames.push("event", event.json()));
+        }
+    }
+
+    /// Tells that the entries from `first` on, `missed` of them, were not taken in time.
+    pub fn missed(&self, first: u64, missed: u64, out: &mut Out<'_>) {
+        let before = self.joined.saturating_add(1).saturating_sub(first);
+        let missed = missed.saturating_sub(before);
+        if missed > 0 {
+            out.parts(&self.frames.push("gap", &format!(r#"{{"missed":{missed}}}"#)));
+        }
+    }
+
+    /// Wants an agent's log, or everybody's. The newest of it, oldest first.
+    pub fn subscribe_logs(&mut self, hub: &Hub, agent: Option<&str>) -> Result<Vec<Arc<Event>>, Full> {
+        // What is no name is nobody's.
+        let Ok(agent) = agent.map(NodeName::parse).transpose() else { return Ok(Vec::new()) };
+        if self.logs.len() >= limits::CHANNEL_SUBSCRIPTIONS && !self.logs.contains_key(&agent) {
+            return Err(Full);
+        }
+        let filter = Filter { agent: agent.as_ref().map(NodeName::to_string), ..Filter::default() };
+        let (recent, since) = self.recent(hub, filter);
+        self.logs.entry(agent).or_insert(since);
+        Ok(recent)
+    }
+
+    /// Wants it no more; what else is wanted stays.
+    pub fn unsubscribe_logs(&mut self, agent: Option<&str>) {
+        if let Ok(agent) = agent.map(NodeName::parse).transpose() {
+            self.logs.remove(&agent);
+        }
+    }
+
+    /// Wants the events that match. The newest of them, oldest first.
+    pub fn subscribe_events(&mut self, hub: &Hub, filter: Filter) -> Result<Vec<Arc<Event>>, Full> {
+        let known = self.events.iter().any(|(wanted, _)| *wanted == filter);
+        if self.events.len() >= limits::CHANNEL_SUBSCRIPTIONS && !known {
+            return Err(Full);
+        }
+        let (recent, since) = self.recent(hub, filter.clone());
+        if !known {
+            self.events.push((filter, since));
+        }
+        Ok(recent)
+    }
+
+    /// Wants no events any more; logs stay.
+    pub fn unsubscribe_events(&mut self) {
+        self.events = Vec::new();
+    }
+
+    /// How many there are of the kind that has more.
+    #[cfg(any(test, fuzzing))]
+    pub fn subscriptions(&self) -> usize {
+        self.logs.len().max(self.events.len())
+    }
+
+    fn wants_log_of(&self, event: &Event) -> bool {
+        let agent = event.draft.agent.as_deref();
+        let is_of =
+            |wanted: &Option<NodeName>| wanted.as_ref().is_none_or(|wanted| agent == Some(wanted.as_str()));
+        self.logs.iter().any(|(wanted, since)| event.id > *since && is_of(wanted))
+    }
+
+    /// The newest events of the swarm that match, oldest first, and the number of the newest that may be one.
+    fn recent(&self, hub: &Hub, filter: Filter) -> (Vec<Arc<Event>>, u64) {
+        let filter = Filter { swarm: Some(self.swarm.clone()), ..filter };
+        let since = hub.last();
+        let mut recent = hub.recent(&filter, limits::CHANNEL_RECENT);
+        // What happened meanwhile is pushed.
+        recent.retain(|event| event.id <= since);
+        recent.reverse();
+        (recent, since)
+    }
+}
