@@ -14,6 +14,7 @@ mod agentmux;
 mod agents;
 mod app;
 mod bus;
+mod channel;
 mod controller;
 mod elsewhere;
 mod file;

@@ -64,7 +64,7 @@ pub(in crate::api) fn task(app: &App, caller: &Caller, request: &Request<'_>) ->
         .filter(|task| !task.is_null())
         .ok_or_else(|| Fault::field(400, "missing_field", "task", "Missing 'task' parameter"))?;
     let text = task.as_str().map_or_else(|| task.to_string(), str::to_owned);
-    let change = Change::of(SwarmHappened::Task, swarm).node(agent).text(&text);
+    let change = Change::task(swarm, agent, &text);
     app.change(caller, &change, |swarms| swarms.task(swarm, agent, task))?;
     ok(&json!({ "status": "sent", "agent": agent, "task": task }))
 }

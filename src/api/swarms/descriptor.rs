@@ -9,13 +9,16 @@ use crate::{
         VERSION,
         table::{Route, routes},
     },
+    ws::phoenix::{ASKED, PUSHED},
 };
 
 /// Health, and the swarms' surface (spec genswarms B.1). The version is ours, as in health. What is not built
 /// is null, so that nobody is sent to a route that is not there.
 pub(in crate::api) fn descriptor() -> Value {
     let rows = |wanted: fn(&str) -> bool| -> Vec<Value> {
-        routes().filter(|route| route.surface == Surface::Swarm && wanted(route.path)).map(row).collect()
+        let rows =
+            routes().filter(|route| route.surface == Surface::Swarm && route.path.starts_with("/api/"));
+        rows.filter(|route| wanted(route.path)).map(row).collect()
     };
     json!({
         "status": "ok",
@@ -28,7 +31,11 @@ pub(in crate::api) fn descriptor() -> Value {
             "skills": "/api/skills",
             "config": "/api/config/validate",
         },
-        "websocket": null,
+        "websocket": {
+            "url": "/swarm",
+            "channel": "swarm:{swarm_name}",
+            "events": { "client_to_server": ASKED, "server_to_client": PUSHED },
+        },
         "documentation": {
             "swarm_management": rows(|path| family(path) == Family::Swarms),
             "agent_operations": rows(|path| family(path) == Family::Agents),

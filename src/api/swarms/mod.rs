@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     admit::{Caller, Who},
-    bus::audit::{self, SwarmHappened},
+    bus::audit::{self, Audit, SwarmHappened},
     gate::{Reply, Response},
     swarm::{self, Swarms},
     wire::{
@@ -53,6 +53,11 @@ impl<'a> Change<'a> {
     fn text(self, text: &'a str) -> Self {
         Self { text: Some(text), ..self }
     }
+
+    /// A task for an agent.
+    pub fn task(swarm: &'a str, agent: &'a str, text: &'a str) -> Self {
+        Self::of(SwarmHappened::Task, swarm).node(agent).text(text)
+    }
 }
 
 impl App {
@@ -63,18 +68,29 @@ impl App {
         change: &Change<'_>,
         act: impl FnOnce(&Swarms) -> std::result::Result<T, swarm::Fault>,
     ) -> std::result::Result<T, swarm::Fault> {
-        let done = act(&self.swarms);
-        let entry = audit::Swarm {
-            happened: change.happened,
-            caller: caller_of(caller),
-            swarm: change.swarm.to_owned(),
-            node: change.node.map(str::to_owned),
-            message_length: change.text.map(str::len),
-            refused: done.as_ref().err().map(swarm::Fault::code),
-        };
-        self.bus.audit.swarm(entry, change.text);
-        done
+        changed(&self.swarms, &self.bus.audit, &caller_of(caller), change, act)
     }
+}
+
+/// The same, where there is no request any more.
+pub(super) fn changed<T>(
+    swarms: &Swarms,
+    audit: &Audit,
+    caller: &str,
+    change: &Change<'_>,
+    act: impl FnOnce(&Swarms) -> std::result::Result<T, swarm::Fault>,
+) -> std::result::Result<T, swarm::Fault> {
+    let done = act(swarms);
+    let entry = audit::Swarm {
+        happened: change.happened,
+        caller: caller.to_owned(),
+        swarm: change.swarm.to_owned(),
+        node: change.node.map(str::to_owned),
+        message_length: change.text.map(str::len),
+        refused: done.as_ref().err().map(swarm::Fault::code),
+    };
+    audit.swarm(entry, change.text);
+    done
 }
 
 /// Adds a node, and answers 201 once it is there.

@@ -5,7 +5,10 @@
 use super::{Handler, Route, Scope, ours};
 use crate::{
     admit::Surface,
-    api::swarms::{agents, configs, control, objects, shelf, traffic},
+    api::{
+        channel,
+        swarms::{agents, configs, control, objects, shelf, traffic},
+    },
     limits::{BODY_LARGEST, BODY_SMALL},
     wire::head::Method,
 };
@@ -69,9 +72,15 @@ pub(super) static ROWS: &[Route] = &[
     large(Method::Post, "/api/config/validate", configs::validate).doc(
         "what is wrong in a configuration: {config}, {config_path} or {content, format}; nothing is run",
     ),
+    row(Method::Get, CHANNEL, channel::channel)
+        .doc("the Phoenix channel of the swarms, WebSocket; ?vsn=, ?token=<API token>"),
+    act(CHANNEL, channel::not_get).doc("refused: a channel begins with GET"),
     row(Method::Get, "/api/skills", shelf::list).doc("the skills in the repository; ?path=<below it>"),
     row(Method::Get, "/api/skills/:skill", shelf::show).doc("one skill of the repository"),
 ];
+
+/// Where the channel is.
+const CHANNEL: &str = "/swarm/websocket";
 
 const FULL: &[Scope] = &[Scope::Api, Scope::Loopback];
 const WITH_CONFIG: &[Scope] = &[Scope::Api, Scope::Loopback, Scope::Config];

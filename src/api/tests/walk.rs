@@ -188,7 +188,9 @@ fn the_swarm_surface_has_no_other_route_and_no_wrong_method() {
         ("GET", "/api/swarms/"),
         ("GET", "/api/swarms/s/"),
         ("GET", "/api/swarms//agents"),
-        ("GET", "/swarm/websocket"),
+        ("PUT", "/swarm/websocket"),
+        ("GET", "/swarm/websocket/"),
+        ("GET", "/swarm/longpoll"),
         ("GET", "/api/v1"),
     ] {
         let answer = instance.ask(method, path, API, b"");

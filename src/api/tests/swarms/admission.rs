@@ -120,7 +120,10 @@ fn m1_the_descriptor_is_for_whom_shows_the_token() {
         .map(|family| answer.body["documentation"][family].as_array().map_or(0, Vec::len))
         .sum();
     let rows = crate::api::table::routes().filter(|row| row.surface == crate::admit::Surface::Swarm);
-    assert_eq!(documented, rows.count());
+    assert_eq!(documented, rows.filter(|row| row.path.starts_with("/api/")).count());
+    let websocket = &answer.body["websocket"];
+    assert_eq!((&websocket["url"], &websocket["channel"]), (&json!("/swarm"), &json!("swarm:{swarm_name}")));
+    assert_eq!(websocket["events"]["client_to_server"].as_array().map(Vec::len), Some(6));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! No answer about a swarm shows a secret of it, or where on this machine anything is (spec genswarms L.1.13).
 
 use super::*;
-use crate::{api::table::routes, wire::head::Method};
+use crate::{
+    api::table::{Route, routes},
+    wire::head::Method,
+};
 
 const SECRET: &str = "sk-planted-4711";
 
@@ -24,7 +27,8 @@ fn no_look_at_a_swarm_shows_a_planted_secret_or_a_path_of_the_machine() {
     rig.does("POST", "/api/swarms/s/agents/a/task", &json!({"task": "x"}));
     let home = rig.home.around().to_string_lossy().into_owned();
     let mut looks = vec![("POST", "/api/swarms/s/snapshot".to_owned(), API)];
-    for route in routes().filter(|route| route.method == Method::Get && route.path.contains("swarm")) {
+    let is_look = |route: &&Route| route.method == Method::Get && route.path.contains("/swarms");
+    for route in routes().filter(is_look) {
         let path = route.path.replace(":swarm", "s").replace(":agent", "a").replace(":object", "o");
         looks.push(("GET", path.replace("/agents/a", "/agents/c"), API));
         looks.push(("GET", path, API));
