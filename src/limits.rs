@@ -318,6 +318,8 @@ limits! {
     WS_CLOSE_MS: u64 = 2_000, "ms", "a_close_that_is_not_answered_ends_in_time";
     #[doc = "time without a data frame or a ping from a channel's client"]
     CHANNEL_SILENCE_MS: u64 = 60_000, "ms", "m10_a_client_of_a_channel_that_says_nothing_for_a_minute_is_closed_1002";
+    #[doc = "bytes on their way to a channel's client that the kernel holds; it counts about as many again for itself"]
+    CHANNEL_SEND_BUFFER: usize = 128 * 1024, "bytes", "what_the_kernel_holds_for_a_client_of_a_channel_is_bounded";
     #[doc = "a topic, an event or a ref of a channel's client"]
     CHANNEL_NAME: usize = 256, "bytes", "m10_what_is_no_message_is_malformed";
     #[doc = "topics joined on one connection"]

@@ -21,6 +21,13 @@ pub fn reset_on_close(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
+/// Bounds what the kernel holds of what was written to `stream` and not taken by its peer. Left alone it grows
+/// to some MiB, and says only when a third of that is free that more may be written.
+pub fn bound_send_buffer(stream: &TcpStream, bytes: usize) {
+    // Linux counts its own bookkeeping in, and doubles the number for it. A socket that is gone holds nothing.
+    let _ = SockRef::from(stream).set_send_buffer_size(bytes);
+}
+
 /// Whether the peer of `stream` has ended its sending, or is gone. Never blocks.
 pub fn peer_is_gone(stream: &TcpStream) -> bool {
     let mut entries = [Entry::hang_up(stream.as_fd())];

@@ -43,6 +43,9 @@ pub fn run(
     if stream.set_nonblocking(true).is_err() {
         return;
     }
+    if let Some(bytes) = settings.send_buffer {
+        socket::bound_send_buffer(&stream, bytes);
+    }
     let now = clock.monotonic_ms();
     let mut machine = Machine::new(settings, session, now);
     machine.receive(&rest, now);

@@ -35,6 +35,7 @@ const SETTINGS: Settings = Settings {
     message: 2_000,
     queue_messages: 8,
     queue_bytes: 4_000,
+    send_buffer: None,
     stall_ms: 10,
     silence_ms: 30,
     silence_close: (1008, "silent"),

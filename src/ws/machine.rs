@@ -43,6 +43,8 @@ pub struct Settings {
     pub queue_messages: usize,
     /// bytes that may wait to go out, one message more excepted
     pub queue_bytes: usize,
+    /// bytes that wait in the kernel behind those; `None`: as many as it likes
+    pub send_buffer: Option<usize>,
     /// the peer takes nothing of what waits
     pub stall_ms: u64,
     /// no frame comes
@@ -58,9 +60,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of the channel (spec genswarms D.1): its clients must speak of their own accord.
+    /// Those of the channel (spec genswarms D.1): its clients must speak of their own accord. What is on its way
+    /// to a slow one is little, so that he is told of a gap early, and is seen to take something.
     pub fn channel() -> Self {
         Self {
+            send_buffer: Some(limits::CHANNEL_SEND_BUFFER),
             silence_ms: limits::CHANNEL_SILENCE_MS,
             silence_close: (1002, SILENT),
             pongs_count: false,
@@ -75,6 +79,7 @@ impl Default for Settings {
             message: limits::WS_MESSAGE,
             queue_messages: limits::WS_QUEUE_MESSAGES,
             queue_bytes: limits::WS_QUEUE_BYTES,
+            send_buffer: None,
             stall_ms: limits::WS_STALL_MS,
             silence_ms: limits::WS_SILENCE_MS,
             silence_close: (1008, SILENT),

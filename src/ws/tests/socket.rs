@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     gate::Upgraded,
+    limits,
     wire::clock::ManualClock,
     ws::{
         Out, Seat, Session, Settings, Sockets, run,
@@ -47,6 +48,11 @@ struct Rig {
 impl Rig {
     /// One whose client sent `rest` together with its upgrade.
     fn with(rest: &[u8]) -> Self {
+        Self::of(Settings::default(), rest).0
+    }
+
+    /// And the server's side of its socket.
+    fn of(settings: Settings, rest: &[u8]) -> (Self, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -54,10 +60,11 @@ impl Rig {
         let (clock, sockets) = (ManualClock::at(1_000), Sockets::new(1));
         let seat: Seat = sockets.enter_with(Some(1)).unwrap().unwrap();
         let wake = Arc::clone(seat.wake());
+        let server = stream.try_clone().unwrap();
         let upgraded = Upgraded { stream, rest: rest.to_vec(), since: Instant::now() };
         let time = Arc::clone(&clock);
-        let thread = thread::spawn(move || run(upgraded, &mut Echo, &seat, Settings::default(), &*time));
-        Self { client, clock, sockets, wake, thread }
+        let thread = thread::spawn(move || run(upgraded, &mut Echo, &seat, settings, &*time));
+        (Self { client, clock, sockets, wake, thread }, server)
     }
 
     /// Time passes, and the thread looks at it.
@@ -170,4 +177,16 @@ fn a_client_that_goes_away_ends_the_connection() {
     drop(rig.client);
     rig.thread.join().unwrap();
     assert_eq!(rig.sockets.open(), 0);
+}
+
+#[test]
+fn what_the_kernel_holds_for_a_client_of_a_channel_is_bounded() {
+    let (mut rig, server) = Rig::of(Settings::channel(), b"");
+    let mut opened = [0; 6];
+    rig.client.read_exact(&mut opened).unwrap();
+    let held = socket2::SockRef::from(&server).send_buffer_size().unwrap();
+    assert!(held <= 2 * limits::CHANNEL_SEND_BUFFER, "{held}");
+    drop(server);
+    rig.client.shutdown(Shutdown::Write).unwrap();
+    rig.rest();
 }
