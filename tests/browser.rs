@@ -1,5 +1,5 @@
-//! The swarm surface in a real browser, with the client of the channel as npm ships it: a page of a foreign
-//! origin has nothing, whatever it knows.
+//! The swarm channel in a real browser: a page of an allowed origin has it with the client as npm ships it, a
+//! page of a foreign origin has nothing, whatever it knows.
 //!
 //! Where there is no node (for npm) or no Chromium they say `skipped: ... missing`.
 
@@ -19,7 +19,6 @@ const TOKEN: &str = "token-of-the-operator";
 
 const ANSWERING: &str = r#"while IFS= read -r line; do
     content=${line#*'"content":"'}; content=${content%%'"'*}
-    [ "$content" = fail ] && exit 3
     printf '{"type":"output","content":"done: %s"}\n' "$content"
     echo '<<TURN_COMPLETE>>'
 done"#;
@@ -28,8 +27,12 @@ done"#;
 fn serving(token: Option<&str>) -> Instance {
     let env: Vec<_> = token.map(|token| ("GENSWARMS_API_TOKEN", token)).into_iter().collect();
     let instance = Instance::start_with(&env, &[]);
-    let agent = |name: &str| json!({"name": name, "backend": "local", "config": {"command": ["/bin/sh", "-c", ANSWERING]}});
-    let config = json!({"name": "my-swarm", "agents": [agent("researcher"), agent("broken")]});
+    let config = json!({
+        "name": "my-swarm",
+        "agents": [{"name": "researcher", "backend": "local", "config": {"command": ["/bin/sh", "-c", ANSWERING]}}],
+        "objects": [{"name": "broken", "handler": {"command": ["/bin/sh", "-c", "read line; exit 3"]}}],
+        "topology": [["researcher", "broken"]],
+    });
     ask(&instance, token, "POST", "/api/swarms", &json!({"config": config}), 201);
     instance
 }
@@ -48,6 +51,58 @@ fn ask(
     let answer = instance.call_as(&headers, method, path, body);
     assert_eq!(answer.status, status, "{path}: {:?}", String::from_utf8_lossy(&answer.body));
     answer.json()
+}
+
+#[test]
+fn a_page_of_an_allowed_origin_runs_the_documented_example_as_it_stands() {
+    let Some(clients) = clients().filter(|_| chromium()) else { return };
+    for (version, host) in VERSIONS.iter().zip(["127.0.0.1", "localhost"]) {
+        let instance = serving(None);
+        let site = Site::of(clients, version, "page.js");
+        let origin = format!("http://{host}:{}", site.address.port());
+        let query = format!("at={}&swarm=my-swarm&agent=researcher&task=Summarize", instance.address);
+        let browser = Browser::open(&format!("{origin}/?{query}"));
+        site.hears(&browser, "the page", |seen| *seen == json!(["page", origin]));
+        let mut left = vec![
+            json!(["joined", {"swarm": "my-swarm"}]),
+            json!(["recent_events", []]),
+            json!(["task sent", {"status": "sent"}]),
+            json!(["agent_status", {"agent": "researcher", "state": "working"}]),
+            json!(["agent_status", {"agent": "researcher", "state": "idle"}]),
+        ];
+        let mut said = Value::Null;
+        while !left.is_empty() || said.is_null() {
+            let seen = site.hears(&browser, &format!("{left:?} or an output"), |_| true);
+            left.retain(|wanted| *wanted != seen);
+            if seen[0] == "agent_output" {
+                said = seen[1].clone();
+            }
+        }
+        assert_eq!(said["agent"], "researcher");
+        assert!(said["content"].as_str().is_some_and(|text| text.contains("done: Summarize")), "{said}");
+        // Only what it asked to be told of: what failed.
+        let message = json!({"from": "researcher", "to": "broken", "content": "fail"});
+        ask(&instance, None, "POST", "/api/swarms/my-swarm/message", &message, 200);
+        let event = site.hears(&browser, "an event", |seen| seen[0] == "event");
+        assert_eq!([&event[1]["level"], &event[1]["agent"]], ["error", "broken"]);
+    }
+}
+
+#[test]
+fn a_page_of_an_allowed_origin_comes_in_with_the_token_and_not_without() {
+    let Some(clients) = clients().filter(|_| chromium()) else { return };
+    let instance = serving(Some(TOKEN));
+    for (token, word) in [(TOKEN, "joined"), ("wrong", "failed")] {
+        let site = Site::of(clients, VERSIONS[1], "page.js");
+        let query = format!("at={}&swarm=my-swarm&token={token}", instance.address);
+        let browser = Browser::open(&format!("http://{}/?{query}", site.address));
+        site.hears(&browser, "the page", |seen| seen[0] == "page");
+        let opened = site.hears(&browser, word, |seen| seen[0] == "open" || seen[0] == "failed");
+        assert_eq!(opened[0] == "open", token == TOKEN);
+        if word == "joined" {
+            site.hears(&browser, word, |seen| seen[0] == word);
+        }
+    }
 }
 
 #[test]

@@ -46,8 +46,9 @@ const commands = {
     socket.onOpen(() => saw("open"))
     socket.onClose(event => saw("closed", event.code))
     socket.onError(error => saw("failed", error.message ?? null))
-    socket.onMessage(({ topic, payload }) => {
+    socket.onMessage(({ topic, event, payload }) => {
       if (topic === "phoenix") { saw("heartbeat", payload, socket.pendingHeartbeatRef) }
+      if (event === "phx_close") { saw(event, topic) }
     })
     socket.connect()
   },
@@ -93,4 +94,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   const [command, ...rest] = JSON.parse(line)
   commands[command](...rest)
 }
+saw("ending")
 socket.disconnect(() => process.exit(0))

@@ -182,7 +182,7 @@ impl Client {
         self.heard.drain(..).collect()
     }
 
-    /// Lets it disconnect and end, and gives what else it heard until then.
+    /// Lets it disconnect and end, and gives what else it heard before.
     #[track_caller]
     pub fn end(mut self) -> Vec<Value> {
         drop(self.input.take());
@@ -191,7 +191,8 @@ impl Client {
         self.heard.extend(rest);
         let last = self.last_words();
         assert_eq!(code, Some(0), "heard {:?}; {last}", self.heard);
-        self.heard.drain(..).collect()
+        // What comes of its own end is no word of the instance's.
+        self.heard.drain(..).take_while(|line| line[0] != "ending").collect()
     }
 
     fn last_words(&mut self) -> String {
