@@ -4,6 +4,7 @@
 //! release binary with every check on, started as a user would start it. All traffic stays on
 //! loopback, every loop is bounded, and every child is ended.
 
+mod channel;
 mod child;
 mod forward;
 mod http;
@@ -50,6 +51,8 @@ fn main() -> ExitCode {
                 return swarm::hop(&socket, &value());
             }
             "shout" => return live::shout(),
+            "tell" => return channel::tell(),
+            "loop" => return channel::bare(&value()),
             "--quick" => options.quick = true,
             "--only" => options.only = value(),
             "--json" => options.json = Some(value().into()),

@@ -16,7 +16,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    Options, child,
+    Options, channel, child,
     child::Server,
     forward, http,
     instance::{self, Instance},
@@ -81,7 +81,7 @@ pub fn all(options: &Options) -> io::Result<()> {
     };
     let mut report = Report::new(options.quick);
     type Measurement = fn(&Path, &Size, &mut Report) -> io::Result<()>;
-    let parts: [(&str, Measurement); 13] = [
+    let parts: [(&str, Measurement); 14] = [
         ("throughput", throughput),
         ("start", start),
         ("memory", memory),
@@ -89,6 +89,7 @@ pub fn all(options: &Options) -> io::Result<()> {
         ("forwarded inject", forward::inject),
         ("push to a waiting reader", live::push),
         ("output to those who watch", live::watchers),
+        ("channel", channel::clients),
         ("peer look-up", peer_lookup),
         ("half heads", half_heads),
         ("swarm hops", swarm::hops),
