@@ -51,6 +51,10 @@ impl Paint {
         Self { on: Self::of_stdout().on && std::io::stderr().is_terminal() }
     }
 
+    /// Never, whatever the tests' stdout is.
+    #[cfg(test)]
+    pub const NONE: Self = Self { on: false };
+
     fn decide(to_a_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let knows_colours = set("TERM").is_some_and(|term| term != "dumb");

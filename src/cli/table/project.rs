@@ -1,9 +1,11 @@
-//! The commands that make a project of a swarm, check one, and put away what is not needed any more.
+//! The commands that make a project of a swarm, check one, look at all agents at once, and put away what is not
+//! needed any more.
 
-use super::{Audience, Command, Flag, Group, JSON, Kind, any, flag, one, optional};
+use super::{Audience, Command, Flag, Group, JSON, Kind, any, flag, one, optional, with_value};
 use crate::cli::verbs::{
     config, init,
     swarm::{keep, life},
+    top::{self, Order},
 };
 
 const FORCE: Flag = flag("--force", "do it without asking; needed where there is no terminal").short('f');
@@ -95,5 +97,31 @@ pub static COMMANDS: &[Command] = &[
                 copied into its own directory.",
         examples: &["loopgate list-skills"],
         run: keep::list_skills,
+    },
+    Command {
+        name: "top",
+        aliases: &[],
+        group: Group::Watch,
+        summary: "watch all agents: state, rate, latency of turns, memory",
+        audience: Audience::Owner,
+        operands: &[],
+        flags: &[
+            with_value("--swarm", "SWARM", "its agents only").short('s').of(Kind::Swarm),
+            with_value("--sort", "WORD", "by `name` (the default), `state`, `rate`, `latency` or `memory`")
+                .short('o')
+                .of(Kind::Word(&Order::WORDS)),
+            with_value("--interval", "S", "seconds between two looks, 0.25 to 3600 (default: 1)").short('i'),
+            flag("--once", "print it once; with --interval of two looks, so that there are rates"),
+            JSON,
+        ],
+        about: "MSG/S are messages and tasks a second, to and from it, between the two newest looks. LAST, P50 and P99 are how long turns took, \
+                from what was said to the agent to the end of its turn: the last one, and what half and 99 in a \
+                hundred of its newest 100 did not exceed; in a terminal, where a turn has no end, to the last that \
+                it showed before it was quiet. WAIT is what waits for it. MEMORY is resident, of all processes of \
+                the agent; pages that they share count once. q or Ctrl-C ends it. Where stdout is no terminal it prints \
+                once; --json prints the instance's answer. Where the server has an API token, it is needed here: \
+                GENSWARMS_API_TOKEN.",
+        examples: &["loopgate top", "loopgate top -s ring -o latency", "loopgate top --once --interval 2"],
+        run: top::top,
     },
 ];

@@ -28,6 +28,7 @@ pub mod run;
 pub mod serve;
 pub mod shim;
 pub mod swarm;
+pub mod top;
 
 use std::{
     io::Read,

@@ -33,6 +33,7 @@ fn no_look_at_a_swarm_shows_a_planted_secret_or_a_path_of_the_machine() {
         looks.push(("GET", path.replace("/agents/a", "/agents/c"), API));
         looks.push(("GET", path, API));
     }
+    looks.push(("GET", "/api/v1/top".to_owned(), API));
     looks.push(("GET", "/api/v1/self/agents".to_owned(), "Authorization: Bearer lga_s--a\r\n"));
     for (method, path, headers) in &looks {
         let answer = rig.ask(method, path, headers, b"");

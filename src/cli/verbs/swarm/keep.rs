@@ -15,6 +15,7 @@ use crate::cli::{
     outcome::{Exit, Failure},
     output::Output,
     parse::Arguments,
+    progress::while_waiting,
     verbs::{agents::table, confirm::confirmed, own::shown},
 };
 
@@ -31,7 +32,8 @@ pub fn delete(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
         shown(status.pointer("/config/agent_count")),
     );
     confirmed(arguments, &what, output)?;
-    let answer = done(client.delete(&format!("{path}?purge=true")))?;
+    let purge = format!("{path}?purge=true");
+    let answer = done(while_waiting(&format!("swarm {swarm} to end"), || client.delete(&purge)))?;
     told(arguments, output, &answer, &format!("deleted {swarm}"))
 }
 

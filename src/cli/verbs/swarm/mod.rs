@@ -139,7 +139,7 @@ pub(super) fn full_name(text: &str) -> Result<FullName, Failure> {
 }
 
 /// An operand that names a swarm or a node of one, as a path segment.
-fn name(text: &str) -> Result<&str, Failure> {
+pub(super) fn name(text: &str) -> Result<&str, Failure> {
     NodeName::parse(text).map(|_| text).map_err(|_| {
         usage(format!(
             "`{}` is no name: a letter, then letters, digits, `_` and `-`, at most 64",
