@@ -6,7 +6,10 @@ mod support;
 #[path = "support/terminal.rs"]
 mod terminal;
 
-use std::{os::fd::AsFd, process::Command};
+use std::{
+    os::fd::{AsFd, AsRawFd},
+    process::Command,
+};
 
 use loopgate::sys::tty::{self, Size};
 use serde_json::{Value, json};
@@ -257,4 +260,18 @@ fn a_hostile_answer_tells_the_terminal_nothing() {
     terminal.type_keys(b"q");
     assert_eq!(terminal.end(), Some(0));
     given_back(&mut terminal);
+}
+
+/// A stuck connection behind the terminal, say: what it shows is lost then, its mode is not.
+#[test]
+fn a_terminal_that_takes_nothing_holds_up_no_signal() {
+    let instance = Instance::start();
+    let mut terminal = on_terminal(&mut instance.loopgate(&["top", "-i", "0.25"]));
+    terminal.until("NAME");
+    // SAFETY: tcflow(3) touches no memory of ours.
+    assert_eq!(unsafe { libc::tcflow(terminal.slave.as_raw_fd(), libc::TCOOFF) }, 0);
+    signal(terminal.child.id(), libc::SIGTERM);
+    let status = until("its end, with nobody who reads", || terminal.child.try_wait().expect("a child"));
+    assert_eq!(status.code(), Some(0));
+    assert!(terminal.echoes());
 }
