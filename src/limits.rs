@@ -264,6 +264,10 @@ limits! {
     SWARM_EVENT_TEXT: usize = 1024, "bytes", "an_events_texts_and_facts_are_bounded";
     #[doc = "an event's metadata"]
     SWARM_EVENT_METADATA: usize = 8 * 1024, "bytes", "an_events_texts_and_facts_are_bounded";
+    #[doc = "events in one answer"]
+    EVENTS_PAGE: usize = 1_000, "count", "what_is_not_understood_is_refused_by_its_name";
+    #[doc = "the same, in bytes, the first event excepted"]
+    EVENTS_PAGE_BYTES: usize = 4 * 1024 * 1024, "bytes", "an_answer_of_events_is_bounded_in_bytes_and_says_where_to_go_on";
     #[doc = "messages that an object of kind log keeps"]
     OBJECT_LOG: usize = 1_000, "count", "a_log_is_bounded_in_number_and_bytes";
     #[doc = "the same, in bytes"]

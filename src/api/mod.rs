@@ -33,7 +33,6 @@ mod service;
 mod service_rpc;
 mod socket;
 mod status;
-#[allow(dead_code)] // until the routes that follow something use it
 mod stream;
 mod swarms;
 pub mod table;
@@ -49,6 +48,8 @@ pub use fuzz::fuzz;
 pub use peer::PeerProbe;
 pub use rotate::KeyFileHook;
 pub use service::{Conn, Ticket};
+#[cfg(any(test, fuzzing))]
+pub use swarms::query::fuzz as fuzz_event_query;
 
 /// The program's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

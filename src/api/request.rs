@@ -63,9 +63,10 @@ impl<'a> Request<'a> {
         head.content_length() == 0 && head.field_of(Name::ContentType) == Field::Absent
     }
 
-    /// Whether whoever asks takes JSON: it does not say what it takes, or something that covers it
-    /// (RFC 9110, 12.5.1), and asks for no other form by `?_format=` (spec genswarms B.0).
-    pub fn accepts_json(head: &Head) -> bool {
+    /// Whether whoever asks takes JSON, or a stream where the route has one: it does not say what it takes, or
+    /// something that covers it (RFC 9110, 12.5.1), and asks for no other form by `?_format=` (spec genswarms
+    /// B.0).
+    pub fn accepts(head: &Head, streams: bool) -> bool {
         if query::values(head.query(), "_format").any(|format| format != "json") {
             return false;
         }
@@ -75,7 +76,7 @@ impl<'a> Request<'a> {
         head.fields()
             .filter(|(name, _)| name.eq_ignore_ascii_case(b"accept"))
             .flat_map(|(_, value)| value.split(|b| *b == b','))
-            .any(covers_json)
+            .any(|range| covers(range, streams))
     }
 
     /// Whether the body is declared to be JSON: `application/json` or `application/<x>+json`, with
@@ -90,8 +91,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Whether one media range covers JSON; a weight of 0 says that it is not wanted.
-fn covers_json(range: &[u8]) -> bool {
+/// Whether one media range covers JSON, or a stream of events; a weight of 0 says that it is not wanted.
+fn covers(range: &[u8], streams: bool) -> bool {
     let mut parts = range.split(|b| *b == b';').map(<[u8]>::trim_ascii);
     let kind = parts.next().unwrap_or_default();
     let unwanted = parts.any(|part| {
@@ -100,10 +101,10 @@ fn covers_json(range: &[u8]) -> bool {
             .and_then(|part| part.to_ascii_lowercase().strip_prefix("q=").map(str::to_owned));
         weight.is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight == 0.0))
     });
-    !unwanted
-        && [&b"*/*"[..], b"application/*", b"application/json"]
-            .iter()
-            .any(|json| kind.eq_ignore_ascii_case(json))
+    let json = [&b"*/*"[..], b"application/*", b"application/json"];
+    let stream = [&b"text/*"[..], b"text/event-stream"];
+    let is = |wanted: &[&[u8]]| wanted.iter().any(|one| kind.eq_ignore_ascii_case(one));
+    !unwanted && (is(&json) || (streams && is(&stream)))
 }
 
 /// Why a handler does not do what was asked.
@@ -174,7 +175,7 @@ impl Fault {
             map.insert("errors".to_owned(), detail(status));
         }
         let response = Response::json(status, &body);
-        if code == "rate_limited" { response.with("Retry-After", "1") } else { response }
+        if status == 429 { response.with("Retry-After", "1") } else { response }
     }
 }
 

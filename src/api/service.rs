@@ -184,7 +184,7 @@ impl App {
             {
                 Err(refuse(415, "not_json", "send a body with Content-Type: application/json"))
             }
-            Found::Route(_) if surface == Surface::Swarm && !Request::accepts_json(head) => {
+            Found::Route(route) if surface == Surface::Swarm && !Request::accepts(head, route.streams) => {
                 let fault = Fault::new(406, "not_acceptable", "answers are JSON: accept application/json");
                 Err((fault.response(surface), "not_acceptable"))
             }

@@ -97,6 +97,12 @@ impl Frames {
         self.bytes.get(self.taken..).unwrap_or_default()
     }
 
+    /// What waits.
+    #[cfg(test)]
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(self.waiting()).into_owned()
+    }
+
     fn took(&mut self, count: usize) {
         self.taken = self.taken.saturating_add(count);
         if self.taken >= self.bytes.len() {

@@ -100,6 +100,8 @@ pub struct Route {
     pub body_limit: usize,
     /// whether a request without a body, and without a word about its type, will do as well
     pub optional_body: bool,
+    /// whether it can be followed, so that who takes a stream of events is answered too
+    pub streams: bool,
     /// who may call it
     pub scopes: &'static [Scope],
     /// one line
@@ -132,6 +134,7 @@ const fn ours(method: Method, path: &'static str, handler: Handler) -> Route {
         surface,
         body_limit,
         optional_body: false,
+        streams: false,
         scopes,
         doc: "",
         handler: Some(handler),

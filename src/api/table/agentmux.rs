@@ -15,6 +15,7 @@ pub(super) static ROWS: &[Route] = &[
         surface: Surface::AgentMux,
         body_limit: 0,
         optional_body: false,
+        streams: false,
         scopes: &[Scope::Anyone],
         doc: "health: status and version",
         handler: None,

@@ -7,7 +7,7 @@ use crate::{
     admit::Surface,
     api::{
         channel,
-        swarms::{agents, configs, control, objects, shelf, traffic},
+        swarms::{agents, configs, control, events, objects, shelf, traffic},
     },
     limits::{BODY_LARGEST, BODY_SMALL},
     wire::head::Method,
@@ -72,6 +72,12 @@ pub(super) static ROWS: &[Route] = &[
     large(Method::Post, "/api/config/validate", configs::validate).doc(
         "what is wrong in a configuration: {config}, {config_path} or {content, format}; nothing is run",
     ),
+    followed("/api/events", events::events).doc(
+        "what happened, newest first; ?level= &category= &swarm= &agent= &event_type= &minutes= &limit=; \
+         ?since=: what came after that number, oldest first; ?follow=1: and what comes, as server-sent events",
+    ),
+    followed("/api/swarms/:swarm/events", events::of_swarm).doc("the same, of one swarm"),
+    followed("/api/swarms/:swarm/agents/:agent/events", events::of_agent).doc("the same, of one agent"),
     row(Method::Get, CHANNEL, channel::channel)
         .doc("the Phoenix channel of the swarms, WebSocket; ?vsn=, ?token=<API token>"),
     act(CHANNEL, channel::not_get).doc("refused: a channel begins with GET"),
@@ -88,6 +94,11 @@ const WITH_CONFIG: &[Scope] = &[Scope::Api, Scope::Loopback, Scope::Config];
 const fn row(method: Method, path: &'static str, handler: Handler) -> Route {
     let body_limit = if matches!(method, Method::Get | Method::Delete) { 0 } else { BODY_SMALL };
     Route { surface: Surface::Swarm, scopes: FULL, body_limit, ..ours(method, path, handler) }
+}
+
+/// One that can be followed.
+const fn followed(path: &'static str, handler: Handler) -> Route {
+    Route { streams: true, ..row(Method::Get, path, handler) }
 }
 
 /// One that takes a task, a message, a skill or a configuration.

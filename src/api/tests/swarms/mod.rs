@@ -4,6 +4,7 @@
 mod admission;
 mod agents;
 mod configs;
+mod events;
 mod members;
 mod objects;
 mod secrets;
