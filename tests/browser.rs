@@ -1,5 +1,5 @@
-//! The swarm channel in a real browser: a page of an allowed origin has it with the client as npm ships it, a
-//! page of a foreign origin has nothing, whatever it knows.
+//! The swarm channel and the stream of events in a real browser: a page of an allowed origin has them, the
+//! channel with the client as npm ships it; a page of a foreign origin has nothing, whatever it knows.
 //!
 //! Where there is no node (for npm) or no Chromium they say `skipped: ... missing`.
 
@@ -10,7 +10,7 @@ mod clients;
 mod support;
 
 use chromium::{Browser, FOREIGN, Site, chromium};
-use clients::{VERSIONS, clients};
+use clients::{VERSIONS, clients, port};
 use serde_json::{Value, json};
 use support::Instance;
 
@@ -23,12 +23,14 @@ const ANSWERING: &str = r#"while IFS= read -r line; do
     echo '<<TURN_COMPLETE>>'
 done"#;
 
-/// An instance with a swarm, with the API token or without one.
+/// An instance with a swarm, with the API token or without one; where it starts again it has the same port.
 fn serving(token: Option<&str>) -> Instance {
-    let env: Vec<_> = token.map(|token| ("GENSWARMS_API_TOKEN", token)).into_iter().collect();
+    let port = port();
+    let token_set = token.map(|token| ("GENSWARMS_API_TOKEN", token));
+    let env: Vec<_> = token_set.into_iter().chain([("LOOPGATE_PORT", &*port)]).collect();
     let instance = Instance::start_with(&env, &[]);
     let config = json!({
-        "name": "my-swarm",
+        "name": "my-swarm", "autostart": true,
         "agents": [{"name": "researcher", "backend": "local", "config": {"command": ["/bin/sh", "-c", ANSWERING]}}],
         "objects": [{"name": "broken", "handler": {"command": ["/bin/sh", "-c", "read line; exit 3"]}}],
         "topology": [["researcher", "broken"]],
@@ -86,6 +88,30 @@ fn a_page_of_an_allowed_origin_runs_the_documented_example_as_it_stands() {
         let event = site.hears(&browser, "an event", |seen| seen[0] == "event");
         assert_eq!([&event[1]["level"], &event[1]["agent"]], ["error", "broken"]);
     }
+}
+
+/// The browser follows with nothing of its own, and asks for leave before it gives a task.
+#[test]
+fn a_page_of_an_allowed_origin_follows_the_events_and_gives_a_task() {
+    let Some(clients) = clients().filter(|_| chromium()) else { return };
+    let instance = serving(None);
+    let site = Site::of(clients, VERSIONS[1], "stream.js");
+    let query = format!("at={}&swarm=my-swarm&agent=researcher&task=Summarize", instance.address);
+    let browser = Browser::open(&format!("http://{}/?{query}", site.address));
+    let mut last = 0;
+    let mut told = |name: &str| loop {
+        let seen = site.hears(&browser, name, |seen| !matches!(seen[0].as_str(), Some("open" | "task")));
+        assert_eq!(seen[0], "event", "nothing is missing: {seen}");
+        let id = seen[1].as_str().and_then(|id| id.parse::<u64>().ok()).expect("an id");
+        assert!(id > last, "{id} after {last}");
+        last = id;
+        if seen[2]["event_type"] == name {
+            return seen[2].clone();
+        }
+    };
+    let sent = told("task_sent");
+    assert_eq!([&sent["swarm"], &sent["agent"]], ["my-swarm", "researcher"]);
+    told("stdout");
 }
 
 #[test]

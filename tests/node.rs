@@ -8,9 +8,9 @@
 mod clients;
 mod support;
 
-use std::{collections::BTreeMap, fs, net::TcpListener, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-use clients::{Client, VERSIONS, clients};
+use clients::{Client, VERSIONS, clients, port};
 use serde_json::{Value, json};
 use support::Instance;
 
@@ -334,17 +334,6 @@ fn the_clients_come_back_by_themselves_when_the_instance_does() {
             works(client, "it", if crash { "after a crash" } else { "after an end" });
         }
     }
-}
-
-/// A free port that the system hands to nobody who does not ask for it by its number.
-fn port() -> String {
-    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").expect("a range");
-    let low: u16 = range.split_whitespace().next().and_then(|low| low.parse().ok()).expect("a number");
-    let mut random = [0; 2];
-    getrandom::fill(&mut random).expect("randomness");
-    let ports = (1_024..low).cycle().skip(usize::from(u16::from_ne_bytes(random))).take(1_000);
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    ports.into_iter().find(free).expect("a free port").to_string()
 }
 
 #[test]

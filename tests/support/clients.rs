@@ -10,7 +10,7 @@ use std::{
     collections::VecDeque,
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{OnceLock, mpsc},
@@ -94,6 +94,17 @@ fn ended(child: &mut Child, within: Duration) -> Option<i32> {
     let _ = child.kill();
     let _ = child.wait();
     None
+}
+
+/// A free port that the system hands to nobody who does not ask for it by its number.
+pub fn port() -> String {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").expect("a range");
+    let low: u16 = range.split_whitespace().next().and_then(|low| low.parse().ok()).expect("a number");
+    let mut random = [0; 2];
+    getrandom::fill(&mut random).expect("randomness");
+    let ports = (1_024..low).cycle().skip(usize::from(u16::from_ne_bytes(random))).take(1_000);
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.into_iter().find(free).expect("a free port").to_string()
 }
 
 /// One client under node, told what to do and heard.
