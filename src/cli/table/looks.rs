@@ -1,7 +1,10 @@
 //! The commands that look at an instance and keep it, and the rest.
 
-use super::{Audience, Command, Group, JSON, Kind, any, flag, one, optional, with_value};
-use crate::cli::verbs::{agents, audit, config, demo, exposure, own, peers, swarm::look};
+use super::{Audience, Command, Group, JSON, Kind, any, flag, one, optional, repeated, with_value};
+use crate::cli::verbs::{agents, audit, config, demo, events, exposure, own, peers, swarm::look};
+
+const LEVELS: Kind = Kind::Word(&["debug", "info", "warning", "error"]);
+const CATEGORIES: Kind = Kind::Word(&["agent", "object", "routing", "swarm", "backend", "system"]);
 
 /// In the order of the help.
 pub static COMMANDS: &[Command] = &[
@@ -87,6 +90,42 @@ pub static COMMANDS: &[Command] = &[
         about: "Every process of the agent's tree is killed, also those that left its session.",
         examples: &["loopgate stop-agent coder"],
         run: agents::stop,
+    },
+    Command {
+        name: "events",
+        aliases: &[],
+        group: Group::Watch,
+        summary: "show what happened in the swarms, and what happens",
+        audience: Audience::Owner,
+        operands: &[],
+        flags: &[
+            flag("--follow", "go on with what happens, until Ctrl-C").short('f'),
+            with_value("--swarm", "NAME", "only of this swarm").short('s').of(Kind::Swarm),
+            with_value("--agent", "NAME", "only about this agent or object").short('a'),
+            repeated("--level", "LEVEL", "only of this level").of(LEVELS),
+            flag("--errors", "the same as --level error").short('e'),
+            flag("--warnings", "warnings and errors").short('w'),
+            repeated("--category", "WORD", "only of this category").of(CATEGORIES),
+            with_value("--type", "NAME", "only events of this name, such as agent_error"),
+            with_value("--since", "WHEN", "10m, 2h, 3d, an RFC 3339 date with time, or unix milliseconds"),
+            with_value("--minutes", "N", "what happened in the last N minutes").short('n'),
+            with_value("--after", "ID", "what came after the event of this number"),
+            with_value("--limit", "N", "at most so many (50, with --follow 10, where nothing says when)"),
+            JSON,
+        ],
+        about: "The newest stands last, as in a log: time, level, swarm and agent, name, what happened. With --json each \
+                is an object on a line of its own, with its number (`id`) and its facts (`metadata`). All that is asked \
+                for holds at once; --level and --category may be given more than once, and one of each is enough. With --since, \
+                --minutes or --after all from there on are shown, or the first --limit of them. --follow goes on \
+                behind them without leaving any out; where the connection breaks off it is made again, and what was \
+                missed is told on stderr. It ends with 0 at Ctrl-C, and with 69 where the instance has ended. What is \
+                kept, and how long: docs/events.md.",
+        examples: &[
+            "loopgate events --follow",
+            "loopgate events -s example -w --since 2h",
+            "loopgate events -f --json --type task_sent",
+        ],
+        run: events::events,
     },
     Command {
         name: "audit",

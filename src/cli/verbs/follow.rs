@@ -1,0 +1,180 @@
+//! Follows a stream of the swarms' surface until somebody ends it: Ctrl-C, a reader that is gone, the instance.
+//!
+//! Where the connection breaks off it is made anew, also to an instance that was started again meanwhile, and
+//! goes on behind the last number that was shown. What was missed is told on stderr, and an end is told as one.
+
+use std::{
+    io,
+    os::fd::AsFd,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{client_failure, swarm};
+use crate::{
+    cli::{
+        outcome::{Exit, Failure},
+        output::Output,
+    },
+    client::{ClientError, Frame, Frames, Streamed, Told},
+    sys::{
+        poll::{Entry, poll},
+        signal::{SIGHUP, SIGINT, SIGTERM, SignalFd},
+    },
+};
+
+/// How often a connection that broke off is made anew before that is an end.
+const ATTEMPTS: usize = 20;
+/// And how long that is apart.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Somebody's wish to end it: signals, and a stdout that nobody reads.
+pub struct Ends(SignalFd);
+
+/// What became of a wait.
+#[derive(PartialEq, Eq)]
+enum Waited {
+    /// there may be something to hear
+    On,
+    /// somebody wishes the end
+    Over,
+}
+
+impl Ends {
+    /// From here on Ctrl-C ends the following and not the process: first of all, before any thread starts.
+    pub fn new() -> Result<Self, Failure> {
+        SignalFd::new(&[SIGINT, SIGTERM, SIGHUP])
+            .map(Self)
+            .map_err(|error| Failure::new(Exit::Bug, format!("signals cannot be read: {error}")))
+    }
+
+    fn wait(&self, frames: Option<&Frames>, until: Instant) -> Waited {
+        let (stdout, left) = (io::stdout(), until.saturating_duration_since(Instant::now()));
+        let hears = frames.is_some();
+        let stream = frames.map_or_else(|| stdout.as_fd(), AsFd::as_fd);
+        let mut entries = [
+            Entry::new(self.0.as_fd(), true, false),
+            // Nothing is waited for but its end: whoever reads it may leave while nothing happens.
+            Entry::new(stdout.as_fd(), false, false),
+            Entry::new(stream, hears, false),
+        ];
+        match poll(&mut entries, Some(left)) {
+            Ok(_) => {}
+            Err(_) => return Waited::Over,
+        }
+        let [signals, stdout, _] = &entries;
+        if signals.readable() || stdout.hung_up() { Waited::Over } else { Waited::On }
+    }
+}
+
+/// Shows each frame of the stream at `path` that is no gap and no end, from behind number `after` on.
+pub fn follow(
+    ends: &Ends,
+    path: &str,
+    mut after: Option<u64>,
+    output: &mut Output,
+    mut show: impl FnMut(&Frame, &mut Output) -> Result<(), Failure>,
+) -> Result<ExitCode, Failure> {
+    let mut frames = connect(path, after).map_err(|broken| broken.failure)?;
+    let mut attempts = 0;
+    loop {
+        let error = match frames.hear() {
+            Ok(Told::Frame(frame)) => {
+                attempts = 0;
+                match frame.event.as_str() {
+                    "gap" => output.say(&gap(&frame)),
+                    "end" => return Err(ended(&frame, after)),
+                    _ => show(&frame, output)?,
+                }
+                after = frame.id.or(after);
+                continue;
+            }
+            Ok(Told::Nothing) => match ends.wait(Some(&frames), frames.silent_from()) {
+                Waited::On => continue,
+                Waited::Over => return Ok(Exit::Ok.into()),
+            },
+            Ok(Told::Ended) => ClientError::Broken("it ended without a word".to_owned()),
+            Err(error) => error,
+        };
+        let mut last = client_failure(&error);
+        output.say(&format!("loopgate: {error}; trying again"));
+        frames = loop {
+            attempts += 1;
+            if attempts > ATTEMPTS {
+                return Err(last);
+            }
+            // The first time at once, and then with a pause.
+            let until = if attempts == 1 { Instant::now() } else { Instant::now() + PAUSE };
+            loop {
+                if ends.wait(None, until) == Waited::Over {
+                    return Ok(Exit::Ok.into());
+                }
+                if Instant::now() >= until {
+                    break;
+                }
+            }
+            match connect(path, after) {
+                Ok(frames) => break frames,
+                Err(broken) if broken.may_pass => last = broken.failure,
+                Err(broken) => return Err(broken.failure),
+            }
+        };
+    }
+}
+
+/// Why there is no stream, and whether there may be one in a moment.
+struct NoStream {
+    failure: Failure,
+    may_pass: bool,
+}
+
+/// Looks for the instance anew each time: it may have been started again, elsewhere.
+fn connect(path: &str, after: Option<u64>) -> Result<Box<Frames>, NoStream> {
+    let client = swarm::operator().map_err(|failure| {
+        let may_pass = matches!(failure.exit(), Exit::NotRunning | Exit::TryLater);
+        NoStream { failure, may_pass }
+    })?;
+    match client.stream(path, after) {
+        Ok(Streamed::Frames(frames)) => Ok(frames),
+        Ok(Streamed::Refused(answer)) => {
+            let may_pass = matches!(answer.status, 429 | 500..=599);
+            Err(NoStream { failure: swarm::refused(&answer), may_pass })
+        }
+        Err(error) => {
+            let failure = client_failure(&error);
+            let may_pass = matches!(failure.exit(), Exit::NotRunning | Exit::TryLater);
+            Err(NoStream { failure, may_pass })
+        }
+    }
+}
+
+fn field<'a>(data: &'a Value, name: &str) -> &'a Value {
+    data.get(name).unwrap_or(&Value::Null)
+}
+
+fn data(frame: &Frame) -> Value {
+    serde_json::from_str(&frame.data).unwrap_or(Value::Null)
+}
+
+fn gap(frame: &Frame) -> String {
+    match field(&data(frame), "missed").as_u64() {
+        Some(missed) => format!("loopgate: gap: {missed} were missed here, at most"),
+        None => "loopgate: gap: some were missed here".to_owned(),
+    }
+}
+
+/// The instance's own word that it is over.
+fn ended(frame: &Frame, after: Option<u64>) -> Failure {
+    let on = after.map_or_else(String::new, |after| format!("; `--after {after}` goes on from here"));
+    match field(&data(frame), "code").as_str() {
+        Some("stopping") => Failure::new(Exit::NotRunning, "the instance has ended")
+            .next(format!("start one with `loopgate serve`{on}")),
+        code => {
+            let why = code.unwrap_or("it does not say why");
+            Failure::new(Exit::TryLater, format!("the instance ended the stream: {why}"))
+                .next(format!("try again{on}"))
+        }
+    }
+}
