@@ -106,6 +106,7 @@ impl Rig {
     }
 
     /// Joins a topic whose join ref is `join_ref`.
+    #[cfg(test)]
     pub fn join(&mut self, join_ref: &str, topic: &str) -> Vec<Value> {
         self.say(&json!([join_ref, join_ref, topic, "phx_join", {}]))
     }
