@@ -117,6 +117,47 @@ fn schema_and_parser_agree_on_a_table_of_documents() {
     }
 }
 
+/// Every default of the schema, written out, makes the same config as leaving it out.
+#[test]
+fn the_schema_gives_the_defaults_of_the_parser() {
+    let schema = sources::read("docs/swarm-config.schema.json");
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    let parsed = |value: &Value| Config::parse(value.to_string().as_bytes()).expect("valid").to_value();
+    let config = |agent: Value| json!({"name": "s", "agents": [agent]});
+    let defaults = |pointer: &str| {
+        let fields = schema.pointer(pointer).and_then(Value::as_object).expect(pointer);
+        let fields =
+            fields.iter().filter_map(|(name, field)| Some((name.clone(), field.get("default")?.clone())));
+        fields.collect::<serde_json::Map<_, _>>()
+    };
+    let bare = json!({"name": "a", "command": ["x"]});
+    let mut counted = 0;
+    for (name, value) in defaults("/properties") {
+        let mut whole = config(bare.clone());
+        whole[&name] = value;
+        assert_eq!(parsed(&whole), parsed(&config(bare.clone())), "{name}");
+        counted += 1;
+    }
+    for (name, value) in defaults("/$defs/agent/properties") {
+        let mut agent = bare.clone();
+        agent[&name] = value;
+        assert_eq!(parsed(&config(agent)), parsed(&config(bare.clone())), "{name}");
+        counted += 1;
+    }
+    for (name, value) in defaults("/$defs/agentConfig/properties") {
+        let agent = json!({"name": "a", "command": ["x"], "config": {&name: value}});
+        assert_eq!(parsed(&config(agent)), parsed(&config(bare.clone())), "{name}");
+        counted += 1;
+    }
+    let terminal = |fields: Value| config(json!({"name": "a", "command": ["x"], "controller": fields}));
+    for (name, value) in defaults("/$defs/controller/oneOf/2/properties") {
+        let whole = terminal(json!({"type": "pty", &name: value}));
+        assert_eq!(parsed(&whole), parsed(&terminal(json!({"type": "pty"}))), "{name}");
+        counted += 1;
+    }
+    assert_eq!(counted, schema.to_string().matches("\"default\":").count(), "each was looked at");
+}
+
 #[test]
 fn the_schema_gives_the_limits_of_the_parser() {
     use loopgate::limits;

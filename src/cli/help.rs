@@ -4,7 +4,10 @@
 //! the table's own words, and nothing else is. No line is longer than 80 columns; examples come first,
 //! because they are what most people look for.
 
-use crate::cli::table::{Audience, Command, Count, FIRST, Flag, Group, all, find};
+use crate::cli::{
+    outcome::CODES,
+    table::{Audience, Command, Count, FIRST, Flag, Group, all, find},
+};
 
 /// Width that everything is broken at.
 const WIDTH: usize = 80;
@@ -34,11 +37,10 @@ pub fn overview() -> String {
     text.push_str(
         "\n`loopgate help COMMAND` explains one. First steps: `loopgate demo`, or\n\
          `loopgate serve` in one terminal and `loopgate run -n coder -- PROGRAM` in\n\
-         another.\n\n\
-         exit codes: 0 done, 1 refused or negative, 2 usage, 65 bad data, 69 no instance\n\
-         runs, 70 a bug, 73 cannot create, 75 try later, 77 not permitted, 78 bad\n\
-         configuration\n",
+         another.\n\n",
     );
+    let codes: Vec<String> = CODES.iter().map(|(code, means)| format!("{} {means}", *code as u8)).collect();
+    text.push_str(&wrapped(&format!("exit codes: {}", codes.join(", ")), 0));
     text
 }
 

@@ -9,6 +9,7 @@
 pub mod colour;
 pub mod display;
 mod help;
+mod man;
 mod outcome;
 mod output;
 mod parse;

@@ -31,6 +31,20 @@ pub enum Exit {
     BadConfig = 78,
 }
 
+/// The exit codes with what they mean, as the help and the manual say it.
+pub const CODES: [(Exit, &str); 10] = [
+    (Exit::Ok, "done"),
+    (Exit::Negative, "refused or negative"),
+    (Exit::Usage, "usage"),
+    (Exit::BadData, "bad data"),
+    (Exit::NotRunning, "no instance runs"),
+    (Exit::Bug, "a bug"),
+    (Exit::CannotCreate, "cannot create"),
+    (Exit::TryLater, "try later"),
+    (Exit::NotPermitted, "not permitted"),
+    (Exit::BadConfig, "bad configuration"),
+];
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         // the only enum-to-number cast of the codes above

@@ -43,7 +43,7 @@ impl Schema {
         let size = || usize::try_from(rule.as_u64().expect("a size")).expect("small");
         let schemas = || rule.as_array().expect("schemas").iter();
         match keyword {
-            "$schema" | "$defs" | "title" | "description" | "else" | "then" => Ok(()),
+            "$schema" | "$defs" | "title" | "description" | "default" | "else" | "then" => Ok(()),
             "$ref" => {
                 let pointer =
                     rule.as_str().and_then(|text| text.strip_prefix('#')).expect("of this document");

@@ -1,9 +1,9 @@
 //! The commands about the instance's keys and this program itself.
 
-use super::{Audience, Command, Group, JSON, Kind, flag, one, optional};
+use super::{Audience, Command, Group, JSON, Kind, flag, one, optional, with_value};
 use crate::cli::{
-    shells,
-    verbs::{api, completions, keys, names, own},
+    man, shells,
+    verbs::{self, api, completions, keys, names, own},
 };
 
 /// In the order of the help.
@@ -40,7 +40,7 @@ pub static COMMANDS: &[Command] = &[
         examples: &[
             "loopgate api GET /api/v1/status",
             "loopgate api GET '/agentmux/reactive/audit?limit=5'",
-            "loopgate api PATCH /api/swarms/ring/topology '{\"add\": [[\"a\", \"b\"]]}'",
+            "loopgate api PATCH /api/swarms/s/topology '{\"add\": [[\"a\", \"b\"]]}'",
         ],
         run: api::api,
     },
@@ -62,6 +62,26 @@ pub static COMMANDS: &[Command] = &[
             "loopgate completions fish > ~/.config/fish/completions/loopgate.fish",
         ],
         run: completions::completions,
+    },
+    Command {
+        name: "man",
+        aliases: &[],
+        group: Group::Program,
+        summary: "print a manual page, or write all of them",
+        audience: Audience::Anyone,
+        operands: &[optional("PAGE", "loopgate (the default), loopgate-config or loopgate-exposure")
+            .of(Kind::Word(&man::NAMES))],
+        flags: &[with_value("--to", "DIR", "write the three pages to man1, man5 and man7 below it instead")
+            .of(Kind::Directory)],
+        about: "The pages are made from the tables that this program goes by, so they say what this one does. \
+                Below ~/.local/share/man, man finds them by itself; elsewhere name the directory in MANPATH. A \
+                file that is no page of this program is left alone.",
+        examples: &[
+            "loopgate man | man -l -",
+            "loopgate man loopgate-config | mandoc | less",
+            "loopgate man --to ~/.local/share/man && man loopgate",
+        ],
+        run: verbs::man::man,
     },
     Command {
         name: "names",

@@ -91,7 +91,7 @@ pub static COMMANDS: &[Command] = &[
         flags: &[JSON],
         about: "It waits until the agent has ended its turn; at most 1,000 wait.",
         examples: &[
-            "loopgate task example coder \"read the README and say what is missing\"",
+            "loopgate task example coder \"say what the README does not tell\"",
             "loopgate task example coder < task.txt",
         ],
         run: talk::task,

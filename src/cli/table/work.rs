@@ -85,7 +85,7 @@ pub static COMMANDS: &[Command] = &[
                 and what --env names is passed. Flags go before the command.",
         examples: &[
             "loopgate run --name coder -- claude",
-            "loopgate run -n tests -C ~/project -e CARGO_HOME -- sh -c 'cargo test; sh'",
+            "loopgate run -n tests -C ~/project -- sh -c 'cargo test; sh'",
         ],
         run: run::run,
     },

@@ -20,6 +20,7 @@ pub mod inbox;
 pub mod init;
 pub mod keys;
 pub mod mail;
+pub mod man;
 pub mod member;
 pub mod messages;
 pub mod names;
