@@ -20,8 +20,8 @@ pub struct Limit {
 macro_rules! limits {
     ($( #[doc = $meaning:literal] $name:ident: $ty:ty = $value:expr, $unit:literal, $test:literal; )*) => {
         $( #[doc = $meaning] pub const $name: $ty = $value; )*
-        /// All limits, in the order of the way of a request.
-        pub const TABLE: &[Limit] = &[ $( Limit {
+        /// Those of this file, in the order of the way of a request.
+        pub(crate) const ROWS: &[Limit] = &[ $( Limit {
             name: stringify!($name),
             value: $value as u64,
             unit: $unit,

@@ -1,9 +1,27 @@
-//! Every limit of the program, in one place (design section 6).
+//! Every limit of the program, in one place (design section 6); those of swarms in a file beside it.
 //!
 //! Each constant is a row of [`TABLE`], which `loopgate exposure --limits` prints; each names the
 //! test that keeps it, and `every_limit_names_a_test_that_exists` checks that it does.
 
 pub use crate::limit::Limit;
+
+#[path = "limits_swarms.rs"]
+mod swarms;
+
+pub use swarms::*;
+
+/// All limits, in the order of the way of a request.
+pub const TABLE: &[Limit] = &joined();
+
+const fn joined() -> [Limit; ROWS.len() + swarms::ROWS.len()] {
+    let mut all = [ROWS[0]; ROWS.len() + swarms::ROWS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < ROWS.len() { ROWS[at] } else { swarms::ROWS[at - ROWS.len()] };
+        at += 1;
+    }
+    all
+}
 
 limits! {
     #[doc = "longest request line"]
@@ -246,7 +264,7 @@ limits! {
     SWARM_RESTARTS: u32 = 10, "count", "pauses_double_to_a_minute_and_end_after_ten";
     #[doc = "longest pause before such a start"]
     SWARM_RESTART_PAUSE_MS: u64 = 60_000, "ms", "pauses_double_to_a_minute_and_end_after_ten";
-    #[doc = "lines of one agent's history, and of its conversation"]
+    #[doc = "lines of one agent's history, and of what an object's process wrote on its standard error"]
     SWARM_HISTORY: usize = 1_000, "count", "a_history_is_bounded_in_number_and_bytes_and_newest_first";
     #[doc = "the same, in bytes"]
     SWARM_HISTORY_BYTES: usize = 256 * 1024, "bytes", "a_history_is_bounded_in_number_and_bytes_and_newest_first";
@@ -392,90 +410,4 @@ limits! {
     FORWARDS_PER_PEER_KEPT: usize = 1, "count", "letters_of_agents_leave_places_to_the_owner";
     #[doc = "time that a letter waits for its turn"]
     FORWARD_TURN_MS: u64 = 1_000, "ms", "a_letter_without_a_turn_is_told_so_in_time";
-    #[doc = "time that a call which changes a swarm waits for another one about it"]
-    SWARM_BUSY_MS: u64 = 10_000, "ms", "a_call_that_waits_too_long_for_another_one_is_told_so";
-    #[doc = "agents and objects in one document of a swarm, whatever the swarm's own cap"]
-    IR_NODES: usize = 1_024, "count", "a_document_holds_a_bounded_number_of_nodes";
-    #[doc = "edges in one document of a swarm"]
-    IR_EDGES: usize = 16_384, "count", "a_document_holds_a_bounded_number_of_edges";
-    #[doc = "objects that a message passes, one after the other, without an agent"]
-    OBJECT_HOPS: u32 = 32, "count", "messages_between_objects_end_after_the_limit_of_hops";
-    #[doc = "messages of objects that come of one input"]
-    OBJECT_MESSAGES: usize = 1_000, "count", "a_circle_that_forks_is_bounded_for_one_input";
-    #[doc = "bytes in messages of objects that come of one input"]
-    OBJECT_BYTES: usize = 16 * 1024 * 1024, "bytes", "the_bytes_that_objects_send_for_one_input_are_bounded";
-    #[doc = "events in one overlay"]
-    IR_EVENTS: usize = 10_000, "count", "an_overlay_holds_a_bounded_number_of_events";
-    #[doc = "a name or a ref in a document of a swarm"]
-    IR_TEXT: usize = 512, "bytes", "names_and_refs_of_a_document_are_bounded";
-    #[doc = "arrays and objects inside each other, in the free fields of a document of a swarm"]
-    IR_DEPTH: usize = 24, "count", "free_fields_of_a_document_are_bounded_in_depth";
-    #[doc = "a swarm's config"]
-    CONFIG_BYTES: usize = 1024 * 1024, "bytes", "a_config_over_its_size_is_refused";
-    #[doc = "agents and objects in one config; how many may run is a setting"]
-    CONFIG_NODES: usize = 1_024, "count", "a_config_has_a_bounded_number_of_nodes_and_edges";
-    #[doc = "edges in one config"]
-    CONFIG_EDGES: usize = 16_384, "count", "a_config_has_a_bounded_number_of_nodes_and_edges";
-    #[doc = "skills, tools, presets, binds or volumes of one agent, each"]
-    CONFIG_LIST: usize = 64, "count", "lists_and_texts_of_a_config_are_bounded";
-    #[doc = "a text in a config: a path, an endpoint"]
-    CONFIG_TEXT: usize = 4 * 1024, "bytes", "lists_and_texts_of_a_config_are_bounded";
-    #[doc = "the name of a model, an image or a host"]
-    CONFIG_WORD: usize = 256, "bytes", "lists_and_texts_of_a_config_are_bounded";
-    #[doc = "turns that a config may allow an agent"]
-    CONFIG_TURNS: u64 = 1_000_000, "count", "numbers_of_a_config_are_bounded";
-    #[doc = "time that a config may give a turn"]
-    CONFIG_TURN_MS: u64 = 7 * 24 * 60 * 60 * 1_000, "ms", "numbers_of_a_config_are_bounded";
-    #[doc = "time between a turn and its reply"]
-    CONFIG_GRACE_MS: u64 = 60 * 60 * 1_000, "ms", "numbers_of_a_config_are_bounded";
-    #[doc = "variables of one agent"]
-    CONFIG_ENV: usize = 256, "count", "the_environment_of_an_agent_is_bounded";
-    #[doc = "turns in the script of a mock agent"]
-    SCRIPT_TURNS: usize = 1_000, "count", "a_script_has_a_bounded_number_of_turns";
-    #[doc = "one file of an agent's outbox"]
-    OUTBOX_FILE: usize = 1024 * 1024 + 64 * 1024, "bytes", "an_outbox_file_over_its_limit_is_refused_unread";
-    #[doc = "letters taken from an outbox in one look"]
-    OUTBOX_LETTERS: usize = 64, "count", "one_look_at_an_outbox_is_bounded_in_letters_and_bytes";
-    #[doc = "bytes taken from an outbox in one look, and then no further letter"]
-    OUTBOX_BYTES: usize = 4 * 1024 * 1024, "bytes", "one_look_at_an_outbox_is_bounded_in_letters_and_bytes";
-    #[doc = "names of an outbox that are looked at in one look"]
-    OUTBOX_ENTRIES: usize = 10_000, "count", "a_hundred_thousand_files_neither_stall_nor_fill_the_memory";
-    #[doc = "of those, names that are held, the first in order"]
-    OUTBOX_NAMES: usize = 1_000, "count", "a_hundred_thousand_files_neither_stall_nor_fill_the_memory";
-    #[doc = "time for a file of an outbox to become a whole letter"]
-    OUTBOX_UNFINISHED_MS: u64 = 1_000, "ms", "a_half_written_letter_has_a_second_to_become_one";
-    #[doc = "longest id of an ask"]
-    REPLY_ID: usize = 128, "bytes", "an_ids_rule_is_that_of_genswarms";
-    #[doc = "delivered messages kept in files for one agent"]
-    INBOX_FILES: usize = 1_000, "count", "an_inbox_keeps_the_newest_messages";
-    #[doc = "the same, in bytes"]
-    INBOX_BYTES: usize = 64 * 1024 * 1024, "bytes", "an_inbox_is_bounded_in_bytes";
-    #[doc = "answers to asks kept in files for one agent"]
-    REPLIES: usize = 1_000, "count", "answers_are_bounded_in_number_and_age";
-    #[doc = "age at which the file of an answer is removed"]
-    REPLY_KEPT_MS: u64 = 60 * 60 * 1_000, "ms", "answers_are_bounded_in_number_and_age";
-    #[doc = "one skill"]
-    SKILL_FILE: usize = 1024 * 1024, "bytes", "a_skill_over_its_limit_is_refused";
-    #[doc = "skills shown of the repository"]
-    SKILLS: usize = 1_000, "count", "looking_for_skills_is_bounded_in_number_depth_and_names";
-    #[doc = "directories inside each other in which skills are looked for"]
-    SKILL_DEPTH: usize = 8, "count", "looking_for_skills_is_bounded_in_number_depth_and_names";
-    #[doc = "names looked at for skills"]
-    SKILL_ENTRIES: usize = 10_000, "count", "looking_for_skills_is_bounded_in_number_depth_and_names";
-    #[doc = "skills of one agent"]
-    AGENT_SKILLS: usize = 100, "count", "an_agents_skills_are_bounded_in_number_and_bytes";
-    #[doc = "the same when they are shown, in bytes"]
-    AGENT_SKILLS_BYTES: usize = 8 * 1024 * 1024, "bytes", "an_agents_skills_are_bounded_in_number_and_bytes";
-    #[doc = "swarms kept"]
-    SWARMS_KEPT: usize = 64, "count", "a_shelf_keeps_a_bounded_number_of_swarms";
-    #[doc = "the seed of one swarm, on the disk"]
-    SWARM_SEED: usize = 4 * 1024 * 1024, "bytes", "a_seed_over_its_limit_is_refused_and_the_old_one_stays";
-    #[doc = "changes kept of one swarm"]
-    OVERLAY_CHANGES: usize = 4_096, "count", "an_overlay_is_bounded_in_changes_and_bytes";
-    #[doc = "the same, in bytes"]
-    OVERLAY_BYTES: usize = 8 * 1024 * 1024, "bytes", "an_overlay_is_bounded_in_changes_and_bytes";
-    #[doc = "one change of a swarm, as a line"]
-    OVERLAY_LINE: usize = 2 * 1024 * 1024, "bytes", "an_overlay_is_bounded_in_changes_and_bytes";
-    #[doc = "a message in a swarm"]
-    SWARM_MESSAGE: usize = 1024 * 1024, "bytes", "an_outbox_file_over_its_limit_is_refused_unread";
 }

@@ -24,6 +24,7 @@ use loopgate::{
         events::{Filter, Hub, Name, Query},
         kept::Shelf,
         live::{Live, LiveParts},
+        logs::Logs,
         skills::Skills,
     },
     sys::clock::SystemClock,
@@ -67,6 +68,7 @@ impl Host {
         let config = Config::of(&config).expect("a config");
         let home = TempDir::new();
         let (shelf, ..) = Shelf::open(&Home::create(home.path()).expect("a home")).expect("a shelf");
+        let shelf = Arc::new(shelf);
         shelf.put_seed(&config.name, &config.to_value()).expect("a seed");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let url = "http://127.0.0.1:4711".to_owned();
@@ -80,7 +82,8 @@ impl Host {
             clock,
             hub: hub.clone(),
             log: Arc::default(),
-            shelf: Arc::new(shelf),
+            logs: Logs::new(Arc::new(SystemClock), Some(shelf.clone())),
+            shelf,
             skills: Arc::new(Skills::at(home.path().join("skills"))),
             wake: Arc::new(move || {
                 *wake.0.lock().expect("no panic") = true;

@@ -69,6 +69,8 @@ pub trait Sink: Send + Sync {
     /// A line without its newline, agent tokens replaced; pipe only. With `cut` it was longer than
     /// `AGENT_LINE`, and the rest was thrown away.
     fn line(&self, stream: Stream, line: &[u8], cut: bool);
+    /// What its terminal showed, as it came and in any pieces, agent tokens replaced; terminal only.
+    fn shown(&self, _output: &[u8]) {}
     /// Nothing was shown or typed for `QUIET_MS`, after something was, or after the start, and nothing is
     /// left to type; terminal only.
     fn quiet(&self);
@@ -177,7 +179,7 @@ impl Agents {
         self.remember_block(&agent);
         let (own, token) = (agent.clone(), running.token);
         self.launcher.thread(&running, format!("term-{}", spec.name.agent), move |holders| {
-            terminal::run(&own, opened, Some(&|| sink.quiet()), |agent| {
+            terminal::run(&own, opened, Some(&*sink), |agent| {
                 holders.remove(&token);
                 drop(place);
                 sink.ended(agent.life.exit());

@@ -15,6 +15,7 @@ use super::{
     handle::Agent,
     launch::{Launcher, Program, Running},
     life::lock,
+    member::Sink,
     paste::Tracker,
     queue::Action,
     redact::Redactor,
@@ -60,9 +61,9 @@ pub(super) fn open(
 
 /// Runs until the agent's tree is gone and its last output is read. `ended` is called then: after
 /// the agent's state has become done, so that whoever registers an agent and then sees it running
-/// is told, and before anybody who waits for the end goes on. `quiet` is called each time the agent
-/// has become quiet, with nothing left to type.
-pub(super) fn run(agent: &Agent, opened: Opened, quiet: Option<&dyn Fn()>, ended: impl FnOnce(&Agent)) {
+/// is told, and before anybody who waits for the end goes on. `sink` hears what is shown, and
+/// each time that the agent has become quiet, with nothing left to type.
+pub(super) fn run(agent: &Agent, opened: Opened, sink: Option<&dyn Sink>, ended: impl FnOnce(&Agent)) {
     let Opened { master, wake, .. } = opened;
     let mut terminal = Terminal {
         agent,
@@ -71,7 +72,7 @@ pub(super) fn run(agent: &Agent, opened: Opened, quiet: Option<&dyn Fn()>, ended
         paste: Tracker::default(),
         redactor: Redactor::default(),
         open: true,
-        quiet,
+        sink,
         busy: true,
     };
     let mut chunk = vec![0; CHUNK];
@@ -108,8 +109,8 @@ struct Terminal<'a> {
     redactor: Redactor,
     /// Reading still gives something.
     open: bool,
-    /// Who wants to know that it is quiet.
-    quiet: Option<&'a dyn Fn()>,
+    /// Who wants to know what it shows, and that it is quiet.
+    sink: Option<&'a dyn Sink>,
     /// Something was shown or typed, or the program has begun, since it was last said to be quiet.
     busy: bool,
 }
@@ -158,7 +159,7 @@ impl Terminal<'_> {
 
     /// Says that it is quiet, if it has become so; otherwise gives the moment when it may be.
     fn tell_quiet(&mut self) -> Option<u64> {
-        let quiet = self.quiet.filter(|_| self.busy)?;
+        let sink = self.sink.filter(|_| self.busy)?;
         let now = self.agent.clock.monotonic_ms();
         let screen = lock(&self.agent.screen);
         if screen.held {
@@ -170,7 +171,7 @@ impl Terminal<'_> {
             return Some(due);
         }
         self.busy = false;
-        quiet();
+        sink.quiet();
         None
     }
 
@@ -245,5 +246,8 @@ impl Terminal<'_> {
         screen.ring.push(output);
         drop(screen);
         self.agent.tell();
+        if let Some(sink) = self.sink {
+            sink.shown(output);
+        }
     }
 }

@@ -51,7 +51,8 @@ pub(super) fn cut(text: &mut String, most: usize) {
     text.truncate(end.unwrap_or(0));
 }
 
-fn clean(text: &str) -> String {
+/// A text of any length with nothing in it that a terminal would obey, as it is typed and as it is kept.
+pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(limits::TYPED_TEXT * 2));
     let mut rest = text.chars();
     while let Some(c) = rest.next() {

@@ -3,7 +3,7 @@
 //! `90s`, `10m`, `2h`, `1d`; RFC 3339 with its time; unix milliseconds. Anything else is refused, an
 //! overflow too: a limit in time that was misread would show too much or too little.
 
-use crate::wire::date::rfc3339;
+use crate::wire::date::{days_since_1970, rfc3339};
 
 const SECOND: u64 = 1_000;
 const DAY: u64 = 24 * 60 * 60 * SECOND;
@@ -70,14 +70,6 @@ fn date(text: &str) -> Option<u64> {
             if sign == "+" { local.checked_sub(offset) } else { local.checked_add(offset) }
         }
     }
-}
-
-/// Years that begin in March, so that the leap day is the last (Howard Hinnant's days_from_civil).
-fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    let year = if month > 2 { year } else { year - 1 };
-    let from_march = (month + 9) % 12;
-    let day_of_year = (153 * from_march + 2) / 5 + day - 1;
-    year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
 }
 
 /// Exactly these numbers of digits, between separators.

@@ -8,11 +8,11 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
-    fs::{DirBuilder, File, OpenOptions, Permissions},
+    fs::{DirBuilder, File, Metadata, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
     os::{
         fd::AsRawFd,
-        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+        unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -87,6 +87,36 @@ pub struct Read {
     pub written_at: u64,
 }
 
+/// A file that is read in pieces.
+#[derive(Debug)]
+pub struct Pieces {
+    file: File,
+    length: u64,
+}
+
+impl Pieces {
+    /// How long it was when it was opened.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// At most `most` bytes from a place on; fewer where it has become shorter.
+    pub fn read(&self, from: u64, most: usize) -> Result<Vec<u8>, LentError> {
+        let mut bytes = vec![0; most];
+        let mut read = 0;
+        while let Some(room) = bytes.get_mut(read..).filter(|room| !room.is_empty()) {
+            match self.file.read_at(room, from.saturating_add(read as u64)) {
+                Ok(0) => break,
+                Ok(count) => read = read.saturating_add(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+}
+
 /// An open directory of ours.
 #[derive(Debug)]
 pub struct Lent {
@@ -158,8 +188,53 @@ impl Lent {
 
     /// Reads a regular file of ours that has this name and no other, of at most `most` bytes.
     pub fn read(&self, name: &OsStr, most: usize) -> Result<Read, LentError> {
+        let (file, facts) = self.open_file(name, OpenOptions::new().read(true))?;
+        if facts.len() > most as u64 {
+            return Err(LentError::TooLarge);
+        }
+        let bytes = private::read_bounded(file, most)?.ok_or(LentError::TooLarge)?;
+        let seconds = u64::try_from(facts.mtime()).unwrap_or_default();
+        let part = u64::try_from(facts.mtime_nsec()).unwrap_or_default().checked_div(1_000_000);
+        let written_at = seconds.saturating_mul(1_000).saturating_add(part.unwrap_or(0));
+        Ok(Read { bytes, written_at })
+    }
+
+    /// The same, to be read in pieces from any place; whatever its length.
+    pub fn pieces(&self, name: &str) -> Result<Pieces, LentError> {
+        let (file, facts) = self.open_file(OsStr::new(name), OpenOptions::new().read(true))?;
+        Ok(Pieces { file, length: facts.len() })
+    }
+
+    /// Puts whole lines at the end of a file of ours, which is made, 0600, where it is missing. It does not grow
+    /// beyond `most` bytes: then it is [`LentError::TooLarge`], and nothing is written. A line that was left
+    /// unfinished there is ended first.
+    pub fn append(&self, name: &str, lines: &[u8], most: u64) -> Result<(), LentError> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600);
+        let (mut file, facts) = self.open_file(OsStr::new(name), &mut options)?;
+        let mut last = [b'\n'];
+        if let Some(at) = facts.len().checked_sub(1) {
+            file.read_at(&mut last, at)?;
+        }
+        let unfinished = last != *b"\n";
+        if facts.len().saturating_add(lines.len() as u64).saturating_add(1) > most {
+            return Err(LentError::TooLarge);
+        }
+        if unfinished {
+            file.write_all(b"\n")?;
+        }
+        Ok(file.write_all(lines)?)
+    }
+
+    /// Gives an entry another name in here; what has that goes, but for a directory.
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), LentError> {
+        Ok(std::fs::rename(self.at(from), self.at(to))?)
+    }
+
+    /// Opens a regular file of ours that has this name and no other. Never waits.
+    fn open_file(&self, name: &OsStr, options: &mut OpenOptions) -> Result<(File, Metadata), LentError> {
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.at(name))?;
+        let file = options.custom_flags(flags).open(self.at(name))?;
         let facts = file.metadata()?;
         if !facts.is_file() {
             return Err(LentError::NotRegular);
@@ -170,14 +245,7 @@ impl Lent {
         if facts.nlink() > 1 {
             return Err(LentError::HardLink);
         }
-        if facts.len() > most as u64 {
-            return Err(LentError::TooLarge);
-        }
-        let bytes = private::read_bounded(file, most)?.ok_or(LentError::TooLarge)?;
-        let seconds = u64::try_from(facts.mtime()).unwrap_or_default();
-        let part = u64::try_from(facts.mtime_nsec()).unwrap_or_default().checked_div(1_000_000);
-        let written_at = seconds.saturating_mul(1_000).saturating_add(part.unwrap_or(0));
-        Ok(Read { bytes, written_at })
+        Ok((file, facts))
     }
 
     /// Puts a file there, 0600, all or nothing for whoever reads it, in the place of what has the name.

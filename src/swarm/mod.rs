@@ -22,6 +22,8 @@ pub mod ir;
 pub mod kept;
 // One running swarm.
 pub mod live;
+// What agents said and printed, kept and followed.
+pub mod logs;
 pub mod manager;
 // The nodes that are no agents.
 pub mod objects;

@@ -57,9 +57,65 @@ pub fn rfc3339_us(unix_ms: u64) -> String {
     format!("{}.{:03}000Z", whole.trim_end_matches('Z'), unix_ms % 1_000)
 }
 
+/// What [`rfc3339_us`] wrote, in that form alone, to the millisecond.
+pub fn of_rfc3339_us(text: &str) -> Option<u64> {
+    const FORM: &[u8] = b"0000-00-00T00:00:00.000000Z";
+    let fits = |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    if text.len() != FORM.len() || !text.as_bytes().iter().zip(FORM).all(fits) {
+        return None;
+    }
+    let number = |range| text.get(range).and_then(|digits: &str| digits.parse::<u64>().ok());
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let seconds = days_since_1970(year, month, day) * 86_400
+        + number(11..13)? * 3_600
+        + number(14..16)? * 60
+        + number(17..19)?;
+    let unix_ms = seconds * 1_000 + number(20..23)?;
+    // A day or an hour that there is not is written otherwise.
+    (rfc3339_us(unix_ms) == text).then_some(unix_ms)
+}
+
+/// Days since 1970-01-01 of a date from then on, in years that begin in March, so that the leap day is the last
+/// (Howard Hinnant's days_from_civil).
+pub fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month > 2 { year } else { year - 1 };
+    let from_march = (month + 9) % 12;
+    let day_of_year = (153 * from_march + 2) / 5 + day - 1;
+    year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_of_ours_is_read_back_and_no_other_text_is() {
+        for unix_ms in [0, 1, 999, 951_782_400_007, 1_795_305_599_007, 253_402_300_799_999] {
+            assert_eq!(of_rfc3339_us(&rfc3339_us(unix_ms)), Some(unix_ms));
+        }
+        for days in 0..146_097_u64 {
+            let unix_ms = days * 86_400_000 + days;
+            assert_eq!(of_rfc3339_us(&rfc3339_us(unix_ms)), Some(unix_ms));
+        }
+        for bad in [
+            "",
+            "1970-01-01T00:00:00Z",
+            "1970-01-01T00:00:00.000001Z",
+            "1969-12-31T23:59:59.999000Z",
+            "1970-13-01T00:00:00.000000Z",
+            "1970-02-29T00:00:00.000000Z",
+            "1970-01-01T24:00:00.000000Z",
+            "1970-01-01T00:60:00.000000Z",
+            "1970-01-00T00:00:00.000000Z",
+            "+970-01-01T00:00:00.000000Z",
+            "1970-01-01T00:00:00.00000\u{e4}",
+        ] {
+            assert_eq!(of_rfc3339_us(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn events_carry_dates_of_microseconds() {

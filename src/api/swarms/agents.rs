@@ -76,12 +76,6 @@ pub(in crate::api) fn history(app: &App, _: &Caller, request: &Request<'_>) -> R
     ok(&json!({ "history": rows }))
 }
 
-/// `GET /api/swarms/:swarm/agents/:agent/logs`.
-pub(in crate::api) fn logs(app: &App, _: &Caller, request: &Request<'_>) -> Result {
-    let (swarm, agent) = request.two_ids();
-    ok(&json!({ "logs": app.swarms.logs(swarm, agent)? }))
-}
-
 /// `GET /api/swarms/:swarm/agents/:agent/skills`.
 pub(in crate::api) fn skills(app: &App, _: &Caller, request: &Request<'_>) -> Result {
     let (swarm, agent) = request.two_ids();

@@ -9,6 +9,7 @@ pub(super) mod configs;
 pub(super) mod control;
 mod descriptor;
 pub(super) mod events;
+pub(super) mod logs;
 pub(super) mod objects;
 pub(super) mod query;
 pub(super) mod record;

@@ -7,7 +7,7 @@ use crate::{
     admit::Surface,
     api::{
         channel,
-        swarms::{agents, configs, control, events, objects, shelf, traffic},
+        swarms::{agents, configs, control, events, logs, objects, shelf, traffic},
     },
     limits::{BODY_LARGEST, BODY_SMALL},
     wire::head::Method,
@@ -31,6 +31,8 @@ pub(super) static ROWS: &[Route] = &[
         .doc("a message from a node to another, along an edge: {from, to, content}"),
     row(Method::Get, "/api/swarms/:swarm/messages", traffic::messages)
         .doc("its messages, newest first; ?limit="),
+    row(Method::Get, "/api/swarms/:swarm/logs", logs::of_swarm)
+        .doc("the same of all its agents, in one order"),
     row(Method::Get, "/api/swarms/:swarm/topology", traffic::topology).doc("its edges, by sender"),
     row(Method::Patch, "/api/swarms/:swarm/topology", traffic::change_topology)
         .doc("add and remove edges, all or none: {add: [[from, to]], remove: []}"),
@@ -47,8 +49,9 @@ pub(super) static ROWS: &[Route] = &[
         .doc("have so many copies of an agent: {count}"),
     row(Method::Get, "/api/swarms/:swarm/agents/:agent/history", agents::history)
         .doc("what an agent was given and said, newest first; ?limit="),
-    row(Method::Get, "/api/swarms/:swarm/agents/:agent/logs", agents::logs)
-        .doc("what an agent wrote on its log"),
+    row(Method::Get, "/api/swarms/:swarm/agents/:agent/logs", logs::of_agent).doc(
+        "what an agent was told and said, oldest first; ?kind=conversation,output,events ?limit= ?since= ?follow=1",
+    ),
     row(Method::Get, "/api/swarms/:swarm/agents/:agent/skills", agents::skills).doc("an agent's skills"),
     large(Method::Put, "/api/swarms/:swarm/agents/:agent/skills/:skill", agents::put_skill)
         .doc("write one of an agent's skills: {content}"),

@@ -72,11 +72,7 @@ const LOGS: &str = "logs";
 impl Shelf {
     /// The directories of an agent that starts now: those that are missing are made, outbox and inbox anew.
     pub fn agent_dirs(&self, swarm: &NodeName, agent: &NodeName) -> Result<AgentDirs, ShelfError> {
-        let shelved = self.shelved(swarm)?;
-        let agents = match shelved.directory.existing_directory(AGENTS) {
-            Err(HomeError::Missing(_)) => shelved.directory.directory(AGENTS)?,
-            other => other?,
-        };
+        let agents = self.agents(swarm)?;
         let root = Lent::create_in(&agents, agent.as_str())?;
         for kept in [WORKSPACE, SKILLS, LOGS] {
             root.create_below(kept)?;
@@ -91,6 +87,29 @@ impl Shelf {
         let agents = self.shelved(swarm)?.directory.existing_directory(AGENTS)?;
         let root = Lent::open_in(&agents, agent.as_str())?;
         Ok(dirs(&agents, agent, root))
+    }
+
+    /// Makes the directories of an agent without a process: it has skills and a log, and nothing else.
+    pub fn make_agent_logs(&self, swarm: &NodeName, agent: &NodeName) -> Result<(), ShelfError> {
+        let root = Lent::create_in(&self.agents(swarm)?, agent.as_str())?;
+        root.create_below(SKILLS)?;
+        root.create_below(LOGS)?;
+        Ok(())
+    }
+
+    /// The directory of an agent's logs, as it is.
+    pub fn agent_logs(&self, swarm: &NodeName, agent: &NodeName) -> Result<Lent, ShelfError> {
+        let agents = self.shelved(swarm)?.directory.existing_directory(AGENTS)?;
+        Ok(Lent::open_in(&agents, agent.as_str())?.below(LOGS)?)
+    }
+
+    /// The directory of all agents of a swarm, made where it is missing.
+    fn agents(&self, swarm: &NodeName) -> Result<Home, ShelfError> {
+        let shelved = self.shelved(swarm)?;
+        match shelved.directory.existing_directory(AGENTS) {
+            Err(HomeError::Missing(_)) => Ok(shelved.directory.directory(AGENTS)?),
+            other => Ok(other?),
+        }
     }
 
     /// Removes what one agent of a swarm has; none of it is fine.

@@ -15,6 +15,7 @@ use crate::{
         Exit, Sink, Stream,
         protocol::{Listener, Spoken},
     },
+    swarm::logs::{Log, Screen},
     wire::node::NodeName,
 };
 
@@ -28,6 +29,10 @@ pub(super) struct AgentEar {
     pub run: u64,
     /// none where it has no process, and so no directories
     pub place: Option<Arc<Place>>,
+    /// where what it prints is kept
+    pub log: Log,
+    /// its terminal, where it has one
+    pub screen: Mutex<Screen>,
     pub listener: Mutex<Listener>,
 }
 
@@ -39,6 +44,11 @@ pub(super) struct ObjectEar {
 }
 
 impl AgentEar {
+    /// What stands in its terminal's last line will not be continued now.
+    fn at_rest(&self) {
+        lock(&self.screen).rest(|line, cut| self.log.printed(Stream::Out, line, cut));
+    }
+
     /// Sends the letters that were written before now.
     fn letters(&self, live: &Live) {
         if let Some(taken) = self.place.as_ref().and_then(|place| place.wait_and_look()) {
@@ -66,6 +76,7 @@ impl ObjectEar {
 impl Sink for AgentEar {
     fn line(&self, stream: Stream, line: &[u8], cut: bool) {
         let Some(live) = self.live.upgrade() else { return };
+        self.log.printed(stream, line, cut);
         let spoken = {
             let mut listener = lock(&self.listener);
             match stream {
@@ -81,13 +92,19 @@ impl Sink for AgentEar {
         }
     }
 
+    fn shown(&self, output: &[u8]) {
+        lock(&self.screen).push(output, |line, cut| self.log.printed(Stream::Out, line, cut));
+    }
+
     fn quiet(&self) {
+        self.at_rest();
         let Some(live) = self.live.upgrade() else { return };
         self.letters(&live);
         live.input(|pass| pass.quiet(&self.name, self.run));
     }
 
     fn ended(&self, exit: Option<Exit>) {
+        self.at_rest();
         let Some(live) = self.live.upgrade() else { return };
         if let Some(place) = &self.place {
             live.last_letters(&self.name, self.run, place);

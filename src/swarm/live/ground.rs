@@ -52,6 +52,8 @@ impl Live {
         let command = config.command.clone().unwrap_or_default();
         let controller = config.controller;
         if !has_process(&config.backend) {
+            // It has a log like any other. Where its directory cannot be made, that is in memory alone.
+            let _ = self.parts.shelf.make_agent_logs(&self.name, &config.name);
             let spec = MemberSpec { name, command, cwd: PathBuf::from("/"), env: Vec::new(), controller };
             return Ok((spec, None));
         }

@@ -43,6 +43,7 @@ use crate::{
         Fault,
         config::{AgentConfig, Config, Edge},
         events::{Draft, Name},
+        logs::SwarmLog,
         router::{TooManyEdges, Topology},
         turn::{Rules, Turn},
     },
@@ -58,6 +59,8 @@ pub struct Live {
     /// as the configuration says; it changes nothing here
     autostart: bool,
     me: Weak<Self>,
+    /// what its agents say and print
+    log: Arc<SwarmLog>,
     table: Mutex<Table>,
     /// a program was started or has ended
     changed: Condvar,
@@ -79,7 +82,10 @@ impl Live {
     pub fn prepare(parts: LiveParts, config: &Config) -> Result<Arc<Self>, Fault> {
         let edges = config.topology.iter().map(|Edge { from, to }| (from.clone(), to.clone()));
         let topology = Topology::new(edges).map_err(too_many_edges)?;
+        // Where there is no thread for it, what they say is in memory alone until the next swarm starts.
+        let _ = parts.logs.start();
         let live = Arc::new_cyclic(|me| Self {
+            log: parts.logs.of(&config.name),
             name: config.name.clone(),
             started_at: parts.clock.unix_ms(),
             autostart: config.autostart,
@@ -105,9 +111,10 @@ impl Live {
             drained: Condvar::new(),
             parts,
         });
+        // Not under the lock: the disk is asked.
+        let agents: Vec<_> = config.agents.iter().map(|agent| live.new_agent(agent.clone(), 0)).collect();
         live.input(|pass| {
-            for agent in &config.agents {
-                let node = live.new_agent(agent.clone(), 0);
+            for (agent, node) in config.agents.iter().zip(agents) {
                 pass.table.nodes.insert(agent.name.clone(), table::Node::Agent(Box::new(node)));
             }
             // Once all nodes are there: the first words of an object are not lost.
@@ -154,10 +161,11 @@ impl Live {
         lock(&self.table)
     }
 
-    /// An agent whose program is to be started.
+    /// An agent whose program is to be started. Not to be called under the lock: the disk is asked for its log.
     fn new_agent(&self, config: AgentConfig, since: u64) -> Agent {
-        let turn = Turn::new(full(&self.name, &config.name), rules(&config));
-        Agent { config, turn, since, run: Run::None, place: None, reason: None }
+        let log = self.log.agent(&config.name);
+        let turn = Turn::new(full(&self.name, &config.name), rules(&config), log.clone());
+        Agent { config, turn, since, run: Run::None, place: None, log, reason: None }
     }
 }
 

@@ -30,8 +30,9 @@ impl Live {
     ) -> Result<(), Fault> {
         let name = config.name.clone();
         let spec = config::spec(&config);
+        let mut node = self.new_agent(config, 0);
         self.input(|pass| {
-            let node = self.new_agent(config, pass.table.runs);
+            node.since = pass.table.runs;
             pass.insert(&name, Node::Agent(Box::new(node)), connections, incoming)?;
             let now = pass.now;
             let paused = pass.table.phase == Phase::Paused;
@@ -132,6 +133,7 @@ impl Pass<'_> {
         self.table.part(name);
         self.table.nodes.remove(name);
         self.table.topology.remove_node(name);
+        self.live.log.remove(name);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     agent::{MemberSpec, Sink, StartError},
     backend::{Backends, Running, StartFault, form::Form, script::Script},
     limits,
-    swarm::{events::Hub, history::MessageLog, kept::Shelf, skills::Skills},
+    swarm::{events::Hub, history::MessageLog, kept::Shelf, logs::Logs, skills::Skills},
     wire::clock::Clock,
 };
 
@@ -26,6 +26,8 @@ pub struct LiveParts {
     pub hub: Arc<Hub>,
     /// where messages are noted, those of all swarms
     pub log: Arc<Mutex<MessageLog>>,
+    /// where what agents say and print is kept
+    pub logs: Arc<Logs>,
     /// where the directories of agents are
     pub shelf: Arc<Shelf>,
     /// what skills are deployed from

@@ -148,11 +148,16 @@ impl Live {
         if let Some(agent) = self.lock().agent_mut(name).filter(|agent| agent.run.is(number)) {
             agent.place.clone_from(&place);
         }
+        let log = self.lock().agent(name).map(|agent| agent.log.clone()).ok_or(NotLaunched::Gone)?;
+        // What it prints first may come before its start is told.
+        log.begin();
         let ear = AgentEar {
             live: self.me.clone(),
             name: name.clone(),
             run: number,
             place,
+            log,
+            screen: Mutex::default(),
             listener: Mutex::new(Listener::new()),
         };
         let script = plan.config.script.as_ref();

@@ -17,6 +17,7 @@ use crate::{
     swarm::{
         config::{AgentConfig, ObjectConfig},
         history::Conversation,
+        logs::Log,
         objects::Object,
         router::Topology,
         turn::Turn,
@@ -86,6 +87,8 @@ pub(super) struct Agent {
     pub run: Run,
     /// its directories, once its program was started; none where it has no process
     pub place: Option<Arc<Place>>,
+    /// where what it says and prints is kept
+    pub log: Log,
     /// why it is in state `error`
     pub reason: Option<String>,
 }

@@ -133,11 +133,6 @@ impl Live {
         Some(self.lock().agent(name)?.turn.history(most))
     }
 
-    /// An agent's conversation, oldest first, the newest `most` lines.
-    pub fn logs(&self, name: &NodeName, most: usize) -> Option<Vec<Value>> {
-        Some(self.lock().agent(name)?.turn.logs(most))
-    }
-
     fn agent_view(&self, table: &Table, name: &NodeName, agent: &Agent) -> AgentView {
         let facts = agent.turn.facts();
         let running = agent.run.running();

@@ -78,6 +78,7 @@ impl Swarms {
         }
         self.end(&busy)?;
         if delete {
+            self.logs.wipe(busy.name());
             match self.shelf.wipe_agents(busy.name()) {
                 // They begin with empty directories, wherever the rest of the old ones is.
                 Ok(()) | Err(ShelfError::Left) => {}
@@ -138,6 +139,7 @@ impl Swarms {
                 return;
             }
             if is_ours {
+                self.logs.forget(busy.name());
                 // Nothing of it has run. What cannot be removed now is off the shelf, and is removed later.
                 let _ = self.shelf.purge(busy.name());
             }
@@ -242,6 +244,7 @@ impl Swarms {
             return Err(Fault::StillThere);
         }
         self.table.give_back(busy, Phase::Stopped);
+        self.logs.of(busy.name()).rest();
         // The next start lists it as stopped, whatever stands there: a disk that fails now changes nothing.
         let _ = self.shelf.set_status(busy.name(), "stopped", facts.seed.config.autostart);
         Ok(())
@@ -249,6 +252,7 @@ impl Swarms {
 
     fn purge(&self, busy: &Busy) -> Result<(), Fault> {
         self.end(busy)?;
+        self.logs.forget(busy.name());
         match self.shelf.purge(busy.name()) {
             // It is off the shelf: the next start removes the rest.
             Ok(()) | Err(ShelfError::Left) => {}

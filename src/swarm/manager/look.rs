@@ -15,7 +15,6 @@ use super::{
     shape::{self, Shape},
 };
 use crate::{
-    limits,
     swarm::{
         Fault, config,
         history::MessageLog,
@@ -133,13 +132,6 @@ impl Swarms {
         Ok(said.unwrap_or_default())
     }
 
-    /// What an agent wrote on its log (spec genswarms B.1); nothing of an earlier run.
-    pub fn logs(&self, swarm: &str, agent: &str) -> Result<Vec<Value>, Fault> {
-        let (facts, name) = self.named(swarm, agent)?;
-        let said = facts.live().and_then(|running| running.live.logs(&name, limits::SWARM_HISTORY));
-        Ok(said.unwrap_or_default())
-    }
-
     /// An agent's skills: `{name, content, path}`, the path relative to its skills.
     pub fn agent_skills(&self, swarm: &str, agent: &str) -> Result<Vec<Value>, Fault> {
         let (facts, name) = self.named(swarm, agent)?;
@@ -178,11 +170,11 @@ impl Swarms {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn facts(&self, swarm: &str) -> Result<Facts, Fault> {
+    pub(super) fn facts(&self, swarm: &str) -> Result<Facts, Fault> {
         Ok(self.table.find(swarm).ok_or(Fault::SwarmNotFound)?.facts())
     }
 
-    fn named(&self, swarm: &str, agent: &str) -> Result<(Facts, NodeName), Fault> {
+    pub(super) fn named(&self, swarm: &str, agent: &str) -> Result<(Facts, NodeName), Fault> {
         let facts = self.facts(swarm)?;
         let name = facts.shown().agent(agent)?.name.clone();
         Ok((facts, name))

@@ -8,6 +8,7 @@
 mod change;
 mod compact;
 mod life;
+mod logs;
 mod look;
 mod nodes;
 mod objects;
@@ -37,6 +38,7 @@ use super::{
     history::MessageLog,
     kept::Shelf,
     live::{Live, LiveParts},
+    logs::Logs,
     skills::Skills,
 };
 use crate::{agent::Agents, backend::Backends, limits, store::Home, wire::clock::Clock};
@@ -48,6 +50,9 @@ pub use ticker::Ticker;
 
 /// Where the skills are that agents may be given, in the home.
 const SKILLS: &str = "skills";
+
+/// How long the end waits for logs that are not on the disk yet.
+const LOGS_END: Duration = Duration::from_secs(1);
 
 /// What the swarms need of the instance.
 pub struct Parts {
@@ -78,6 +83,7 @@ pub struct Swarms {
     clock: Arc<dyn Clock>,
     hub: Arc<Hub>,
     log: Arc<Mutex<MessageLog>>,
+    logs: Arc<Logs>,
     live: LiveParts,
     settings: Settings,
     /// how long a call waits for its turn
@@ -95,6 +101,7 @@ impl Swarms {
         let shelf = Arc::new(shelf);
         let hub = Arc::new(Hub::new(clock.clone()));
         let log: Arc<Mutex<MessageLog>> = Arc::default();
+        let logs = Logs::new(clock.clone(), Some(shelf.clone()));
         let bell: Arc<Bell> = Arc::default();
         let backends = Arc::new(Backends::new(agents.clone()));
         let wake = bell.clone();
@@ -103,6 +110,7 @@ impl Swarms {
             clock: clock.clone(),
             hub: hub.clone(),
             log: log.clone(),
+            logs: logs.clone(),
             shelf: shelf.clone(),
             skills: Arc::new(Skills::at(home.path().join(SKILLS))),
             wake: Arc::new(move || wake.ring()),
@@ -114,6 +122,7 @@ impl Swarms {
             clock,
             hub,
             log,
+            logs,
             live,
             settings,
             patience: Duration::from_millis(limits::SWARM_BUSY_MS),
@@ -157,6 +166,8 @@ impl Swarms {
                 }
             }
         });
+        // The last words too; a disk that does not answer holds up no end.
+        self.logs.end(LOGS_END);
     }
 
     /// What happened in all swarms.

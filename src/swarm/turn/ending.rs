@@ -44,7 +44,7 @@ impl Turn {
             None => (true, "has ended".to_owned()),
         };
         facts.insert("last_output".to_owned(), self.tail.as_str().into());
-        self.conversation.push(now.unix_ms, Role::System, &how);
+        self.log.said(Role::System, &how);
         if again && self.rules.restart == Restart::OnFailure && !self.is_through() {
             self.down(true, &how, facts, now, &mut out);
         } else {
@@ -68,14 +68,14 @@ impl Turn {
 
     /// Its program is ended and started again by order: whoever calls this does both. What waits for the agent
     /// still waits; the turn under way is lost.
-    pub fn restarted(&mut self, now: Now) -> Vec<Effect> {
+    pub fn restarted(&mut self, _now: Now) -> Vec<Effect> {
         let mut out = Vec::new();
         self.deliver(&mut out);
         self.rest();
         self.turn_to(State::Initializing, &mut out);
         self.retry = Retry::default();
         self.ended = 0;
-        self.conversation.push(now.unix_ms, Role::System, "restarted");
+        self.log.said(Role::System, "restarted");
         out
     }
 

@@ -28,7 +28,8 @@ use self::{
 };
 use super::{
     events::{Draft, Level, Name},
-    history::{Conversation, History, Past, Role, Sort},
+    history::{History, Past, Role, Sort},
+    logs::Log,
 };
 use crate::{
     agent::{
@@ -74,7 +75,8 @@ pub struct Turn {
     /// when the last line that nobody understood was told of
     invalid: Option<u64>,
     history: History,
-    conversation: Conversation,
+    /// where what was said to it and by it is kept
+    log: Log,
     messages: u64,
     started_at: Option<u64>,
     last_activity: Option<u64>,
@@ -101,7 +103,7 @@ struct Pending {
 
 impl Turn {
     /// An agent whose program is being started.
-    pub fn new(name: FullName, rules: Rules) -> Self {
+    pub fn new(name: FullName, rules: Rules, log: Log) -> Self {
         Self {
             name,
             rules,
@@ -122,7 +124,7 @@ impl Turn {
             broadcast: None,
             invalid: None,
             history: History::default(),
-            conversation: Conversation::default(),
+            log,
             messages: 0,
             started_at: None,
             last_activity: None,
@@ -136,7 +138,6 @@ impl Turn {
             self.restart = None;
             self.retry.started(now.ms);
             self.started_at = Some(now.unix_ms);
-            self.conversation.begin();
             self.tell(&mut out, Draft::new(Name::AgentStarted, format!("agent {} started", self.name.agent)));
             self.turn_to(State::Idle, &mut out);
             self.next(now, &mut out);
@@ -220,11 +221,11 @@ impl Turn {
             Spoken::Output { content } => self.output(&content, now, &mut out),
             Spoken::Log { content } => {
                 self.tail.push(&content);
-                self.conversation.push(now.unix_ms, Role::System, &content);
+                self.log.said(Role::System, &content);
             }
             // That the program in it has ended is told by its process, which ends with it.
             Spoken::Exit { status } => {
-                self.conversation.push(now.unix_ms, Role::System, &format!("exit status {status}"));
+                self.log.said(Role::System, &format!("exit status {status}"));
             }
             Spoken::TurnComplete if !self.rules.pty => self.turn_over(now, &mut out),
             Spoken::TurnComplete => {}

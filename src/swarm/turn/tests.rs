@@ -7,7 +7,14 @@ mod replies;
 use serde_json::Value;
 
 use super::*;
-use crate::{agent::Exit, swarm::config::Restart};
+use crate::{
+    agent::Exit,
+    swarm::{
+        config::Restart,
+        logs::{Logs, Voice},
+    },
+    wire::clock::ManualClock,
+};
 
 fn at(ms: u64) -> Now {
     Now { ms, unix_ms: ms }
@@ -19,7 +26,8 @@ fn node(text: &str) -> NodeName {
 
 /// An agent that was just created.
 fn agent(rules: Rules) -> Turn {
-    Turn::new(FullName::parse("s/a").unwrap(), rules)
+    let logs = Logs::new(ManualClock::at(0), None);
+    Turn::new(FullName::parse("s/a").unwrap(), rules, logs.of(&node("s")).agent(&node("a")))
 }
 
 /// An agent whose program runs.
@@ -28,6 +36,11 @@ fn idle(rules: Rules) -> Turn {
     assert!(events(&turn.started(at(0))).contains(&Name::AgentStarted));
     assert_eq!(turn.state(), State::Idle);
     turn
+}
+
+/// Its conversation.
+fn conversation(turn: &Turn) -> Vec<String> {
+    turn.log.held()[0].iter().map(|record| record.content.to_string()).collect()
 }
 
 fn events(effects: &[Effect]) -> Vec<Name> {

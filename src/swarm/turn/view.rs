@@ -49,9 +49,4 @@ impl Turn {
     pub fn history(&self, most: usize) -> Vec<Value> {
         self.history.newest(most)
     }
-
-    /// Its conversation, oldest first, the newest `most` lines.
-    pub fn logs(&self, most: usize) -> Vec<Value> {
-        self.conversation.newest(most)
-    }
 }

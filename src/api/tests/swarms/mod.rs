@@ -5,6 +5,7 @@ mod admission;
 mod agents;
 mod configs;
 mod events;
+mod logs;
 mod members;
 mod objects;
 mod secrets;

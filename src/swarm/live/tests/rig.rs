@@ -25,6 +25,7 @@ use crate::{
         history::MessageLog,
         kept::Shelf,
         live::{Launch, Live, LiveParts, lock},
+        logs::Logs,
         skills::Skills,
     },
     wire::{clock::ManualClock, node::NodeName},
@@ -275,6 +276,7 @@ impl Rig {
         let config = Config::of(config).expect("a config");
         let home = TempHome::in_memory();
         let (shelf, ..) = Shelf::open(&home.home()).expect("a shelf");
+        let shelf = Arc::new(shelf);
         shelf.put_seed(&config.name, &config.to_value()).expect("a seed");
         let (fakes, clock) = (Arc::new(fakes), ManualClock::at(1_000_000));
         let (hub, log) = (Arc::new(Hub::new(clock.clone())), Arc::<Mutex<MessageLog>>::default());
@@ -285,7 +287,8 @@ impl Rig {
             clock: clock.clone(),
             hub: hub.clone(),
             log: log.clone(),
-            shelf: Arc::new(shelf),
+            logs: Logs::new(clock.clone(), Some(shelf.clone())),
+            shelf,
             skills: Arc::new(Skills::at(home.path().join("skills"))),
             wake: Arc::new(move || _ = count.fetch_add(1, Ordering::SeqCst)),
         };

@@ -341,12 +341,12 @@ fn a_history_and_a_conversation_are_kept() {
     complete(&mut turn, 5);
     let sorts: Vec<_> = turn.history(9).iter().map(|entry| entry["type"].clone()).collect();
     assert_eq!(sorts, ["incoming", "outgoing", "task"]);
-    let lines: Vec<_> =
-        turn.logs(9).iter().map(|line| (line["role"].clone(), line["content"].clone())).collect();
-    assert_eq!(
-        lines,
-        [("user", "one"), ("assistant", "done"), ("user", "[From b] hi")].map(|(a, b)| (a.into(), b.into()))
-    );
+    let said = turn.log.held()[0]
+        .iter()
+        .map(|record| (record.voice, record.content.to_string()))
+        .collect::<Vec<_>>();
+    let wanted = [(Role::User, "one"), (Role::Assistant, "done"), (Role::User, "[From b] hi")];
+    assert_eq!(said, wanted.map(|(role, text)| (Voice::Said(role), text.to_owned())));
     assert_eq!(turn.facts().message_count, 3);
     assert_eq!((turn.facts().started_at, turn.facts().last_activity), (Some(0), Some(5)));
 }
@@ -388,8 +388,7 @@ fn a_flood_of_anything_takes_a_bounded_room() {
     let (kept, lost) = output.unwrap();
     assert!((limits::TURN_TEXT - 3..=limits::TURN_TEXT).contains(&kept));
     assert!(lost > 100 * limits::TURN_TEXT as u64);
-    let text = |effects: Vec<Value>| effects.iter().map(|line| line.to_string().len()).sum::<usize>();
-    assert!(text(turn.logs(usize::MAX)) < 2 * limits::SWARM_HISTORY_BYTES);
+    assert!(conversation(&turn).concat().len() <= limits::LOG_MEMORY);
     assert_eq!(turn.tick(at(3_000)).len(), 1, "its text is delivered, once");
 }
 

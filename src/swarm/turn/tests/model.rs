@@ -337,7 +337,7 @@ impl World {
             lines.iter().map(|line| line["content"].as_str().unwrap().len()).sum::<usize>()
         };
         assert!(size(self.turn.history(usize::MAX)) <= limits::SWARM_HISTORY_BYTES);
-        assert!(size(self.turn.logs(usize::MAX)) <= limits::SWARM_HISTORY_BYTES);
+        assert!(conversation(&self.turn).concat().len() <= limits::LOG_MEMORY);
     }
 }
 

@@ -1,0 +1,216 @@
+//! The logs of one swarm's agents: numbered together, so that they can be read as one.
+//!
+//! One lock, held to move a record in or pointers out; texts are cleaned before it, and the disk is somebody else's
+//! ([`Writer`](super::writer::Writer)). A swarm has its logs from its first start until it is purged: whoever follows
+//! them follows over stops and starts.
+
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{
+    Shared, clean,
+    file::File,
+    held::{Held, Lane},
+    lock,
+    record::{Record, Voice},
+    writer::Owner,
+};
+use crate::{
+    agent::{Stream, Watchers},
+    limits,
+    swarm::history::Role,
+    wire::node::NodeName,
+};
+
+/// A number of the disk is believed as long as it is no further ahead than a clock may have been wrong, in
+/// microseconds: a year.
+const AHEAD: u64 = 365 * 24 * 60 * 60 * 1_000_000;
+/// Bytes that are read of a log to see where its numbers stand.
+const TAIL: usize = 256 * 1024;
+/// A session's number of the disk that is believed.
+const SESSIONS: u64 = u32::MAX as u64;
+
+/// The logs of one swarm.
+pub struct SwarmLog {
+    name: NodeName,
+    pub(super) shared: Arc<Shared>,
+    state: Mutex<State>,
+    pub(super) watchers: Arc<Watchers>,
+}
+
+/// Invariant: no record of any agent has a higher number than `last`.
+#[derive(Default)]
+pub(super) struct State {
+    last: u64,
+    pub agents: BTreeMap<NodeName, Held>,
+    /// the swarm was purged
+    pub gone: bool,
+}
+
+/// One agent's log, to be written to. What is written by one that was removed is nobody's.
+#[derive(Clone)]
+pub struct Log {
+    swarm: Arc<SwarmLog>,
+    agent: NodeName,
+    id: u64,
+}
+
+impl SwarmLog {
+    pub(super) fn new(name: NodeName, shared: Arc<Shared>) -> Self {
+        Self { name, shared, state: Mutex::default(), watchers: Arc::default() }
+    }
+
+    /// The log of an agent. What is on the disk of it is looked at first: not to be called under a lock. Of all
+    /// agents that a swarm starts with, before the first of them speaks: what comes has higher numbers than all
+    /// that is there.
+    pub fn agent(self: &Arc<Self>, agent: &NodeName) -> Log {
+        let known = self.lock().agents.get(agent).map(|held| held.id);
+        let id = known.unwrap_or_else(|| self.open(agent));
+        Log { swarm: Arc::clone(self), agent: agent.clone(), id }
+    }
+
+    fn open(&self, agent: &NodeName) -> u64 {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        // What an agent of this name left may not be written yet.
+        self.shared.writer.settle(super::SETTLE);
+        let file = Arc::new(File::new(self.shared.shelf.clone(), self.name.clone(), agent.clone()));
+        let mut newest = None;
+        file.newest_first(TAIL, |record| {
+            newest = Some((record.n, record.seq, record.session));
+            ControlFlow::Break(())
+        });
+        let now = self.now();
+        let believed = newest.filter(|(n, ..)| *n <= now.saturating_add(AHEAD));
+        let (n, seq, session) = believed.unwrap_or_default();
+        let mut state = self.lock();
+        state.last = state.last.max(now).max(n);
+        let from = state.last.saturating_add(1);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        let held = state.agents.entry(agent.clone()).or_insert_with(|| Held {
+            id,
+            file,
+            session: session.min(SESSIONS),
+            seq,
+            had_disk: newest.is_some(),
+            lanes: [Lane::new(from), Lane::new(from)],
+        });
+        held.id
+    }
+
+    /// No agent of this name is in the swarm any more.
+    pub fn remove(&self, agent: &NodeName) {
+        let removed = self.lock().agents.remove(agent);
+        removed.iter().for_each(|held| self.shared.writer.forget(held.id));
+    }
+
+    /// The swarm is stopped: less of it is held.
+    pub fn rest(&self) {
+        self.lock().agents.values_mut().for_each(|held| held.shrink(limits::LOG_AT_REST));
+    }
+
+    /// What is on the disk of it is about to be removed: nothing more is written there, and nothing is known of it.
+    pub(super) fn wipe(&self, gone: bool) {
+        let mut state = self.lock();
+        let agents = std::mem::take(&mut state.agents);
+        state.gone = gone;
+        drop(state);
+        for held in agents.values() {
+            held.file.close();
+            self.shared.writer.forget(held.id);
+        }
+        self.watchers.wake();
+    }
+
+    fn push(self: &Arc<Self>, agent: &NodeName, id: u64, voice: Voice, content: clean::Content) {
+        let mut state = self.lock();
+        let now = self.shared.clock.unix_ms();
+        let n = state.last.saturating_add(1).max(now.saturating_mul(1_000));
+        let Some(held) = state.agents.get_mut(agent).filter(|held| held.id == id) else { return };
+        held.seq = held.seq.saturating_add(1);
+        let (seq, session) = (held.seq, held.session);
+        let record = Record { n, seq, unix_ms: now, session, voice, content: content.text, cut: content.cut };
+        let record = Arc::new(record);
+        held.push(Arc::clone(&record), limits::LOG_MEMORY);
+        if self.shared.shelf.is_some() {
+            // Under the lock: a file has its records in their order.
+            let owner: Arc<dyn Owner> = Arc::clone(self) as _;
+            self.shared.writer.put(&owner, id, &held.file, &record);
+        }
+        state.last = n;
+        drop(state);
+        self.watchers.wake();
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.shared.clock.unix_ms().saturating_mul(1_000)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl State {
+    /// A number above those of all records that there are, and below those of all that come.
+    pub fn place(&mut self, now: u64) -> u64 {
+        self.last = self.last.max(now);
+        self.last
+    }
+}
+
+impl Owner for SwarmLog {
+    fn lost(self: Arc<Self>, id: u64, count: u64) {
+        let agent = self.lock().agents.iter().find(|(_, held)| held.id == id).map(|(name, _)| name.clone());
+        if let Some(agent) = agent {
+            let text =
+                format!("{count} lines of this log were not kept: they came too fast, or the disk failed");
+            self.push(&agent, id, Voice::Said(Role::System), clean::content(&text));
+        }
+    }
+}
+
+impl Log {
+    /// Its program is about to be started: what follows is another session.
+    pub fn begin(&self) {
+        let mut state = self.swarm.lock();
+        if let Some(held) = state.agents.get_mut(&self.agent).filter(|held| held.id == self.id) {
+            held.session = held.session.saturating_add(1);
+        }
+    }
+
+    /// Something of the conversation.
+    pub fn said(&self, role: Role, text: &str) {
+        self.swarm.push(&self.agent, self.id, Voice::Said(role), clean::content(text));
+    }
+
+    /// A line that its program printed; `cut` where its end is missing.
+    pub fn printed(&self, stream: Stream, line: &[u8], cut: bool) {
+        self.swarm.push(&self.agent, self.id, Voice::Printed(stream), clean::line(line, cut));
+    }
+}
+
+#[cfg(test)]
+impl Log {
+    /// What is in memory, by kind, oldest first.
+    pub fn held(&self) -> [Vec<Arc<Record>>; 2] {
+        let state = self.swarm.lock();
+        let held = state.agents.get(&self.agent).expect("it is there");
+        held.lanes.each_ref().map(|lane| {
+            let mut records: Vec<_> = lane.newest().cloned().collect();
+            records.reverse();
+            records
+        })
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Log({}/{})", self.swarm.name, self.agent)
+    }
+}
