@@ -33,6 +33,7 @@ use crate::{
     store::Home,
     swarm::{
         Swarms,
+        events::Hub,
         manager::{self, Parts},
         skills::Skills,
     },
@@ -215,7 +216,8 @@ fn swarms() -> Arc<Swarms> {
         let agents =
             Agents::new(Arc::clone(&clock), agent::Settings::new(String::new(), 1_024)).expect("a thread");
         let settings = manager::Settings { cap: 1, url: String::new() };
-        let (swarms, _) = Swarms::open(Parts { home, agents, clock, settings }).expect("no swarms");
+        let events = Arc::new(Hub::new(Arc::clone(&clock)));
+        let (swarms, _) = Swarms::open(Parts { home, agents, clock, events, settings }).expect("no swarms");
         std::fs::remove_dir_all(&path).expect("it is removed");
         swarms
     };

@@ -40,6 +40,7 @@ pub(super) fn status(app: &App, _: &Caller, _: &Request<'_>) -> Result {
         "websockets": { "open": app.sockets().open(), "frames_ignored": app.sockets().ignored() },
         "refusals": app.refusals.to_json(),
         "audit": audit_health(app),
+        "events": events_health(app),
         "messages_waiting": app.bus.mail.waiting_in_all().0,
         "forwards": forwards(app),
     }))
@@ -59,6 +60,17 @@ fn audit_health(app: &App) -> Value {
         "bytes": app.bus.audit.bytes(),
         "lost": health.lost,
         "left_out": health.left_out,
+        "failing": health.failing,
+    })
+}
+
+/// What of the events is on the disk, what is not, and why the newest are not where they are not.
+fn events_health(app: &App) -> Value {
+    let health = app.swarms.events().health().unwrap_or_default();
+    json!({
+        "bytes": health.bytes,
+        "lost": health.lost,
+        "skipped": health.unread,
         "failing": health.failing,
     })
 }

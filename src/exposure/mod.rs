@@ -238,7 +238,8 @@ fn union<T: Clone + PartialEq>(before: &[T], after: &[T]) -> Vec<T> {
 }
 
 /// The journals of a home: directory, and what its segments are.
-const JOURNALS: [(&str, &str); 2] = [("mail", "messages"), ("audit", "audit entries")];
+const JOURNALS: [(&str, &str); 3] =
+    [("mail", "messages"), ("audit", "audit entries"), ("events", "events of swarms")];
 
 /// What stands beside the audit's segments.
 const AUDIT_KEY: &str = "audit/key";

@@ -12,6 +12,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -41,7 +42,7 @@ pub use open::{Bad, Opened, Torn};
 pub use segment::{Place, Segment};
 
 use commit::{Slot, Unwritten, Writer};
-use open::Shown;
+use open::{Show, Shown};
 use segment::Known;
 use state::State;
 
@@ -114,7 +115,26 @@ impl Journal {
         settings: Settings,
         each: &mut dyn FnMut(Line<'_>),
     ) -> Result<(Self, Opened), JournalError> {
-        let (beginning, opened) = open::open(&*disk, &settings, each)?;
+        Self::open_showing(disk, settings, Show::All, each)
+    }
+
+    /// The same, but only the lines of the newest segment are shown: it takes no longer for a journal of many. What
+    /// is no line in the others is passed over where they are read.
+    pub fn open_newest(
+        disk: Box<dyn Disk>,
+        settings: Settings,
+        each: &mut dyn FnMut(Line<'_>),
+    ) -> Result<(Self, Opened), JournalError> {
+        Self::open_showing(disk, settings, Show::Newest, each)
+    }
+
+    fn open_showing(
+        disk: Box<dyn Disk>,
+        settings: Settings,
+        which: Show,
+        each: &mut dyn FnMut(Line<'_>),
+    ) -> Result<(Self, Opened), JournalError> {
+        let (beginning, opened) = open::open(&*disk, &settings, which, each)?;
         let state = State {
             next: beginning.next,
             pending: VecDeque::new(),
@@ -231,19 +251,54 @@ impl Journal {
     pub fn segments(&self) -> Vec<Segment> {
         let state = self.state();
         let newest = state.segments.last().map(|known| known.id);
-        let segment =
-            |known: &Known| Segment { id: known.id, bytes: known.bytes, open: Some(known.id) == newest };
+        let segment = |known: &Known| Segment {
+            id: known.id,
+            first: known.base,
+            bytes: known.bytes,
+            open: Some(known.id) == newest,
+        };
         state.segments.iter().map(segment).collect()
+    }
+
+    /// The number of the next line.
+    pub fn next_number(&self) -> u64 {
+        self.state().next
+    }
+
+    /// Lets the lines that are appended from now on begin a segment of their own. Lines that wait go before it.
+    pub fn rotate(&self) -> Result<(), JournalError> {
+        let since = Instant::now();
+        self.flush()?;
+        let mut state = self.state();
+        while state.writer.is_none() {
+            state = self.follow(state, since)?;
+        }
+        if let Some(writer) = &mut state.writer {
+            writer.open = None;
+        }
+        Ok(())
     }
 
     /// Shows the lines of one segment that are on the disk, for compaction.
     pub fn lines_of(&self, id: u32, each: &mut dyn FnMut(Line<'_>)) -> Result<(), JournalError> {
+        self.lines_until(id, &mut |line| {
+            each(line);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same, until `each` has seen enough.
+    pub fn lines_until(
+        &self,
+        id: u32,
+        each: &mut dyn FnMut(Line<'_>) -> ControlFlow<()>,
+    ) -> Result<(), JournalError> {
         let known = self.known(id)?;
         let next = self.state().segments.iter().find(|next| next.id > id).map(|next| next.base);
         let file = self.file(&known)?;
         open::lines(&*file, &known, next.unwrap_or(u64::MAX), &self.settings, &mut |shown| match shown {
             Shown::Line(line) => each(line),
-            Shown::Superseded { .. } | Shown::Bad { .. } => {}
+            Shown::Superseded { .. } | Shown::Bad { .. } => ControlFlow::Continue(()),
         })
     }
 

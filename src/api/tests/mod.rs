@@ -43,6 +43,7 @@ use crate::{
     store::{Beneath, Home, disk::testing::Model, journal::Settings, testing::TempHome},
     swarm::{
         Swarms,
+        events::Hub,
         manager::{self, Parts},
         skills::Skills,
     },
@@ -242,6 +243,7 @@ fn open_swarms(home: &TempHome) -> Arc<Swarms> {
     let (swarms, troubles) = Swarms::open(Parts {
         home: Arc::new(Home::open(&home.path()).expect("a home")),
         agents: Agents::new(Arc::clone(&clock), agent::Settings::new(url.clone(), 1_024)).expect("a thread"),
+        events: Arc::new(Hub::new(Arc::clone(&clock))),
         clock,
         settings: manager::Settings { cap: 100, url },
     })

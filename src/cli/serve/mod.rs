@@ -42,6 +42,7 @@ use crate::{
     wire::{clock::Clock, secret::Secret},
 };
 
+mod events;
 mod forward;
 mod keys;
 mod life;
@@ -181,8 +182,14 @@ impl Instance {
         let agents = Agents::new(Arc::clone(&clock), of_agents)
             .map_err(|error| broken("agents cannot be run", &error))?;
         let mail = mail::open(home, &clock)?;
-        let swarms::Opened { swarms, skills, config_dir } =
-            swarms::open(home, &agents, &clock, near(address), &settings.swarms)?;
+        let swarms::Opened { swarms, skills, config_dir } = swarms::open(
+            home,
+            &agents,
+            &clock,
+            events::open(home, &clock)?,
+            near(address),
+            &settings.swarms,
+        )?;
         let inode = inode(&listener).map_err(|error| broken("the listener cannot be identified", &error))?;
         let key_file = KeyFileWriter {
             home: Arc::clone(home),
@@ -262,7 +269,8 @@ impl Instance {
             broken("no thread can be started", &error)
         })?;
         self.app.show_counters(gate.counters());
-        let forwarder = self.app.audit().start().and_then(|()| Forwarder::start(Arc::clone(&self.app)));
+        let started = self.app.audit().start().and_then(|()| self.swarms.events().start());
+        let forwarder = started.and_then(|()| Forwarder::start(Arc::clone(&self.app)));
         let forwarder = forwarder.map_err(|error| {
             let _ = keyfile::remove(home, &self.id);
             broken("no thread can be started", &error)
@@ -292,7 +300,8 @@ impl Instance {
         // What the last answers and terminals said of their messages.
         self.app.settle();
         self.mail.end();
-        // Last of all, so that what ended is in it.
+        // Last of all, so that what ended is in them.
+        self.swarms.events().stop(Instant::now() + events::STOP);
         self.app.audit().stop(Instant::now() + AUDIT_STOP);
         // A file that is not ours any more stays; one that cannot be removed is found out by its pid.
         let _ = keyfile::remove(home, &self.id);

@@ -12,7 +12,9 @@ use crate::{
     exposure::Declared,
     store::{BaseError, Beneath, Home},
     swarm::{
-        Swarms, kept,
+        Swarms,
+        events::Hub,
+        kept,
         manager::{self, Parts},
         skills::{self, Skills},
     },
@@ -34,6 +36,7 @@ pub(super) fn open(
     home: &Arc<Home>,
     agents: &Arc<Agents>,
     clock: &Arc<dyn Clock>,
+    events: Arc<Hub>,
     at: SocketAddr,
     settings: &SwarmSettings,
 ) -> Result<Opened, Failure> {
@@ -42,6 +45,7 @@ pub(super) fn open(
         home: Arc::clone(home),
         agents: Arc::clone(agents),
         clock: Arc::clone(clock),
+        events,
         settings: manager::Settings { cap: settings.cap, url: format!("http://{at}") },
     };
     let (swarms, troubles) = Swarms::open(parts)

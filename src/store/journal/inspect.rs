@@ -3,6 +3,8 @@
 //! Nothing is cut, made or taken, whether an instance has it or not. What stands at each place is told,
 //! also what an opening passes over.
 
+use std::ops::ControlFlow;
+
 use crate::store::{
     disk::Disk,
     journal::{
@@ -45,6 +47,7 @@ pub fn inspect(
                 Shown::Bad { why: UNENDED, .. } => Seen::Torn,
                 Shown::Bad { why, .. } => Seen::Bad(why),
             });
+            ControlFlow::Continue(())
         })?;
     }
     Ok(())

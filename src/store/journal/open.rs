@@ -5,7 +5,7 @@
 //! FIFO, somebody else's or open to others is refused, and so is a directory whose segments
 //! contradict each other; a file that is no segment by its name is left alone and reported.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use crate::{
     limits,
@@ -77,10 +77,20 @@ pub(super) struct Beginning {
     pub next: u64,
 }
 
-/// Shows every line and makes the directory ready for the next one.
+/// Which segments' lines an opening shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Show {
+    /// those of all of them
+    All,
+    /// those of the newest alone: what the others hold is found where they are read
+    Newest,
+}
+
+/// Shows the lines and makes the directory ready for the next one.
 pub(super) fn open(
     disk: &dyn Disk,
     settings: &Settings,
+    which: Show,
     each: &mut dyn FnMut(Line<'_>),
 ) -> Result<(Beginning, Opened), JournalError> {
     let mut opened = Opened::default();
@@ -92,11 +102,15 @@ pub(super) fn open(
     let ends = segments.iter().skip(1).map(|next| next.base).chain([u64::MAX]).collect::<Vec<_>>();
     let mut newest = None;
     let mut last = 0;
+    let newest_id = segments.last().map(|known| known.id);
     for (known, end) in segments.iter_mut().zip(ends) {
         let file = disk.open(&known.name()).map_err(|error| refused(&known.name(), &error))?;
         known.bytes = file.len()?;
         if known.bytes > u64::from(u32::MAX) {
             return Err(JournalError::Refused(format!("{} is too large", known.name())));
+        }
+        if which == Show::Newest && Some(known.id) != newest_id {
+            continue;
         }
         let tail = show(&*file, known, end, settings, &mut opened, each)?;
         last = tail.last;
@@ -166,14 +180,17 @@ fn show(
             opened.lines = opened.lines.saturating_add(1);
             tail = Tail { last: line.number, good: line.place.end(), bad: 0 };
             each(line);
+            ControlFlow::Continue(())
         }
         Shown::Superseded { end } => {
             opened.superseded = opened.superseded.saturating_add(1);
             tail = Tail { last: tail.last, good: end, bad: 0 };
+            ControlFlow::Continue(())
         }
         Shown::Bad { offset, why } => {
             tail.bad = tail.bad.saturating_add(1);
             opened.bad(Bad { segment: known.id, offset, why });
+            ControlFlow::Continue(())
         }
     })?;
     Ok(tail)
@@ -189,14 +206,14 @@ pub(super) enum Shown<'a> {
     Bad { offset: u64, why: &'static str },
 }
 
-/// Goes through one segment. A line counts if its number is in the segment's range and above those
+/// Goes through one segment, as far as it is wanted. A line counts if its number is in the segment's range and above those
 /// before it.
 pub(super) fn lines(
     file: &dyn DiskFile,
     known: &Known,
     end: u64,
     settings: &Settings,
-    each: &mut dyn FnMut(Shown<'_>),
+    each: &mut dyn FnMut(Shown<'_>) -> ControlFlow<()>,
 ) -> Result<(), JournalError> {
     let mut lowest = known.base;
     scan(file, known.bytes, settings.line_bytes, &mut |found| match found {
@@ -207,7 +224,7 @@ pub(super) fn lines(
             match place.filter(|_| (lowest..end).contains(&number)) {
                 Some(place) => {
                     lowest = number.saturating_add(1);
-                    each(Shown::Line(Line { number, json, place }));
+                    each(Shown::Line(Line { number, json, place }))
                 }
                 None => each(Shown::Superseded { end: end_at }),
             }

@@ -3,7 +3,10 @@
 //! In memory that does not depend on what is in it: a line over the limit is passed over without being
 //! kept. Whether a line counts, and what a torn end means, its callers decide.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::{
+    io::{self, BufRead, BufReader, Read},
+    ops::ControlFlow,
+};
 
 use crate::store::{disk::DiskFile, journal::line};
 
@@ -21,12 +24,12 @@ pub(super) enum Found<'a> {
     Bad { offset: u64, why: &'static str },
 }
 
-/// Shows what stands in the first `len` bytes. `longest` counts the newline.
+/// Shows what stands in the first `len` bytes, as far as it is wanted. `longest` counts the newline.
 pub(super) fn scan(
     file: &dyn DiskFile,
     len: u64,
     longest: usize,
-    each: &mut dyn FnMut(Found<'_>),
+    each: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
 ) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(CHUNK, Reader { file, offset: 0 }.take(len));
     let mut text = Vec::new();
@@ -38,16 +41,19 @@ pub(super) fn scan(
             return Ok(());
         }
         let mut passed = length as u64;
-        match text.strip_suffix(b"\n") {
+        let more = match text.strip_suffix(b"\n") {
             Some(line) => match line::parse(line) {
                 Ok((number, json)) => each(Found::Line { number, json, offset, length }),
                 Err(why) => each(Found::Bad { offset, why }),
             },
             None if length == longest => {
                 passed = passed.saturating_add(reader.skip_until(b'\n')? as u64);
-                each(Found::Bad { offset, why: "too long" });
+                each(Found::Bad { offset, why: "too long" })
             }
             None => each(Found::Bad { offset, why: UNENDED }),
+        };
+        if more.is_break() {
+            return Ok(());
         }
         offset = offset.saturating_add(passed);
     }

@@ -12,6 +12,8 @@ use crate::store::journal::line;
 pub struct Segment {
     /// its id, as a [`super::Place`] has it
     pub id: u32,
+    /// the lowest number that a line in it may have
+    pub first: u64,
     /// bytes of it that count
     pub bytes: u64,
     /// whether it is the newest, which may still be written to

@@ -32,7 +32,19 @@ pub(in crate::swarm) fn cut(text: &str, most: usize) -> &str {
 
 /// The draft as it is kept, and what it takes of memory: who and where stand in their fields and not in the
 /// metadata, everything is clean and of bounded size.
-pub(super) fn cleaned(mut draft: Draft) -> (Draft, usize) {
+pub(super) fn cleaned(draft: Draft) -> (Draft, usize) {
+    within(draft, limits::SWARM_EVENT_METADATA)
+}
+
+/// The same of one that was cleaned before: what it says itself of what was left out has room too.
+pub(super) fn cleaned_again(draft: Draft) -> (Draft, usize) {
+    within(draft, limits::SWARM_EVENT_METADATA + ROOM_AGAIN)
+}
+
+/// What a cleaned draft may say of what was left out of it, at each depth once.
+const ROOM_AGAIN: usize = 4_096;
+
+fn within(mut draft: Draft, most: usize) -> (Draft, usize) {
     lift(&mut draft.metadata, "swarm", &mut draft.swarm);
     lift(&mut draft.metadata, "agent", &mut draft.agent);
     lift(&mut draft.metadata, "object", &mut draft.agent);
@@ -42,9 +54,9 @@ pub(super) fn cleaned(mut draft: Draft) -> (Draft, usize) {
         *name = name.take().map(text);
         bytes = bytes.saturating_add(name.as_ref().map_or(0, String::len));
     }
-    let mut room = limits::SWARM_EVENT_METADATA;
+    let mut room = most;
     draft.metadata = object(draft.metadata, &mut room);
-    let facts = limits::SWARM_EVENT_METADATA.saturating_sub(room);
+    let facts = most.saturating_sub(room);
     // As fields and as JSON, twice; a tree takes a few times what its text does.
     let size = EACH.saturating_add(bytes.saturating_mul(3)).saturating_add(facts.saturating_mul(5));
     (draft, size)
@@ -70,8 +82,9 @@ fn text(text: String) -> String {
 fn object(map: Map<String, Value>, room: &mut usize) -> Map<String, Value> {
     let mut kept = Map::new();
     for (key, value) in map {
-        let secret = is_secret(&key) && !value.is_null();
+        let secret = is_secret(&key);
         let key = text(key);
+        let secret = (secret || is_secret(&key)) && !value.is_null();
         let value = if secret { Some(REDACTED.into()) } else { self::value(value, room) };
         match value {
             Some(value) if take(room, key.len()) => {
@@ -90,6 +103,8 @@ fn object(map: Map<String, Value>, room: &mut usize) -> Map<String, Value> {
 /// caller sent was bounded in depth by wire/json.
 fn value(value: Value, room: &mut usize) -> Option<Value> {
     match value {
+        // A fraction is a text: another reader of JSON may round it otherwise.
+        Value::Number(number) if number.is_f64() => take(room, 32).then(|| number.to_string().into()),
         Value::Null | Value::Bool(_) | Value::Number(_) => take(room, 8).then_some(value),
         Value::String(word) => {
             let word = text(word);

@@ -7,15 +7,16 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use super::{Draft, Entry, Event, Follow, Push, clean};
+use super::{Draft, Entry, Event, Follow, Push, Settings, behind::Behind, clean, disk::EventDisk, event};
 use crate::{
     agent::{Watch, Watchers},
     limits,
+    store::{Disk, JournalError, journal::Opened},
     sys::poll::Wake,
     wire::{clock::Clock, node::NodeName},
 };
@@ -24,43 +25,74 @@ use crate::{
 pub(super) const EACH: usize = 512;
 
 /// All events of one instance, the newest [`limits::SWARM_EVENTS`] and [`limits::SWARM_EVENTS_BYTES`] of them in
-/// memory.
+/// memory, and many more on the disk, where there is one.
 pub struct Hub {
     clock: Arc<dyn Clock>,
     ring: Mutex<Ring>,
+    /// something came for the writer, or the writer has done something
+    pub(super) changed: Condvar,
+    pub(super) disk: Option<EventDisk>,
     watchers: Arc<Watchers>,
     /// how many follow; changed under the ring's lock only
     following: AtomicUsize,
 }
 
 /// Invariants: the places in `entries` rise by one, the last is below `next`; `bytes` is the sum of their sizes.
-struct Ring {
+#[derive(Default)]
+pub(super) struct Ring {
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
     /// the place of the next entry
     next: u64,
     /// the number of the newest event
-    last: u64,
+    pub last: u64,
     /// the number of the newest event that is in memory no more
     gone: u64,
+    /// what waits for the disk
+    pub behind: Behind,
 }
 
 impl Hub {
     /// An empty one, in memory alone.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let ring = Ring { entries: VecDeque::new(), bytes: 0, next: 1, last: 0, gone: 0 };
-        Self { clock, ring: Mutex::new(ring), watchers: Arc::default(), following: AtomicUsize::new(0) }
+        Self {
+            clock,
+            ring: Mutex::new(Ring { next: 1, ..Ring::default() }),
+            changed: Condvar::new(),
+            disk: None,
+            watchers: Arc::default(),
+            following: AtomicUsize::new(0),
+        }
     }
 
-    /// Tells of something. Returns its number.
+    /// The events that are kept in a directory, which is nobody else's; and what opening found. What is told from now
+    /// on is written there once [`Hub::start`] was called.
+    pub fn open(
+        disk: Box<dyn Disk>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Arc<Self>, Opened), JournalError> {
+        let (disk, first, opened) = EventDisk::open(disk, settings)?;
+        let last = first.saturating_sub(1);
+        let behind = Behind { on: true, most: settings.waiting, settled: last, ..Behind::default() };
+        let ring = Ring { next: 1, last, gone: last, behind, ..Ring::default() };
+        let hub = Self { ring: Mutex::new(ring), disk: Some(disk), ..Self::new(clock) };
+        Ok((Arc::new(hub), opened))
+    }
+
+    /// Tells of something. Returns its number. Nobody is told of anything once [`Hub::stop`] has come to its end.
     pub fn publish(&self, draft: Draft) -> u64 {
         let (mut draft, size) = clean::cleaned(draft);
+        let fields = event::fields(&draft);
         let push = draft.push.take().map(|push| {
             let push = push.cleaned();
             let size = push.size();
             (push, size)
         });
         let mut ring = self.ring();
+        if ring.behind.closed {
+            return ring.last;
+        }
         let id = ring.last.saturating_add(1);
         ring.last = id;
         // Under the lock: who follows from now on is told of all that comes from now on.
@@ -69,11 +101,16 @@ impl Hub {
             Some(_) | None => (None, 0),
         };
         // So is the time: numbers and times rise together.
-        let event = Event::new(id, self.clock.unix_ms(), draft);
+        let unix_ms = self.clock.unix_ms();
+        let wake = ring.behind.put(id, unix_ms, &fields);
+        let event = Event::new(id, unix_ms, draft, fields);
         let entry = Entry::event_at(ring.next, event, push, size.saturating_add(more));
         let dropped = ring.push(Arc::new(entry));
         drop(ring);
         drop(dropped);
+        if wake {
+            self.changed.notify_all();
+        }
         self.wake();
         id
     }
@@ -85,6 +122,9 @@ impl Hub {
         }
         let push = push.cleaned();
         let mut ring = self.ring();
+        if ring.behind.closed {
+            return;
+        }
         let entry = Entry::told_at(ring.next, ring.last, swarm.to_string(), agent.to_string(), push);
         let dropped = ring.push(Arc::new(entry));
         drop(ring);
@@ -105,16 +145,6 @@ impl Hub {
     /// The place of the newest entry of the stream; 0 before the first.
     pub fn place(&self) -> u64 {
         self.ring().next.saturating_sub(1)
-    }
-
-    /// Forgets all events. The numbers go on.
-    pub fn clear(&self) {
-        let dropped = {
-            let mut ring = self.ring();
-            (ring.gone, ring.bytes) = (ring.last, 0);
-            std::mem::take(&mut ring.entries)
-        };
-        drop(dropped);
     }
 
     pub(super) fn unix_ms(&self) -> u64 {
@@ -180,7 +210,7 @@ impl Hub {
     }
 
     /// Nothing here is half changed when another holder panics.
-    fn ring(&self) -> MutexGuard<'_, Ring> {
+    pub(super) fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -200,6 +230,17 @@ impl Ring {
             dropped.keep(oldest);
         }
         dropped
+    }
+
+    /// Forgets what happened up to this number. What is forgotten is the caller's to throw away.
+    #[must_use]
+    pub fn forget(&mut self, id: u64) -> Vec<Arc<Entry>> {
+        let count = self.entries.partition_point(|entry| entry.last() <= id);
+        let forgotten: Vec<_> = self.entries.drain(..count).collect();
+        let bytes = forgotten.iter().map(|entry| entry.size()).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.gone = self.gone.max(id.min(self.last));
+        forgotten
     }
 
     /// The place of the oldest entry.

@@ -6,21 +6,29 @@
 //! order, of [`Entry`]s: each is an event, or something that only a live follower is told, or both. Events are
 //! facts for reading, and nothing of the program decides by them.
 
+mod behind;
 mod clean;
+mod disk;
 mod entry;
 mod event;
 mod filter;
 mod follow;
 mod hub;
+mod line;
 mod names;
 mod page;
 mod push;
+mod read;
+mod writer;
 
 use serde_json::{Map, Value};
 
 pub(in crate::swarm) use self::clean::cut;
+#[cfg(any(test, fuzzing))]
+pub use self::line::fuzz_event_line;
 pub use self::{
     clean::preview,
+    disk::Settings,
     entry::Entry,
     event::Event,
     filter::Filter,
@@ -29,7 +37,11 @@ pub use self::{
     names::Name,
     page::{Page, Query, Unread},
     push::Push,
+    writer::Health,
 };
+
+/// The directory of the events in the home.
+pub const DIRECTORY: &str = "events";
 
 /// How much an event matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -68,6 +68,7 @@ names! {
     InvalidRoute = "invalid_route" in Routing, "a message was refused: there is no edge";
     TargetNotFound = "target_not_found" in Routing, "a message was refused: nobody has that name";
     HopLimit = "hop_limit" in Routing, "a message went from object to object too often";
+    EventLogRecovered = "event_log_recovered" in System, "the disk takes events again; some may not be on it";
     BackendFailed = "backend_start_failed" in Backend, "what an agent runs in did not start";
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     limits,
     sys::poll::{self, Wake, poll},
-    wire::clock::ManualClock,
+    wire::{clock::ManualClock, node::NodeName},
 };
 
 fn hub() -> (Arc<Hub>, Arc<ManualClock>) {
@@ -206,7 +206,7 @@ fn what_came_after_a_number_is_told_with_what_was_missed() {
     let filter = Filter { level: vec![Level::Error], ..Filter::default() };
     let page = hub.page(&Query { filter, since: Some(5), most: 2 }).unwrap();
     assert_eq!((page.events.len(), page.next), (0, last), "all of them were looked at");
-    hub.clear();
+    hub.clear().unwrap();
     assert!(newest(&hub, &Filter::default(), 9).is_empty());
     assert_eq!(since(&hub, last - 1, 9).missed, 1);
     assert_eq!(hub.publish(Draft::new(Name::TaskSent, "x")), last + 1, "the numbers go on");
@@ -262,4 +262,8 @@ fn who_follows_is_woken_until_he_goes() {
     assert!(!is_woken());
 }
 
+mod disk;
+mod kill;
+mod lines;
+mod power;
 mod stream;

@@ -112,7 +112,7 @@ impl Swarms {
             }
         }
         if all {
-            self.hub.clear();
+            self.hub.clear().map_err(|error| Fault::of_shelf(error.into()))?;
         }
         failed.map_or(Ok(removed), Err)
     }

@@ -62,6 +62,8 @@ pub struct Parts {
     pub agents: Arc<Agents>,
     /// the time
     pub clock: Arc<dyn Clock>,
+    /// where events are told
+    pub events: Arc<Hub>,
     /// what the operator has set
     pub settings: Settings,
 }
@@ -96,10 +98,9 @@ pub struct Swarms {
 impl Swarms {
     /// The swarms that are kept in the home, all stopped; and what of them could not be read, for the log.
     pub fn open(parts: Parts) -> io::Result<(Arc<Self>, Vec<String>)> {
-        let Parts { home, agents, clock, settings } = parts;
+        let Parts { home, agents, clock, events: hub, settings } = parts;
         let (shelf, kept, mut troubles) = Shelf::open(&home).map_err(io::Error::other)?;
         let shelf = Arc::new(shelf);
-        let hub = Arc::new(Hub::new(clock.clone()));
         let log: Arc<Mutex<MessageLog>> = Arc::default();
         let logs = Logs::new(clock.clone(), Some(shelf.clone()));
         let bell: Arc<Bell> = Arc::default();

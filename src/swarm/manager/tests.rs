@@ -18,7 +18,7 @@ use super::{Parts, Settings, Swarms};
 use crate::{
     agent::{self, Agents},
     store::testing::TempHome,
-    swarm::{Fault, config::Config},
+    swarm::{Fault, config::Config, events::Hub},
     sys::clock::SystemClock,
     wire::clock::Clock,
 };
@@ -77,7 +77,13 @@ fn open(temp: &TempHome, cap: usize) -> Arc<Swarms> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let url = "http://127.0.0.1:4000".to_owned();
     let agents = Agents::new(clock.clone(), agent::Settings::new(url.clone(), 1_024)).expect("a thread");
-    let parts = Parts { home: Arc::new(temp.home()), agents, clock, settings: Settings { cap, url } };
+    let parts = Parts {
+        home: Arc::new(temp.home()),
+        agents,
+        events: Arc::new(Hub::new(clock.clone())),
+        clock,
+        settings: Settings { cap, url },
+    };
     let (swarms, troubles) = Swarms::open(parts).expect("a home");
     assert!(troubles.is_empty(), "{troubles:?}");
     swarms

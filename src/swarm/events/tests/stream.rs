@@ -6,7 +6,6 @@ use std::{
 };
 
 use super::*;
-use crate::wire::node::NodeName;
 
 fn name(text: &str) -> NodeName {
     NodeName::parse(text).unwrap()
@@ -141,7 +140,7 @@ fn a_slow_follower_is_told_of_the_exact_gap_and_goes_on() {
     assert_eq!(slow.next(1).entries[0].at(), 9);
     assert_eq!((quick.next(1).missed, quick.next(1).entries[0].at()), (0, 7));
     publish(9);
-    hub.clear();
+    hub.clear().unwrap();
     assert_eq!(slow.next(9).missed, limits::SWARM_EVENTS as u64 + 5);
     publish(1);
     let batch = slow.next(9);

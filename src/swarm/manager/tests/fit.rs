@@ -235,7 +235,8 @@ fn with_one_set_aside() -> (TempHome, Arc<Swarms>, std::path::PathBuf) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let agents = Agents::new(clock.clone(), agent::Settings::new(String::new(), 1_024)).expect("a thread");
     let settings = Settings { cap, url: String::new() };
-    let parts = Parts { home: Arc::new(temp.home()), agents, clock, settings };
+    let events = Arc::new(Hub::new(clock.clone()));
+    let parts = Parts { home: Arc::new(temp.home()), agents, clock, events, settings };
     let (swarms, troubles) = Swarms::open(parts).expect("a home");
     assert!(matches!(troubles.as_slice(), [one] if one.contains("swarm s")), "{troubles:?}");
     (temp, swarms, seed)

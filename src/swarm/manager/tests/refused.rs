@@ -233,7 +233,8 @@ fn with_room_for(most: usize) -> Rig {
     let room = agent::Settings { most, ..agent::Settings::new(String::new(), 1_024) };
     let agents = Agents::new(clock.clone(), room).expect("a thread");
     let settings = Settings { cap: 100, url: String::new() };
-    let parts = Parts { home: Arc::new(temp.home()), agents, clock, settings };
+    let events = Arc::new(Hub::new(clock.clone()));
+    let parts = Parts { home: Arc::new(temp.home()), agents, clock, events, settings };
     let (swarms, _) = Swarms::open(parts).expect("a home");
     Rig { temp, cap: 100, swarms }
 }

@@ -1,0 +1,414 @@
+//! Events on a disk: written without being asked for, read back, bounded, forgotten.
+
+use std::{
+    sync::{Condvar, Mutex},
+    time::Instant,
+};
+
+use super::*;
+use crate::store::{
+    Disk, JournalError,
+    disk::{
+        Held, SyncPoint,
+        testing::{Fault, Model},
+    },
+    journal,
+};
+
+pub(super) fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+/// Small segments, so that a test has several.
+pub(super) fn small() -> Settings {
+    let journal = journal::Settings { segment_bytes: 2_000, ..Settings::default().journal };
+    Settings { journal, ..Settings::default() }
+}
+
+pub(super) fn open(disk: Box<dyn Disk>, settings: Settings) -> Arc<Hub> {
+    Hub::open(disk, settings, ManualClock::at(1_000_000_000)).expect("events").0
+}
+
+/// What waits is written by this thread.
+pub(super) fn write(hub: &Hub) {
+    let round = Hub::take(&mut hub.ring());
+    hub.work(hub.disk.as_ref().expect("a disk"), round);
+}
+
+/// It ends in order.
+pub(super) fn end(hub: &Hub) {
+    hub.ring().behind.stopping = true;
+    write(hub);
+}
+
+pub(super) fn task(text: &str) -> Draft {
+    Draft::new(Name::TaskSent, text).swarm("s").agent("a")
+}
+
+/// So many events, `0` to `count - 1` by their metadata, written.
+pub(super) fn filled(model: &Model, settings: Settings, count: usize) -> Arc<Hub> {
+    let hub = open(model.disk(), settings);
+    for n in 0..count {
+        hub.publish(task("x").with("n", n));
+    }
+    write(&hub);
+    hub
+}
+
+fn texts(events: &[Arc<Event>]) -> Vec<String> {
+    events.iter().map(|event| event.json().to_owned()).collect()
+}
+
+fn segments(model: &Model) -> usize {
+    model.files().keys().filter(|name| name.ends_with(".seg")).count()
+}
+
+pub(super) fn on_disk(model: &Model) -> String {
+    model.files().values().map(|content| String::from_utf8_lossy(content).into_owned()).collect()
+}
+
+#[test]
+fn an_event_is_on_the_disk_soon_without_anybody_asking() {
+    let model = Model::new();
+    let hub = open(model.disk(), Settings::default());
+    hub.start().expect("a thread");
+    hub.publish(task("a task"));
+    let end = soon();
+    while !on_disk(&model).contains("a task") {
+        assert!(Instant::now() < end, "waited in vain");
+        std::thread::yield_now();
+    }
+    hub.stop(soon());
+    let commits = model.log().iter().filter(|what| *what == "sync Commit").count();
+    assert_eq!(commits, 3, "the beginning, the events, the end");
+    const { assert!(limits::EVENTS_GATHER_MS < 100, "design section 7") };
+    assert_eq!(hub.publish(task("late")), 1, "nothing is told after the end");
+    assert_eq!(newest(&hub, &Filter::default(), 9).len(), 1);
+}
+
+#[test]
+fn a_restart_keeps_all_questions_and_their_answers() {
+    let model = Model::new();
+    let hub = filled(&model, small(), 50);
+    hub.publish(Draft::new(Name::AgentError, "y").swarm("s").agent("b"));
+    let all = texts(&newest(&hub, &Filter::default(), usize::MAX));
+    end(&hub);
+    assert!(segments(&model) > 4);
+    let hub = open(model.disk(), small());
+    assert_eq!(hub.last(), 51);
+    assert_eq!(hub.publish(task("new")), 52, "numbers go on without a gap after an end in order");
+    let found = newest(&hub, &Filter::default(), usize::MAX);
+    assert_eq!(texts(&found)[1..], all);
+    assert_eq!(shown(&newest(&hub, &Filter::default(), 3)), [52, 51, 50]);
+    let errors = Filter { level: vec![Level::Error], ..Filter::default() };
+    assert_eq!(shown(&newest(&hub, &errors, 9)), [51]);
+    let agent = Filter { agent: Some("b".to_owned()), swarm: Some("s".to_owned()), ..Filter::default() };
+    assert_eq!(shown(&newest(&hub, &agent, 9)), [51]);
+    let nobody = Filter { agent: Some("c\"".to_owned()), ..Filter::default() };
+    assert!(newest(&hub, &nobody, 9).is_empty());
+    let page = since(&hub, 45, 4);
+    assert_eq!((shown(&page.events), page.next, page.missed), (vec![46, 47, 48, 49], 49, 0));
+    let page = since(&hub, 49, 9);
+    assert_eq!((shown(&page.events), page.next, page.missed), (vec![50, 51, 52], 52, 0));
+    let page = since(&hub, 0, 2);
+    assert_eq!((shown(&page.events), page.next), (vec![1, 2], 2));
+    let page = hub.page(&Query { filter: errors, since: Some(3), most: 1 }).unwrap();
+    assert_eq!((shown(&page.events), page.next, page.missed), (vec![51], 51, 0));
+    let recent = Filter { minutes: Some(1), ..Filter::default() };
+    assert_eq!(newest(&hub, &recent, usize::MAX).len(), 52, "the clock stands still");
+}
+
+#[test]
+fn what_is_too_old_is_not_looked_for_on_the_disk() {
+    let model = Model::new();
+    drop(filled(&model, small(), 60));
+    let clock = ManualClock::at(1_000_000_000 + 3 * 60_000);
+    let (hub, _) = Hub::open(model.disk(), small(), clock).expect("events");
+    let asked = |minutes: u64| {
+        let before = model.log().iter().filter(|what| *what == "read").count();
+        let found = newest(&hub, &Filter { minutes: Some(minutes), ..Filter::default() }, 100).len();
+        (found, model.log().iter().filter(|what| *what == "read").count() - before)
+    };
+    let ((all, reads), (none, fewer)) = (asked(3), asked(2));
+    assert_eq!((all, none), (60, 0));
+    assert!(fewer < reads / 2, "{fewer} of {reads}");
+}
+
+#[test]
+fn numbers_are_never_given_out_twice_and_leave_a_gap_after_a_kill() {
+    let model = Model::new();
+    let hub = filled(&model, small(), 3);
+    hub.publish(task("not written"));
+    let model = model.after_kill();
+    let hub = open(model.disk(), small());
+    assert_eq!(hub.publish(task("x")), 3 + limits::EVENTS_GAP + 1);
+    // Again, and nothing of this life was written but that it began.
+    let model = model.after_kill();
+    let hub = open(model.disk(), small());
+    assert_eq!(hub.publish(task("x")), 3 + 2 * limits::EVENTS_GAP + 1);
+    end(&hub);
+    let hub = open(model.disk(), small());
+    assert_eq!(hub.publish(task("x")), 3 + 2 * limits::EVENTS_GAP + 2);
+    end(&hub);
+    // An end that is torn is none.
+    let (name, content) = model.files().into_iter().next_back().expect("a segment");
+    model.put(&name, &content[..content.len() - 3]);
+    let hub = open(model.disk(), small());
+    assert_eq!(hub.last(), 3 + 3 * limits::EVENTS_GAP + 2);
+    let page = since(&hub, 3, 9);
+    assert_eq!((page.events.len(), page.missed), (2, 0), "what was never given out nobody missed");
+}
+
+#[test]
+fn what_never_reached_the_disk_is_counted_as_missed() {
+    let model = Model::new();
+    let hub = open(model.disk(), Settings { waiting: 1_000, ..small() });
+    for n in 0..20 {
+        hub.publish(task("x").with("n", n));
+    }
+    write(&hub);
+    let lost = hub.health().expect("a disk").lost;
+    assert!((10..20).contains(&lost), "{lost}");
+    let told = newest(&hub, &Filter::default(), 1);
+    assert_eq!(told[0].draft.event_type, Name::EventLogRecovered);
+    assert_eq!((told[0].draft.metadata["lost"].as_u64(), told[0].draft.level), (Some(lost), Level::Warning));
+    end(&hub);
+    let hub = open(model.disk(), small());
+    let page = since(&hub, 0, 100);
+    assert_eq!((page.events.len() as u64, page.missed, page.next), (21 - lost, lost, 21));
+}
+
+#[test]
+fn the_events_on_disk_are_bounded_in_number_and_bytes_and_the_oldest_go() {
+    for settings in [Settings { lines: 60, ..small() }, Settings { bytes: 12_000, ..small() }] {
+        let model = Model::new();
+        let hub = open(model.disk(), settings);
+        for n in 0..40 {
+            for _ in 0..10 {
+                hub.publish(task("x").with("n", n));
+            }
+            write(&hub);
+            let lines = on_disk(&model).lines().count() as u64;
+            let bytes: usize = model.files().values().map(Vec::len).sum();
+            assert!(lines <= settings.lines && bytes as u64 <= settings.bytes, "{lines} {bytes}");
+        }
+        drop(hub);
+        let hub = open(model.disk(), settings);
+        let kept = shown(&newest(&hub, &Filter::default(), usize::MAX));
+        assert!(kept.len() > 20 && kept.len() <= 60, "{}", kept.len());
+        assert!(kept.iter().copied().eq((401 - kept.len() as u64..=400).rev()), "{kept:?}");
+        let page = since(&hub, 0, 1);
+        assert_eq!((shown(&page.events), page.missed), (vec![kept[kept.len() - 1]], 400 - kept.len() as u64));
+    }
+    let defaults = Settings::default();
+    assert_eq!((defaults.lines, defaults.bytes), (100_000, 64 << 20), "design section 6");
+}
+
+#[test]
+fn a_start_reads_no_more_than_the_newest_segment_of_events() {
+    let model = Model::new();
+    let hub = filled(&model, small(), 300);
+    end(&hub);
+    assert!(segments(&model) > 20);
+    let model = model.after_kill();
+    let hub = open(model.disk(), small());
+    assert_eq!(hub.last(), 300);
+    let reads = model.log().iter().filter(|what| *what == "read").count();
+    assert!(reads <= 3, "{reads}");
+    assert_eq!(Settings::default().journal.segment_bytes, limits::EVENTS_SEGMENT as u64);
+}
+
+#[test]
+fn the_largest_event_is_read_back_from_the_disk() {
+    let model = Model::new();
+    let hub = open(model.disk(), Settings::default());
+    let nasty = "\u{1}".repeat(limits::SWARM_EVENT_TEXT);
+    let mut draft = Draft::new(Name::Stdout, &nasty).swarm(&nasty).agent(&nasty);
+    for n in 0..20 {
+        draft = draft.with(&format!("{n}{nasty}"), nasty.as_str()).with(&format!("f{n}"), 0.1);
+    }
+    hub.publish(draft);
+    let before = texts(&newest(&hub, &Filter::default(), 1));
+    assert!(before[0].len() > 60_000 && before[0].len() < limits::EVENTS_LINE - 100, "{}", before[0].len());
+    end(&hub);
+    let hub = open(model.disk(), Settings::default());
+    assert_eq!(texts(&newest(&hub, &Filter::default(), 1)), before);
+}
+
+#[test]
+fn pages_of_events_are_bounded_and_lead_through_all_of_them() {
+    let model = Model::new();
+    let hub = open(model.disk(), Settings::default());
+    let big = vec!["x".repeat(1_000); 7];
+    for _ in 0..1_500 {
+        hub.publish(task("x").with("big", big.clone()));
+        write(&hub);
+    }
+    let bytes = |events: &[Arc<Event>]| events.iter().map(|event| event.json().len()).sum::<usize>();
+    let through = |hub: &Hub| {
+        let (mut seen, mut at) = (Vec::new(), 0);
+        loop {
+            let page = since(hub, at, usize::MAX);
+            assert!(bytes(&page.events) <= limits::EVENTS_PAGE_BYTES + 8_000 && page.missed == 0);
+            if page.events.is_empty() {
+                return seen;
+            }
+            at = page.next;
+            seen.extend(shown(&page.events));
+        }
+    };
+    let first = newest(&hub, &Filter::default(), usize::MAX);
+    assert!(bytes(&first) <= limits::EVENTS_PAGE_BYTES + 8_000);
+    // From memory and from the disk, and from the disk alone.
+    assert!(hub.kept().0 > 500);
+    assert!(through(&hub).into_iter().eq(1..=1_500));
+    end(&hub);
+    let hub = open(model.disk(), Settings::default());
+    assert!(through(&hub).into_iter().eq(1..=1_500));
+    assert_eq!(shown(&newest(&hub, &Filter::default(), usize::MAX)), shown(&first));
+}
+
+#[test]
+fn the_disk_is_read_by_one_at_a_time() {
+    let model = Model::new();
+    drop(filled(&model, small(), 5));
+    let hub = open(model.disk(), small());
+    let all = Query { filter: Filter::default(), since: None, most: 9 };
+    hub.disk.as_ref().expect("a disk").reading.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(hub.page(&all).err(), Some(Unread::Busy));
+    assert_eq!(hub.page(&Query { since: Some(0), ..all.clone() }).err(), Some(Unread::Busy));
+    assert!(hub.recent(&Filter::default(), 9).is_empty(), "what is in memory");
+    hub.publish(task("x"));
+    assert_eq!(hub.recent(&Filter::default(), 9).len(), 1);
+    let page = hub.page(&Query { most: 1, ..all.clone() }).expect("it is in memory");
+    assert_eq!(page.events.len(), 1);
+    hub.disk.as_ref().expect("a disk").reading.store(false, std::sync::atomic::Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(hub.page(&all).expect("free").events.len(), 6);
+    }
+    model.fail(model.operations() + 1, Fault::Io, true);
+    assert_eq!(hub.page(&all).err(), Some(Unread::Disk));
+    model.recover();
+    assert_eq!(hub.page(&all).expect("free again").events.len(), 6);
+}
+
+#[test]
+fn a_cleaning_forgets_on_the_disk_too() {
+    let model = Model::new();
+    let hub = filled(&model, small(), 60);
+    let mut followed = follow(&hub);
+    hub.publish(task("waits"));
+    assert_eq!(hub.clear(), Ok(()));
+    assert!(newest(&hub, &Filter::default(), 9).is_empty() && !on_disk(&model).contains("task_sent"));
+    assert_eq!((segments(&model), followed.next(9).missed), (1, 1));
+    assert_eq!(hub.publish(task("new")), 62, "the numbers go on");
+    write(&hub);
+    assert_eq!(shown(&newest(&hub, &Filter::default(), 9)), [62]);
+    let model = model.after_kill();
+    let hub = open(model.disk(), small());
+    assert_eq!(shown(&newest(&hub, &Filter::default(), 9)), [62]);
+    assert_eq!(hub.last(), 62 + limits::EVENTS_GAP);
+    // The same with the thread.
+    hub.start().expect("a thread");
+    hub.publish(task("more"));
+    assert_eq!((hub.clear(), hub.clear()), (Ok(()), Ok(())));
+    assert!(newest(&hub, &Filter::default(), 9).is_empty());
+    hub.stop(soon());
+    assert!(!on_disk(&model).contains("task_sent"));
+    assert_eq!(open(model.disk(), small()).last(), 63 + limits::EVENTS_GAP);
+}
+
+#[test]
+fn a_cleaning_that_the_disk_does_not_take_forgets_nothing() {
+    let model = Model::new();
+    let hub = filled(&model, small(), 20);
+    model.fail(model.operations() + 1, Fault::NoSpace, true);
+    assert_eq!(hub.clear(), Err(JournalError::NoSpace));
+    assert_eq!(newest(&hub, &Filter::default(), 99).len(), 20);
+    model.recover();
+    write(&hub);
+    let after = open(model.after_kill().disk(), small());
+    let events = newest(&after, &Filter::default(), 99);
+    assert_eq!((events.len(), events[0].draft.event_type), (20, Name::TaskSent));
+}
+
+#[test]
+fn a_disk_that_fails_is_told_of_in_the_status_and_in_an_event_once_it_works_again() {
+    let model = Model::new();
+    let settings = Settings { waiting: 4_000, ..small() };
+    let hub = filled(&model, settings, 5);
+    assert_eq!(hub.health().expect("a disk").failing, None);
+    model.fail(model.operations() + 1, Fault::NoSpace, true);
+    for n in 0..40 {
+        hub.publish(task("x").with("n", n));
+    }
+    write(&hub);
+    let health = hub.health().expect("a disk");
+    assert!(health.failing.is_some_and(|why| why.contains("no room")) && health.lost > 10);
+    assert_eq!(newest(&hub, &Filter::default(), 99).len(), 45, "in memory is all of it");
+    model.recover();
+    write(&hub);
+    let told = newest(&hub, &Filter::default(), 1);
+    let facts = &told[0].draft.metadata;
+    assert_eq!((told[0].draft.event_type, &facts["lost"]), (Name::EventLogRecovered, &json!(health.lost)));
+    assert!(facts["reason"].as_str().is_some_and(|why| why.contains("no room")), "{facts:?}");
+    write(&hub);
+    assert_eq!(hub.health().expect("a disk").failing, None);
+    let kept = newest(&open(model.after_kill().disk(), small()), &Filter::default(), 99).len() as u64;
+    assert_eq!(kept, 46 - health.lost, "what waited was written");
+}
+
+/// Whether syncs wait.
+type Gate = Arc<(Mutex<bool>, Condvar)>;
+
+/// Syncs wait until the test lets them go.
+fn held(model: &Model) -> (Box<dyn Disk>, Gate) {
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let hold = Arc::clone(&gate);
+    let disk = Held::new(model.disk(), move |point| {
+        let is_held = |held: &mut bool| *held && point == SyncPoint::Commit;
+        drop(hold.1.wait_while(hold.0.lock().unwrap(), is_held).unwrap());
+    });
+    (Box::new(disk), gate)
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_nobody_and_memory_is_bounded() {
+    const WAITING: usize = 100_000;
+    let model = Model::new();
+    let (disk, gate) = held(&model);
+    let hub = open(disk, Settings { waiting: WAITING, ..Settings::default() });
+    *gate.0.lock().unwrap() = true;
+    hub.start().expect("a thread");
+    let mut followed = follow(&hub);
+    // The thread hangs with the first of them.
+    hub.publish(task("first"));
+    let end = soon();
+    while hub.ring().behind.since.is_none() {
+        assert!(Instant::now() < end, "waited in vain");
+        std::thread::yield_now();
+    }
+    for n in 0..3_000 {
+        hub.publish(task("x").with("n", n));
+        assert!(hub.ring().behind.text.len() <= WAITING);
+    }
+    assert_eq!(followed.next(usize::MAX).entries.len(), 3_001, "who follows is told of all");
+    let lost = hub.health().expect("a disk").lost;
+    assert!(lost > 2_000, "{lost}");
+    // Neither the end of the instance nor a cleaning waits for it longer than it is told to.
+    hub.stop(Instant::now());
+    hub.ring().behind.stopping = false;
+    *gate.0.lock().unwrap() = false;
+    gate.1.notify_all();
+    let end = soon();
+    let told = |hub: &Hub| newest(hub, &Filter::default(), 1)[0].draft.event_type == Name::EventLogRecovered;
+    while !told(&hub) {
+        assert!(Instant::now() < end, "waited in vain");
+        std::thread::yield_now();
+    }
+    hub.stop(soon());
+    let kept = newest(&open(model.disk(), Settings::default()), &Filter::default(), usize::MAX);
+    assert_eq!(kept.len() as u64, 3_002 - lost);
+    const { assert!(limits::EVENTS_BATCH < limits::EVENTS_QUEUE) };
+    assert_eq!(Settings::default().waiting, limits::EVENTS_QUEUE);
+}
