@@ -6,6 +6,7 @@
 
 mod channel;
 mod child;
+mod events;
 mod forward;
 mod http;
 mod instance;

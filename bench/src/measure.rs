@@ -81,7 +81,7 @@ pub fn all(options: &Options) -> io::Result<()> {
     };
     let mut report = Report::new(options.quick);
     type Measurement = fn(&Path, &Size, &mut Report) -> io::Result<()>;
-    let parts: [(&str, Measurement); 14] = [
+    let parts: [(&str, Measurement); 15] = [
         ("throughput", throughput),
         ("start", start),
         ("memory", memory),
@@ -96,6 +96,7 @@ pub fn all(options: &Options) -> io::Result<()> {
         ("swarm REST", swarm::rest),
         ("mail", mail),
         ("journal", journal),
+        ("events", events),
     ];
     let mut failed = 0;
     for (name, part) in parts.into_iter().filter(|(name, _)| name.contains(&options.only)) {
@@ -327,6 +328,11 @@ fn half_heads(binary: &Path, size: &Size, report: &mut Report) -> io::Result<()>
         Goal::AtMost(0.0),
     );
     Ok(())
+}
+
+/// Events told while the journal takes them.
+fn events(_: &Path, size: &Size, report: &mut Report) -> io::Result<()> {
+    crate::events::measure(size.rounds, size.round, report)
 }
 
 /// The journal beside bare calls, and how long it opens.
