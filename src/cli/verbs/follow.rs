@@ -77,12 +77,18 @@ pub fn follow(
     output: &mut Output,
     mut show: impl FnMut(&Frame, &mut Output) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
-    let mut frames = connect(path, after).map_err(|broken| broken.failure)?;
-    let mut attempts = 0;
+    let mut frames = match connect(path, after) {
+        Ok(frames) => frames,
+        // It was there a moment ago.
+        Err(none) if none.broke_off => match again(ends, path, after, none.failure)? {
+            Some(frames) => frames,
+            None => return Ok(Exit::Ok.into()),
+        },
+        Err(none) => return Err(none.failure),
+    };
     loop {
         let error = match frames.hear() {
             Ok(Told::Frame(frame)) => {
-                attempts = 0;
                 match frame.event.as_str() {
                     "gap" => output.say(&gap(&frame)),
                     "end" => return Err(ended(&frame, after)),
@@ -98,55 +104,68 @@ pub fn follow(
             Ok(Told::Ended) => ClientError::Broken("it ended without a word".to_owned()),
             Err(error) => error,
         };
-        let mut last = client_failure(&error);
         output.say(&format!("loopgate: {error}; trying again"));
-        frames = loop {
-            attempts += 1;
-            if attempts > ATTEMPTS {
-                return Err(last);
-            }
-            // The first time at once, and then with a pause.
-            let until = if attempts == 1 { Instant::now() } else { Instant::now() + PAUSE };
-            loop {
-                if ends.wait(None, until) == Waited::Over {
-                    return Ok(Exit::Ok.into());
-                }
-                if Instant::now() >= until {
-                    break;
-                }
-            }
-            match connect(path, after) {
-                Ok(frames) => break frames,
-                Err(broken) if broken.may_pass => last = broken.failure,
-                Err(broken) => return Err(broken.failure),
-            }
-        };
+        match again(ends, path, after, client_failure(&error))? {
+            Some(other) => frames = other,
+            None => return Ok(Exit::Ok.into()),
+        }
     }
 }
 
-/// Why there is no stream, and whether there may be one in a moment.
+/// Connects again, a bounded number of times; `None` where somebody wishes the end.
+fn again(
+    ends: &Ends,
+    path: &str,
+    after: Option<u64>,
+    broken: Failure,
+) -> Result<Option<Box<Frames>>, Failure> {
+    let mut last = broken;
+    for attempt in 0..ATTEMPTS {
+        // The first time at once, and then with a pause.
+        let until = if attempt == 0 { Instant::now() } else { Instant::now() + PAUSE };
+        loop {
+            if ends.wait(None, until) == Waited::Over {
+                return Ok(None);
+            }
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        match connect(path, after) {
+            Ok(frames) => return Ok(Some(frames)),
+            Err(none) if none.may_pass => last = none.failure,
+            Err(none) => return Err(none.failure),
+        }
+    }
+    Err(last)
+}
+
+/// Why there is no stream.
 struct NoStream {
     failure: Failure,
+    /// there may be one in a moment
     may_pass: bool,
+    /// it was not refused: there was nobody to refuse it
+    broke_off: bool,
+}
+
+impl NoStream {
+    fn broken(failure: Failure) -> Self {
+        let may_pass = matches!(failure.exit(), Exit::NotRunning | Exit::TryLater);
+        Self { failure, may_pass, broke_off: may_pass }
+    }
 }
 
 /// Looks for the instance anew each time: it may have been started again, elsewhere.
 fn connect(path: &str, after: Option<u64>) -> Result<Box<Frames>, NoStream> {
-    let client = swarm::operator().map_err(|failure| {
-        let may_pass = matches!(failure.exit(), Exit::NotRunning | Exit::TryLater);
-        NoStream { failure, may_pass }
-    })?;
+    let client = swarm::operator().map_err(NoStream::broken)?;
     match client.stream(path, after) {
         Ok(Streamed::Frames(frames)) => Ok(frames),
         Ok(Streamed::Refused(answer)) => {
             let may_pass = matches!(answer.status, 429 | 500..=599);
-            Err(NoStream { failure: swarm::refused(&answer), may_pass })
+            Err(NoStream { failure: swarm::refused(&answer), may_pass, broke_off: false })
         }
-        Err(error) => {
-            let failure = client_failure(&error);
-            let may_pass = matches!(failure.exit(), Exit::NotRunning | Exit::TryLater);
-            Err(NoStream { failure, may_pass })
-        }
+        Err(error) => Err(NoStream::broken(client_failure(&error))),
     }
 }
 
