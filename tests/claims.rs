@@ -17,10 +17,11 @@ const LATER: [&str; 7] = [
 ];
 
 /// Documents in which a promise ends in `(test: name)` or `(tests: name, name)`.
-const PROMISING: [&str; 9] = [
+const PROMISING: [&str; 10] = [
     "README.md",
     "SECURITY.md",
     "docs/cves.md",
+    "docs/events.md",
     "docs/exposure.md",
     "docs/messages.md",
     "docs/registry.md",
