@@ -90,7 +90,7 @@ impl Group {
 
 /// The commands that a new user needs, in the order in which they are needed.
 pub const FIRST: [&str; 10] =
-    ["demo", "serve", "run", "attach", "agents", "send", "start", "status", "stop", "help"];
+    ["demo", "serve", "run", "attach", "agents", "init", "start", "status", "stop", "help"];
 
 /// Verbs of GenSwarms and AgentMux that are not here, and what is used in their place.
 pub const ELSEWHERE: [(&str, &str); 8] = [

@@ -9,7 +9,8 @@ use std::{
     os::{fd::AsRawFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::mpsc::{Receiver, Sender, TryRecvError, channel},
+    time::Duration,
 };
 
 use loopgate::{
@@ -113,6 +114,29 @@ pub fn stand_in(answers: Vec<(u16, Value)>) -> StandIn {
             let _ = request.respond(answer.with_header(kind));
         }
         let _ = gone.recv();
+    });
+    StandIn { _temp: temp, home, at, asked, _stay: stay }
+}
+
+/// A server in this process with a right key file, which gives this answer to every request until it is dropped.
+pub fn always(status: u16, body: &Value) -> StandIn {
+    let (temp, home) = new_home();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = listener.local_addr().expect("an address");
+    write_key_file(&home, at, std::process::id(), Some(inode(&listener)));
+    let server = tiny_http::Server::from_listener(listener, None).expect("a server");
+    let (_, asked) = channel();
+    let (stay, gone) = channel::<()>();
+    let text = body.to_string();
+    std::thread::spawn(move || {
+        let is_over = || matches!(gone.try_recv(), Err(TryRecvError::Disconnected));
+        while !is_over() {
+            let Ok(Some(mut request)) = server.recv_timeout(Duration::from_millis(50)) else { continue };
+            let _ = std::io::copy(request.as_reader(), &mut std::io::sink());
+            let kind = tiny_http::Header::from_bytes("Content-Type", "application/json").expect("a header");
+            let answer = tiny_http::Response::from_string(text.clone()).with_status_code(status);
+            let _ = request.respond(answer.with_header(kind));
+        }
     });
     StandIn { _temp: temp, home, at, asked, _stay: stay }
 }
