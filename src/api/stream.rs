@@ -140,6 +140,32 @@ pub(super) fn answer(
     Ok(Reply::Stream(Stream { response, run: Box::new(run) }))
 }
 
+/// Behind which number a follower begins who asked for what comes after `since`; `None`: with what comes from now on.
+///
+/// A browser that comes back asks for the address that it asked for first, and says in `Last-Event-ID` how far
+/// it came: the later one counts. An earlier one is somebody's mistake.
+pub(super) fn begin(request: &Request<'_>, since: Option<u64>) -> Result<Option<u64>> {
+    let wrong = |sentence: &str| Fault::field(400, "bad_query", "Last-Event-ID", sentence);
+    let mut sent = request.head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"last-event-id"));
+    let last = match (sent.next(), sent.next()) {
+        (None, _) => None,
+        (Some((_, b"")), None) => None,
+        (Some((_, value)), None) => {
+            let text =
+                std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+            let number = text.and_then(|text| text.parse::<u64>().ok());
+            Some(number.ok_or_else(|| wrong("Last-Event-ID is no number of an event"))?)
+        }
+        (Some(_), Some(_)) => return Err(wrong("Last-Event-ID stands there twice")),
+    };
+    match (last, since) {
+        (Some(last), Some(since)) if last < since => {
+            Err(wrong("Last-Event-ID lies before 'since': one of them is another stream's"))
+        }
+        (last, since) => Ok(last.or(since)),
+    }
+}
+
 /// Writes what `source` shows until somebody ends it.
 fn serve(upgraded: Upgraded, mut pump: Pump, source: &mut dyn Source, seat: &Seat, clock: &dyn Clock) {
     // What came behind the request is not answered: this is the connection's last answer.

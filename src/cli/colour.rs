@@ -83,6 +83,17 @@ impl Paint {
         self.tone(tone, text)
     }
 
+    /// A name, so that several are told apart: always the same colour for the same one.
+    pub fn name(self, text: &str) -> String {
+        const COLOURS: [u8; 6] = [36, 33, 35, 32, 34, 31];
+        let sum =
+            text.trim_end().bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        match COLOURS.get(sum % COLOURS.len()) {
+            Some(colour) if self.on && !text.is_empty() => format!("\x1b[{colour}m{text}\x1b[0m"),
+            Some(_) | None => text.to_owned(),
+        }
+    }
+
     /// The level of an event.
     pub fn level(self, text: &str) -> String {
         let tone = match text.trim_end() {
@@ -129,8 +140,10 @@ mod tests {
         for word in ["running", "error", "waiting_input", "something else", ""] {
             assert_eq!(off.state(word), word);
             assert_eq!(off.level(word), word);
+            assert_eq!(off.name(word), word);
         }
         assert_eq!(on.state("something else"), "something else");
         assert_eq!(on.tone(Tone::Good, ""), "");
+        assert_eq!(on.name("coder").replace("coder", "coder  "), on.name("coder  "));
     }
 }

@@ -121,31 +121,11 @@ fn normalised(asked: &EventQuery) -> Map<String, Value> {
 }
 
 /// Behind which number a follower begins; `None`: with what comes from now on.
-///
-/// A browser that comes back asks for the address that it asked for first, and says in `Last-Event-ID` how far
-/// it came: the later one counts. An earlier one is somebody's mistake.
 fn begin(request: &Request<'_>, asked: &EventQuery) -> Result<Option<Begin>> {
-    let wrong = |sentence: &str| Fault::field(400, "bad_query", "Last-Event-ID", sentence);
-    let mut sent = request.head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"last-event-id"));
-    let last = match (sent.next(), sent.next()) {
-        (None, _) => None,
-        (Some((_, b"")), None) => None,
-        (Some((_, value)), None) => {
-            let text =
-                std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-            let number = text.and_then(|text| text.parse::<u64>().ok());
-            Some(number.ok_or_else(|| wrong("Last-Event-ID is no number of an event"))?)
-        }
-        (Some(_), Some(_)) => return Err(wrong("Last-Event-ID stands there twice")),
-    };
-    match (last, asked.since) {
-        (Some(last), Some(since)) if last < since => {
-            Err(wrong("Last-Event-ID lies before 'since': one of them is another stream's"))
-        }
-        (Some(last), _) => Ok(Some(Begin::After(last))),
-        (None, Some(since)) => Ok(Some(Begin::After(since))),
-        (None, None) => Ok(asked.filter.minutes.map(|_| Begin::Minutes)),
-    }
+    Ok(match stream::begin(request, asked.since)? {
+        Some(number) => Some(Begin::After(number)),
+        None => asked.filter.minutes.map(|_| Begin::Minutes),
+    })
 }
 
 /// Where a follower begins who does not begin now.

@@ -109,13 +109,18 @@ impl Asked {
             follow,
         };
         match asked {
-            Self { events: true, since: Some(_), .. } => {
-                Err(bad("since", "numbers of events are others: ask for them at their own route".to_owned()))
-            }
             Self { follow: true, since: Some(_), limit: Some(_), .. } => Err(bad(
                 "limit",
                 "who follows begins with the newest or behind a number, not with both".to_owned(),
             )),
+            // Who comes back says how far he came: he begins there, and has had the newest.
+            Self { follow: true, since, .. } => match stream::begin(request, since)? {
+                Some(number) => Ok(Self { since: Some(number), limit: None, ..asked }),
+                None => Ok(asked),
+            },
+            Self { events: true, since: Some(_), .. } => {
+                Err(bad("since", "numbers of events are others: ask for them at their own route".to_owned()))
+            }
             asked => Ok(asked),
         }
     }
@@ -204,10 +209,15 @@ impl Waiting {
             Self::Log(row) => {
                 out.put("log", Some(row.record.n), &row.record.to_full_value(&row.agent).to_string())
             }
-            Self::Event(event) => out.put("event", None, event.json()),
-            Self::Entry(entry) => entry.event_json().is_none_or(|json| out.put("event", None, json)),
+            Self::Event(event) => put_event(out, event.json()),
+            Self::Entry(entry) => entry.event_json().is_none_or(|json| put_event(out, json)),
         }
     }
+}
+
+/// An event has no number here: those of the stream are the records'.
+fn put_event(out: &mut Frames, json: &str) -> bool {
+    out.put("event", None, &format!("{{\"kind\":\"event\",{}", json.get(1..).unwrap_or_default()))
 }
 
 /// Both in the order of their times; each keeps its own order.

@@ -1,7 +1,7 @@
 //! The commands that look at an instance and keep it, and the rest.
 
 use super::{Audience, Command, Group, JSON, Kind, any, flag, one, optional, repeated, with_value};
-use crate::cli::verbs::{agents, audit, config, demo, events, exposure, own, peers, swarm::look};
+use crate::cli::verbs::{agents, audit, config, demo, events, exposure, logs, own, peers, swarm::look};
 
 const LEVELS: Kind = Kind::Word(&["debug", "info", "warning", "error"]);
 const CATEGORIES: Kind = Kind::Word(&["agent", "object", "routing", "swarm", "backend", "system"]);
@@ -90,6 +90,40 @@ pub static COMMANDS: &[Command] = &[
         about: "Every process of the agent's tree is killed, also those that left its session.",
         examples: &["loopgate stop-agent coder"],
         run: agents::stop,
+    },
+    Command {
+        name: "logs",
+        aliases: &["log"],
+        group: Group::Watch,
+        summary: "show what a swarm's agents said and printed, and what comes",
+        audience: Audience::Owner,
+        operands: &[
+            optional("SWARM", "the swarm, or SWARM/AGENT in one word; without it the only one there is")
+                .of(Kind::Swarm),
+            optional("AGENT", "one of its agents; without it all of them").of(Kind::SwarmAgent),
+        ],
+        flags: &[
+            flag("--follow", "go on with what comes, until Ctrl-C").short('f'),
+            with_value("--tail", "N", "so many of the newest (50)").short('n'),
+            flag("--conversation", "what was said to the agents, and what they said; the default"),
+            flag("--stdout", "the lines that their programs printed, on standard error too"),
+            flag("--events", "what happened to them"),
+            flag("--all", "all three"),
+            JSON,
+        ],
+        about: "The newest stands last: time, agent, who speaks (user, assistant, system; stdout, stderr; or an \
+                event's level and name), what. A text of several lines goes on further in. With --json each record is \
+                an object on a line of its own. What earlier runs left is shown too, and of a swarm that is stopped. \
+                --follow goes on behind the last one without leaving any out, also over a restart of an agent or \
+                of the swarm; where the connection breaks off it is made again, and what was missed is told on \
+                stderr. It ends with 0 at Ctrl-C, and with 69 where the instance has ended. Of an agent that \
+                runs alone, the last lines of its terminal are shown.",
+        examples: &[
+            "loopgate logs example -f",
+            "loopgate logs example coder -n 20",
+            "loopgate logs example/coder --stdout --json",
+        ],
+        run: logs::logs,
     },
     Command {
         name: "events",

@@ -19,6 +19,7 @@ mod follow;
 pub mod inbox;
 pub mod init;
 pub mod keys;
+pub mod logs;
 pub mod mail;
 pub mod man;
 pub mod member;
