@@ -90,13 +90,13 @@ impl Group {
 
 /// The commands that a new user needs, in the order in which they are needed.
 pub const FIRST: [&str; 10] =
-    ["demo", "serve", "run", "attach", "agents", "init", "start", "status", "stop", "help"];
+    ["demo", "serve", "run", "attach", "init", "start", "status", "logs", "stop", "help"];
 
 /// Verbs of GenSwarms and AgentMux that are not here, and what is used in their place.
 pub const ELSEWHERE: [(&str, &str); 8] = [
     ("up", "`loopgate serve` runs the instance, and `loopgate start CONFIG` a swarm in it"),
     ("down", "`loopgate stop SWARM` ends a swarm; Ctrl-C or SIGTERM ends `loopgate serve` and all in it"),
-    ("dashboard", "there is no page; `loopgate status` and `loopgate agents` show what runs"),
+    ("dashboard", "there is no page; `loopgate top` shows what runs, `loopgate status` how it is"),
     (
         "env",
         "nothing is kept for agents: `loopgate run --env NAME` passes a variable, a swarm's configuration names its own",
