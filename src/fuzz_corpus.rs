@@ -30,6 +30,7 @@ replay! {
     every_phoenix_v1_seed_keeps_its_promise: "phoenix_v1" => crate::ws::phoenix::fuzz_v1;
     every_phoenix_v2_seed_keeps_its_promise: "phoenix_v2" => crate::ws::phoenix::fuzz_v2;
     every_bus_json_seed_keeps_its_promise: "bus_json" => crate::api::fuzz;
+    every_event_line_seed_keeps_its_promise: "event_line" => crate::swarm::events::fuzz_event_line;
     every_event_query_seed_keeps_its_promise: "event_query" => crate::api::fuzz_event_query;
     every_forward_answer_seed_keeps_its_promise: "forward_answer" => crate::registry::fuzz_answer;
     every_letter_seed_keeps_its_promise: "letter" => crate::registry::fuzz_letter;

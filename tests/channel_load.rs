@@ -51,9 +51,11 @@ const BEAT: Duration = Duration::from_secs(20);
 
 /// What a client may cost while all goes on: its thread's stack as far as it is used, and its buffers.
 const EACH_CLIENT: u64 = 128 * 1024;
-/// What stays in memory, bounded: the newest of the stream, what each agent has heard and said, and what the
-/// allocator keeps.
-const HELD: u64 = (limits::SWARM_EVENTS_BYTES + 2 * PAIRS * limits::SWARM_HISTORY_BYTES) as u64 + LEFT_BEHIND;
+/// What stays in memory, bounded: the newest of the stream, each agent's history and log, and what the allocator
+/// keeps.
+const HELD: u64 = (limits::SWARM_EVENTS_BYTES
+    + 2 * PAIRS * (limits::SWARM_HISTORY_BYTES + limits::LOG_MEMORY)) as u64
+    + LEFT_BEHIND;
 
 const TOKEN: &str = "token-of-the-operator";
 const BEARER: (&str, &str) = ("Authorization", "Bearer token-of-the-operator");

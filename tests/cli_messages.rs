@@ -64,7 +64,7 @@ fn send_carries_its_flags_and_says_when_nobody_of_that_name_is_there() {
         ["--ttl", "31d"],
         ["--ttl", "x"],
         ["--ttl", "-1s"],
-        ["--priority", "High"],
+        ["--priority", "higher"],
         ["--priority", ""],
     ] {
         let ran = run(&instance.home, &["send", wrong[0], wrong[1], "a", "text"]);

@@ -209,7 +209,7 @@ fn what_cannot_be_run_is_said_with_the_reason() {
     for (args, code, wanted) in [
         (&["agent-shim", "--", "/no/such/program"][..], 73, "No such file or directory"),
         (&["agent-shim"], 2, "COMMAND"),
-        (&["agent-shim", "--turn", "never", "--", "true"], 2, "marker, quiet or line"),
+        (&["agent-shim", "--turn", "never", "--", "true"], 2, "`quiet`, `line` or `marker`"),
         (&["agent-shim", "--turn", "line", "--quiet-ms", "50", "--", "true"], 2, "--turn quiet"),
         (&["agent-shim", "--quiet-ms", "1", "--", "true"], 2, "--quiet-ms"),
     ] {
