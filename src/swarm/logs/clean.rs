@@ -31,6 +31,8 @@ pub(super) fn content(text: &str) -> Content {
     let plain = |line: &str| sanitise::clean(line.strip_suffix('\r').unwrap_or(line));
     let lines: Vec<String> = seen.split('\n').map(plain).collect();
     let clean = agent::redacted(&masked(&lines.join("\n")));
+    // Once more: the name of a secret may begin where a token ended.
+    let clean = masked(&clean);
     let kept = cut(&clean, limits::LOG_TEXT);
     Content { cut: kept.len() < clean.len() || seen.len() < text.len(), text: kept.into() }
 }
@@ -146,6 +148,7 @@ mod tests {
             ("A_KEY='x\n'", "A_KEY='[REDACTED]\n'"),
             (r#"{"password":"never ended"#, r#"{"password":"[REDACTED]"#),
             (r#"{"key":5}"#, r#"{"key":5}"#),
+            (&format!("lga_{}T_KEY=x", "0".repeat(64)), "[agent token]T_KEY=[REDACTED]"),
         ] {
             assert_eq!(kept(text), wanted);
             assert_eq!(kept(wanted), wanted);
