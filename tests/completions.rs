@@ -401,3 +401,24 @@ fn no_shell_takes_a_line_that_is_no_name_for_one_or_evaluates_it() {
     }
     assert!(!Path::new(&trap).exists(), "something was evaluated");
 }
+
+#[test]
+fn a_file_whose_name_is_a_command_is_completed_quoted_and_never_evaluated() {
+    let home = TempDir::new();
+    let desk = Desk::new(home.path());
+    let files = desk.temp.path().join("files");
+    program(&files.join("x$(touch evaluated)"), "true");
+    // Tab, and Enter: the line is run as it was completed.
+    let lines = ["loopgate run -n a -- ./x\t", "loopgate snapshot a --output=x\t", "loopgate start ./x\t"];
+    let mut bash = desk.bash(false);
+    lines.iter().for_each(|line| bash.line(line));
+    bash.line("COMP_WORDBREAKS=${COMP_WORDBREAKS//=}");
+    lines.iter().for_each(|line| bash.line(line));
+    let shown = bash.completed(lines[1].trim_end());
+    assert!(shown.contains("touch"), "it is completed: {shown}");
+    if is_there("zsh") {
+        let mut zsh = desk.zsh();
+        lines.iter().for_each(|line| zsh.line(line));
+    }
+    assert!(!files.join("evaluated").exists(), "something was evaluated");
+}

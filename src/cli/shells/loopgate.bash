@@ -40,6 +40,8 @@ _loopgate_names() { # KIND [SWARM]: names that the running instance knows
 _loopgate_paths() { # -f or -d: files, or directories alone
     local path
     while IFS= read -r path; do
+        # where the shell does not know that it is a file, it does not quote it either
+        [[ -n $prefix ]] && printf -v path %q "$path"
         COMPREPLY+=("$prefix$path")
     done < <(compgen "$1" -- "$cur")
     [[ -n $prefix ]] || compopt -o filenames 2>/dev/null
@@ -51,6 +53,8 @@ _loopgate_program() { # the number of the word at which another command line beg
         while IFS= read -r path; do
             COMPREPLY+=("$path")
         done < <(compgen -c -- "$cur")
+        # a program's name may hold anything: the shell quotes it
+        compopt -o filenames 2>/dev/null
     elif declare -F _command_offset >/dev/null; then
         _command_offset "$1"
     else

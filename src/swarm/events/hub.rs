@@ -186,11 +186,15 @@ impl Hub {
         ring.entries.range(end.saturating_sub(most)..end).cloned().collect()
     }
 
-    /// The place of the first entry behind the event of this number.
-    pub(super) fn place_after(&self, id: u64) -> u64 {
+    /// The place of the first entry behind the event of this number; none where an event behind it has left the
+    /// memory meanwhile.
+    pub(super) fn place_after(&self, id: u64) -> Option<u64> {
         let ring = self.ring();
+        if ring.gone > id {
+            return None;
+        }
         let skip = ring.entries.partition_point(|entry| entry.last() <= id);
-        ring.first().saturating_add(u64::try_from(skip).unwrap_or(u64::MAX))
+        Some(ring.first().saturating_add(u64::try_from(skip).unwrap_or(u64::MAX)))
     }
 
     /// The numbers of the newest event that is in memory no more, and of the newest at all.

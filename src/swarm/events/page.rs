@@ -168,7 +168,8 @@ impl Hub {
         room: &mut Room,
         page: &mut Page,
     ) -> bool {
-        let mut place = self.place_after(*through);
+        // What went between the look at the disk and this one is looked for there.
+        let Some(mut place) = self.place_after(*through) else { return false };
         while !room.is_full() {
             let (missed, entries) = self.after(place, AT_ONCE);
             if missed > 0 {

@@ -150,6 +150,20 @@ fn a_slow_follower_is_told_of_the_exact_gap_and_goes_on() {
 
 /// However many publish: everything once, in one order for all, and numbers as the order is.
 #[test]
+fn a_page_does_not_pass_over_what_has_left_the_memory() {
+    let (hub, _) = hub();
+    (0..limits::SWARM_EVENTS + 10).for_each(|_| {
+        hub.publish(Draft::new(Name::TaskSent, "x"));
+    });
+    let (gone, last) = hub.kept();
+    assert_eq!((gone, last - gone), (10, limits::SWARM_EVENTS as u64));
+    // Whoever has looked so far must look again, and not go on behind what he has not seen.
+    assert_eq!(hub.place_after(gone - 1), None);
+    assert_eq!(hub.place_after(gone), Some(11));
+    assert_eq!(hub.place_after(last), Some(hub.place() + 1));
+}
+
+#[test]
 fn followers_are_told_nothing_twice_and_nothing_out_of_order() {
     const EACH: u64 = 2_000;
     let (hub, _) = hub();
