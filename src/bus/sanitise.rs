@@ -90,8 +90,12 @@ fn skip_escape(rest: &mut std::str::Chars<'_>) {
         }
         // OSC: up to BEL or ESC \; without either it takes the rest, as a terminal would.
         Some(b']') => {
-            let ends = [("\x07", 1), ("\x1b\\", 2)];
-            let end = ends.iter().filter_map(|(end, len)| ahead.find(end).map(|at| at + len)).min();
+            // In one scan to the nearer of the two: a text of many short ones is gone through once.
+            let end = ahead.bytes().enumerate().find_map(|(at, byte)| match byte {
+                0x07 => Some(at + 1),
+                0x1b if ahead.as_bytes().get(at + 1) == Some(&b'\\') => Some(at + 2),
+                _ => None,
+            });
             *rest = ahead.get(end.unwrap_or(ahead.len())..).unwrap_or_default().chars();
         }
         Some(b' '..=b'~') => {
@@ -147,6 +151,21 @@ mod tests {
 
     fn cleaned(text: &str) -> String {
         typed(text).text
+    }
+
+    #[test]
+    fn an_operating_system_command_ends_at_the_nearer_of_its_two_ends() {
+        for (text, wanted) in [
+            ("\x1b]0;a\x07b\x1b\\c", "bc"),
+            ("\x1b]0;a\x1b\\b\x07c", "bc"),
+            ("\x1b]0;a\x1bb\x07c", "c"),
+            ("a\x1b]0;b", "a"),
+            ("a\x1b]", "a"),
+        ] {
+            assert_eq!(clean(text), wanted, "{text:?}");
+        }
+        // Each is looked through to its own end, and not to the text's.
+        assert_eq!(clean(&("\x1b]\x07".repeat(500_000) + "x")), "x");
     }
 
     #[test]

@@ -68,9 +68,12 @@ fn answer(
         return stream::answer(app, caller, request, |wake| {
             let follow = hub.follow(Arc::clone(wake));
             let mut follower = Follower::new(Arc::clone(hub), follow, asked.filter.clone(), after);
-            // What cannot be read is refused while there is still an answer to give.
-            follower.catch_up().map_err(unread)?;
-            Ok(Box::new(follower))
+            match follower.catch_up() {
+                // While somebody else reads there he waits: a browser that is refused does not come back.
+                Ok(()) | Err(Unread::Busy) => Ok(Box::new(follower)),
+                // What cannot be read is refused while there is still an answer to give.
+                Err(Unread::Disk) => Err(unread(Unread::Disk)),
+            }
         });
     }
     let most = asked.limit.unwrap_or(DEFAULT);
