@@ -10,18 +10,12 @@ mod clients;
 mod support;
 
 use chromium::{Browser, FOREIGN, Site, chromium};
-use clients::{VERSIONS, clients, port};
+use clients::{ANSWERING, VERSIONS, clients, port};
 use serde_json::{Value, json};
 use support::Instance;
 
 /// A token of characters that stand for themselves in an URL.
 const TOKEN: &str = "token-of-the-operator";
-
-const ANSWERING: &str = r#"while IFS= read -r line; do
-    content=${line#*'"content":"'}; content=${content%%'"'*}
-    printf '{"type":"output","content":"done: %s"}\n' "$content"
-    echo '<<TURN_COMPLETE>>'
-done"#;
 
 /// An instance with a swarm, with the API token or without one; where it starts again it has the same port.
 fn serving(token: Option<&str>) -> Instance {

@@ -10,19 +10,12 @@ mod support;
 
 use std::{collections::BTreeMap, path::Path};
 
-use clients::{Client, VERSIONS, clients, port};
+use clients::{ANSWERING, Client, VERSIONS, clients, port};
 use serde_json::{Value, json};
 use support::Instance;
 
 /// Every character that a token may have and an URL may not, and an escape that must stay one.
 const TOKEN: &str = "to+ken/%41=&?#\"<>\\^`{|}~'end";
-
-/// Says each task.
-const ANSWERING: &str = r#"while IFS= read -r line; do
-    content=${line#*'"content":"'}; content=${content%%'"'*}
-    printf '{"type":"output","content":"done: %s"}\n' "$content"
-    echo '<<TURN_COMPLETE>>'
-done"#;
 
 /// A swarm of a process, an object that fails when it is told something, and two agents without a process.
 fn swarm(name: &str) -> Value {

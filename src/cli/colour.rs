@@ -46,11 +46,6 @@ impl Paint {
         Self::decide(std::io::stdout().is_terminal(), |name| std::env::var_os(name))
     }
 
-    /// For stderr: only where stdout has colours too.
-    pub fn of_stderr() -> Self {
-        Self { on: Self::of_stdout().on && std::io::stderr().is_terminal() }
-    }
-
     /// Never, whatever the tests' stdout is.
     #[cfg(test)]
     pub const NONE: Self = Self { on: false };

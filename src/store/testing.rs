@@ -131,3 +131,33 @@ pub fn is_bound_by_modes(test: &str) -> bool {
     );
     false
 }
+
+/// Runs a test of this program in a process of its own, with `variable` set to `home`, and shows `each` what it
+/// prints, line by line; after so many lines that count the process is killed. Over when it is gone.
+pub fn killed_after(
+    test: &str,
+    (variable, home): (&str, &std::path::Path),
+    mut lines: u64,
+    mut each: impl FnMut(&str) -> bool,
+) {
+    use std::io::{BufRead, BufReader};
+    let mut child = std::process::Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", test, "--nocapture"])
+        .env(variable, home)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("started");
+    let said = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    for line in said {
+        if !each(&line) {
+            continue;
+        }
+        lines -= u64::from(lines > 0);
+        if lines == 0 {
+            // What it still says until it is gone counts too.
+            let _ = child.kill();
+        }
+    }
+    child.wait().expect("gone");
+}

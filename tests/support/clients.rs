@@ -25,6 +25,13 @@ use crate::support::{PATIENCE, TempDir, path, skipped};
 /// The versions of the client that are in use, as the manifest names them.
 pub const VERSIONS: [&str; 2] = ["1.7", "1.8"];
 
+/// An agent that answers each task with its text.
+pub const ANSWERING: &str = r#"while IFS= read -r line; do
+    content=${line#*'"content":"'}; content=${content%%'"'*}
+    printf '{"type":"output","content":"done: %s"}\n' "$content"
+    echo '<<TURN_COMPLETE>>'
+done"#;
+
 /// The oldest node that the scripts are written for: Debian's.
 const NODE: u32 = 18;
 

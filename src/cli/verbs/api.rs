@@ -20,10 +20,7 @@ pub const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// `loopgate api`.
 pub fn api(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
-    let method = arguments.required(0)?.to_ascii_uppercase();
-    if !METHODS.contains(&method.as_str()) {
-        return Err(usage("api: METHOD is GET, POST, PUT, PATCH or DELETE".to_owned()));
-    }
+    let method = arguments.required(0)?;
     let path = arguments.required(1)?;
     if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(usage("api: PATH begins with a slash and holds visible ASCII only".to_owned()));
@@ -41,12 +38,12 @@ pub fn api(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
         // the parser's message names line and column and quotes nothing
         return Err(Failure::new(Exit::BadData, format!("the body is not JSON: {error}")));
     }
-    let body = match (body, method.as_str()) {
+    let body = match (body, method) {
         (None, "POST" | "PUT" | "PATCH") => Some(Vec::new()),
         (body, _) => body.map(String::into_bytes),
     };
     let wait = Duration::from_millis(limits::OUTPUT_WAIT_MS);
-    let answer = client.call(&method, path, body, wait).map_err(|error| client_failure(&error))?;
+    let answer = client.call(method, path, body, wait).map_err(|error| client_failure(&error))?;
     let is_json = answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
     match serde_json::from_slice::<Value>(&answer.body) {
         Ok(value) if is_json => output.json(&value)?,

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::{
-    Side, client_failure, elsewhere, mail::length, member, own::shown, owner, refusal, run::submit, segment,
-    side, text_or_stdin,
+    Side, client_failure, elsewhere, mail::length, member, own::shown, owner, refusal, segment, side,
+    text_or_stdin,
 };
 use crate::{
     cli::{
@@ -27,7 +27,7 @@ use crate::{
 pub fn inject(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let target = arguments.required(0)?;
     let mut body = json!({ "target_agent": target });
-    if let (Some(fields), Some(how)) = (body.as_object_mut(), submit(arguments)?) {
+    if let (Some(fields), Some(how)) = (body.as_object_mut(), arguments.text("--submit")?) {
         fields.insert("submit".to_owned(), how.into());
     }
     let client = owner()?;
@@ -135,10 +135,6 @@ pub fn send(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
         return member::send(arguments, output);
     }
     let target = arguments.required(0)?;
-    let priority = arguments.text("--priority")?;
-    if priority.is_some_and(|priority| !["normal", "high", "urgent"].contains(&priority)) {
-        return Err(usage("--priority takes `normal`, `high` or `urgent`".to_owned()));
-    }
     let ttl = length(arguments, "--ttl")?;
     if ttl.is_some_and(|ttl| !(limits::TTL_LEAST_MS..=limits::TTL_MOST_MS).contains(&ttl)) {
         return Err(usage("--ttl takes 1s to 30d".to_owned()));

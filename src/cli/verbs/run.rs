@@ -74,7 +74,7 @@ fn request(
     let optional = [
         ("rows", arguments.number("--rows", rows)?.map(Value::from)),
         ("cols", arguments.number("--cols", cols)?.map(Value::from)),
-        ("submit", submit(arguments)?.map(Value::from)),
+        ("submit", arguments.text("--submit")?.map(Value::from)),
         (
             "may_type_into",
             Some(arguments.texts("--may-type-into")?).filter(|names| !names.is_empty()).map(Value::from),
@@ -86,17 +86,6 @@ fn request(
         }
     }
     Ok(request)
-}
-
-/// The value of `--submit`.
-pub fn submit(arguments: &Arguments) -> Result<Option<&str>, Failure> {
-    match arguments.text("--submit")? {
-        None => Ok(None),
-        Some(how @ ("once" | "thrice")) => Ok(Some(how)),
-        Some(other) => {
-            Err(usage(format!("--submit takes `once` or `thrice` and not `{}`", display::line(other))))
-        }
-    }
 }
 
 /// The value that a variable has in this shell; it is named on the command line and never spelled

@@ -1,15 +1,10 @@
 //! A process that keeps a swarm is killed at any moment, again and again: the next one finds the last seed that
 //! was acknowledged or the one after it, as a whole, and every change that was acknowledged.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Command, Stdio},
-};
-
 use serde_json::json;
 
 use super::*;
-use crate::store::testing::TempHome;
+use crate::store::testing::{TempHome, killed_after};
 
 const HOME: &str = "LOOPGATE_TEST_SHELF";
 const KILLS: u64 = 40;
@@ -52,21 +47,9 @@ fn killed_at_any_moment_a_shelf_has_what_it_acknowledged() {
     let temp = TempHome::new();
     let (mut seeds, mut changes) = (0, 0);
     for kill in 0..KILLS {
-        let mut child = Command::new(std::env::current_exe().expect("a path"))
-            .args([
-                "--exact",
-                "swarm::kept::tests_kill::child_that_keeps_a_swarm_until_it_is_killed",
-                "--nocapture",
-            ])
-            .env(HOME, temp.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("started");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-        let mut left = kill * 7 % 23 + 1;
+        let child = "swarm::kept::tests_kill::child_that_keeps_a_swarm_until_it_is_killed";
         let mut clears = false;
-        for line in lines {
+        killed_after(child, (HOME, &temp.path()), kill * 7 % 23 + 1, |line| {
             if let Some(number) = line.strip_prefix("acknowledged seed ") {
                 seeds = number.parse().expect("a number");
             } else if let Some(number) = line.strip_prefix("acknowledged change ") {
@@ -74,15 +57,10 @@ fn killed_at_any_moment_a_shelf_has_what_it_acknowledged() {
                 clears = false;
             } else {
                 clears |= line == "clears";
-                continue;
+                return false;
             }
-            left -= u64::from(left > 0);
-            if left == 0 {
-                // What it still says until it is gone counts too.
-                let _ = child.kill();
-            }
-        }
-        child.wait().expect("gone");
+            true
+        });
         let (shelf, kept, troubles) = Shelf::open(&temp.home()).expect("a shelf");
         assert_eq!(troubles, [""; 0]);
         let found = kept[0].seed["number"].as_u64().expect("a number");

@@ -1,15 +1,15 @@
 //! A process that publishes is killed at any moment, again and again: the next one finds what was told long enough
 //! before, and no number comes twice.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Command, Stdio},
-    time::Instant,
-};
+use std::time::Instant;
 
 use super::{disk::soon, *};
 use crate::{
-    store::{RealDisk, home::Home, testing::TempHome},
+    store::{
+        RealDisk,
+        home::Home,
+        testing::{TempHome, killed_after},
+    },
     sys::clock::SystemClock,
 };
 
@@ -52,21 +52,9 @@ fn killed_at_any_moment_nothing_older_than_the_window_is_lost_and_no_number_come
     let temp = TempHome::new();
     let (mut given, mut kept) = (Vec::new(), Vec::new());
     for kill in 0..KILLS {
-        let mut child = Command::new(std::env::current_exe().expect("a path"))
-            .args([
-                "--exact",
-                "swarm::events::tests::kill::child_that_publishes_until_it_is_killed",
-                "--nocapture",
-            ])
-            .env(HOME, temp.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("started");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-        let mut left = kill * 7 % 23 + 1;
+        let child = "swarm::events::tests::kill::child_that_publishes_until_it_is_killed";
         let number = |word: &str| word.parse::<u64>().expect("a number");
-        for line in lines {
+        killed_after(child, (HOME, &temp.path()), kill * 7 % 23 + 1, |line| {
             if let Some(word) = line.strip_prefix("begins ") {
                 assert!(given.last().is_none_or(|last| *last < number(word)), "{word} after {given:?}");
             } else if let Some(word) = line.strip_prefix("given ") {
@@ -74,15 +62,10 @@ fn killed_at_any_moment_nothing_older_than_the_window_is_lost_and_no_number_come
             } else if let Some(word) = line.strip_prefix("kept ") {
                 kept.push(number(word));
             } else {
-                continue;
+                return false;
             }
-            left -= u64::from(left > 0);
-            if left == 0 {
-                // What it still says until it is gone counts too.
-                let _ = child.kill();
-            }
-        }
-        child.wait().expect("gone");
+            true
+        });
     }
     assert!(given.windows(2).all(|pair| pair[0] < pair[1]), "{given:?}");
     let hub = open(&temp.home());
