@@ -205,6 +205,22 @@ fn what_removes_swarms_asks_before_and_needs_force_where_nobody_can_be_asked() {
     let cleaned = run(&["clean", "-f"]);
     assert_eq!((cleaned.code, cleaned.out.as_str()), (Some(0), "removed 1 swarm\n"), "{}", cleaned.err);
     assert_eq!(names(&instance), ["three"], "one that runs stays");
+    // What has begun to run, or to rest, since it was asked is not what was meant.
+    for name in ["four", "five"] {
+        quiet(&instance, name);
+    }
+    assert_eq!(run(&["stop", "four"]).code, Some(0));
+    assert_eq!(run(&["stop", "five"]).code, Some(0));
+    let mut terminal = OnTerminal::start(&mut instance.loopgate(&["clean"]), SIZE);
+    assert!(terminal.until("Go on? [y/N]").contains("this removes five, four with all"));
+    assert_eq!(run(&["start", "four"]).code, Some(0));
+    assert_eq!(run(&["stop", "three"]).code, Some(0));
+    terminal.type_keys(b"y\n");
+    let told = terminal.until("next:");
+    assert!(told.contains("removed 1 swarm\r\n") && told.contains("four: the swarm runs"), "{told}");
+    assert_eq!(terminal.end(), Some(1));
+    assert_eq!(names(&instance), ["four", "three"]);
+    assert_eq!(run(&["start", "three"]).code, Some(0));
     let all = run(&["clean", "--all"]);
     assert_eq!(all.code, Some(2), "events are not forgotten without a word either");
     assert_eq!(run(&["clean", "--all", "--force"]).out, "removed 0 swarms; forgot all events\n");

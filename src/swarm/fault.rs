@@ -24,6 +24,8 @@ pub enum Fault {
     AlreadyExists,
     /// the swarm is kept, and does not run
     NotRunning,
+    /// the swarm runs, or is being started
+    Runs,
     /// another call about the swarm takes longer than this one waits
     Busy,
     /// the instance ends
@@ -224,6 +226,7 @@ impl Fault {
             | Self::NotStarted { .. } => 400,
             Self::RouteDenied { .. } => 403,
             Self::NotRunning
+            | Self::Runs
             | Self::Busy
             | Self::TooManySwarms { .. }
             | Self::TooManyNodes { .. }
@@ -247,6 +250,7 @@ impl Fault {
             Self::ObjectNotFound => "object_not_found",
             Self::AlreadyExists => "already_exists",
             Self::NotRunning => "swarm_not_running",
+            Self::Runs => "swarm_running",
             Self::Busy => "busy",
             Self::Stopping => "stopping",
             Self::TooManySwarms { .. } => "swarm_limit",
@@ -328,6 +332,7 @@ impl fmt::Display for Fault {
             Self::AgentNotFound => f.write_str("Agent not found"),
             Self::ObjectNotFound => f.write_str("Object not found"),
             Self::NotRunning => f.write_str("the swarm does not run: start it first"),
+            Self::Runs => f.write_str("the swarm runs"),
             Self::Busy => f.write_str("another call about this swarm is not finished: try again later"),
             Self::Stopping => f.write_str("the instance ends"),
             Self::TooManySwarms { most } => {

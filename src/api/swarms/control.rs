@@ -1,5 +1,7 @@
 //! A swarm as a whole: the list of all, one of them, its start, its end and what is between.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -16,6 +18,7 @@ use crate::{
     bus::audit::SwarmHappened,
     gate::{Reply, Response},
     swarm::{config::Config, view::SwarmRow},
+    wire::{json, node::NodeName},
 };
 
 /// `GET /api/swarms`: those that are kept too.
@@ -91,12 +94,50 @@ pub(in crate::api) fn restart(app: &App, caller: &Caller, request: &Request<'_>)
     ok(&json!({ "status": "restarted", "swarm_name": request.id, "delete_data": delete }))
 }
 
-/// `POST /api/swarms/clean?all=true`: no swarm can be created under a name that would make this path its own,
-/// because no swarm has a path with this method and nothing behind its name.
+/// `POST /api/swarms/clean?all=true`, `{"swarms": ["..."]}`: no swarm can be created under a name that would make
+/// this path its own, because no swarm has a path with this method and nothing behind its name.
+///
+/// Who names them is told of each what became of it. Who names none, as clients of genswarms do, means all that do
+/// not run now, and hears of one that failed by the status alone.
 pub(in crate::api) fn clean(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
-    no_fields(request)?;
+    let names = named(request)?;
     let all = request.flag_param("all")?;
     let change = Change::of(SwarmHappened::Clean, "");
-    let removed = app.change(caller, &change, |swarms| swarms.clean(all))?;
-    ok(&json!({ "status": "cleaned", "swarms_removed": removed, "events_cleared": all }))
+    let cleaned = app.change(caller, &change, |swarms| {
+        let cleaned = swarms.clean(names.as_ref(), all)?;
+        match cleaned.failed.first().filter(|_| names.is_none()) {
+            Some((_, fault)) => Err(fault.clone()),
+            None => Ok(cleaned),
+        }
+    })?;
+    let removed: Vec<&str> = cleaned.removed.iter().map(NodeName::as_str).collect();
+    let failed: Vec<Value> = cleaned
+        .failed
+        .iter()
+        .map(|(name, fault)| json!({ "swarm": name.as_str(), "code": fault.code(), "error": fault.to_string() }))
+        .collect();
+    ok(&json!({
+        "status": "cleaned",
+        "swarms_removed": removed.len(),
+        "events_cleared": all,
+        "removed": removed,
+        "failed": failed,
+    }))
+}
+
+/// The swarms that the body names, if it names any. A field that is no `swarms` could be a slip, and would then mean
+/// all.
+fn named(request: &Request<'_>) -> Result<Option<BTreeSet<NodeName>>> {
+    if request.body.is_empty() {
+        return Ok(None);
+    }
+    let body = fields_of(request.body)?;
+    if body.keys().any(|field| field != "swarms") {
+        return Err(Fault::new(400, "wrong_field", "the body may have one field: 'swarms'"));
+    }
+    let Some(names) = body.get("swarms") else { return Ok(None) };
+    let wrong = || json::Error::wrong("swarms", "an array of names of swarms");
+    let names = names.as_array().ok_or_else(wrong)?.iter();
+    let names = names.map(|name| name.as_str().and_then(|name| NodeName::parse(name).ok()).ok_or_else(wrong));
+    Ok(Some(names.collect::<std::result::Result<_, _>>()?))
 }

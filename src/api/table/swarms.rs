@@ -17,7 +17,7 @@ pub(super) static ROWS: &[Route] = &[
     row(Method::Get, "/api/swarms", control::list).doc("all swarms, those that do not run too"),
     large(Method::Post, "/api/swarms", control::create).doc("start a new swarm: {config} or {config_path}"),
     act("/api/swarms/clean", control::clean)
-        .doc("forget the swarms that do not run; ?all=true: the events too"),
+        .doc("forget the swarms that do not run, or of them {swarms}; ?all=true: the events too"),
     row(Method::Get, "/api/swarms/:swarm", control::show).doc("one swarm"),
     row(Method::Delete, "/api/swarms/:swarm", control::stop)
         .doc("end a swarm and all of its processes; ?purge=true: and remove what is kept of it"),

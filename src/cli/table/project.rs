@@ -81,7 +81,8 @@ pub static COMMANDS: &[Command] = &[
         audience: Audience::Owner,
         operands: &[],
         flags: &[flag("--all", "forget all events too, those on disk among them"), FORCE, JSON],
-        about: "Names them and asks before it does; removes what `loopgate delete` removes of each.",
+        about: "Names them and asks before it does; removes what `loopgate delete` removes of each. One that has begun to \
+                run since it was named stays; where one could not be removed, it ends with 1.",
         examples: &["loopgate clean", "loopgate clean --all --force"],
         run: keep::clean,
     },

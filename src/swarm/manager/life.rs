@@ -3,7 +3,7 @@
 //! What is asked for is refused as a whole before anything of it runs, or it runs and is kept. A swarm that is new
 //! and does not start leaves nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
     Swarms,
@@ -17,6 +17,15 @@ use crate::{
     swarm::{Fault, config::Config, kept::ShelfError, live::Live},
     wire::node::NodeName,
 };
+
+/// What became of swarms that were to be forgotten.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// of these nothing is kept any more
+    pub removed: Vec<NodeName>,
+    /// these are still there, and why
+    pub failed: Vec<(NodeName, Fault)>,
+}
 
 const STOP: Duration = Duration::from_millis(limits::STOP_MS);
 
@@ -98,23 +107,44 @@ impl Swarms {
         self.enter(swarm, Fault::SwarmNotFound).and_then(|busy| busy.running()?.live.resume())
     }
 
-    /// Forgets all swarms that do not run, with all that they have; how many. With `all` the events too.
-    pub fn clean(&self, all: bool) -> Result<usize, Fault> {
-        let (mut removed, mut failed) = (0_usize, None);
-        for seat in self.table.all().iter().filter(|seat| !seat.is_up()) {
-            // One that somebody else works on is about to run, or to go.
-            let Ok(busy) = seat.enter(Duration::ZERO) else { continue };
-            if !seat.is_up() {
-                match self.purge(&busy) {
-                    Ok(()) => removed = removed.saturating_add(1),
-                    Err(fault) => failed = Some(fault),
-                }
-            }
+    /// Forgets swarms that do not run, with all that they have: those of these names, or else each that somebody
+    /// has not begun to work on. With `all` the events too, before anything else.
+    pub fn clean(&self, names: Option<&BTreeSet<NodeName>>, all: bool) -> Result<Cleaned, Fault> {
+        if self.is_ending() {
+            return Err(Fault::Stopping);
         }
         if all {
             self.hub.clear().map_err(|error| Fault::of_shelf(error.into()))?;
         }
-        failed.map_or(Ok(removed), Err)
+        let mut cleaned = Cleaned::default();
+        let mut note = |name: &NodeName, done: Result<(), Fault>| match done {
+            Ok(()) => cleaned.removed.push(name.clone()),
+            Err(fault) => cleaned.failed.push((name.clone(), fault)),
+        };
+        match names {
+            Some(names) => names.iter().for_each(|name| note(name, self.clean_one(name))),
+            None => {
+                for seat in self.table.all().iter().filter(|seat| !seat.is_up()) {
+                    match self.clean_one(seat.name()) {
+                        // It is about to run, or to go.
+                        Err(Fault::Busy | Fault::Runs | Fault::SwarmNotFound) => {}
+                        done => note(seat.name(), done),
+                    }
+                }
+            }
+        }
+        Ok(cleaned)
+    }
+
+    /// Forgets a swarm, unless it runs or somebody works on it.
+    fn clean_one(&self, name: &NodeName) -> Result<(), Fault> {
+        let seat = self.table.find(name.as_str()).ok_or(Fault::SwarmNotFound)?;
+        let busy = seat.enter(Duration::ZERO)?;
+        if seat.is_up() {
+            return Err(Fault::Runs);
+        }
+        // One that the instance's end has stopped was not meant.
+        if self.is_ending() { Err(Fault::Stopping) } else { self.purge(&busy) }
     }
 
     /// Waits for the turn to change a swarm; `unknown` where there is none.

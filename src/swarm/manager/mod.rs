@@ -21,6 +21,8 @@ mod ticker;
 #[cfg(test)]
 mod tests;
 
+pub use life::Cleaned;
+
 use std::{
     io,
     sync::{

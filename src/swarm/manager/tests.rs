@@ -60,6 +60,13 @@ impl Rig {
         Self { temp, cap, swarms }
     }
 
+    /// What a cleaning of all that rest removes.
+    fn cleaned(&self, all: bool) -> Vec<String> {
+        let cleaned = self.swarms.clean(None, all).expect("it cleans");
+        assert!(cleaned.failed.is_empty(), "{cleaned:?}");
+        cleaned.removed.iter().map(ToString::to_string).collect()
+    }
+
     fn agents(&self) -> Vec<String> {
         agents(&self.swarms)
     }

@@ -158,8 +158,30 @@ fn m6_clean_forgets_what_does_not_run() {
     rig.does("POST", "/api/swarms", &json!({"config": other}));
     rig.does("DELETE", "/api/swarms/t", &Value::Null);
     let cleaned = rig.does("POST", "/api/swarms/clean", &Value::Null);
-    assert_eq!(cleaned, json!({"status": "cleaned", "swarms_removed": 1, "events_cleared": false}));
+    let told = |removed: Value, failed: Value| {
+        let count = removed.as_array().map(Vec::len);
+        json!({"status": "cleaned", "swarms_removed": count, "events_cleared": false, "removed": removed,
+               "failed": failed})
+    };
+    assert_eq!(cleaned, told(json!(["t"]), json!([])));
     assert_eq!(names(&rig.look("/api/swarms")["swarms"]), ["s"]);
+    let named = rig.does("POST", "/api/swarms/clean", &json!({"swarms": ["s", "t"]}));
+    let runs = json!({"swarm": "s", "code": "swarm_running", "error": "the swarm runs"});
+    let gone = json!({"swarm": "t", "code": "swarm_not_found", "error": "Swarm not found"});
+    assert_eq!(named, told(json!([]), json!([runs, gone])));
+    for body in [
+        json!({"swarm": ["s"]}),
+        json!({"swarms": "s"}),
+        json!({"swarms": ["../s"]}),
+        json!({"all": true}),
+        json!({"swarms": null}),
+    ] {
+        assert_eq!(
+            rig.refuses("POST", "/api/swarms/clean", &body).0,
+            400,
+            "{body}: a slip does not mean all"
+        );
+    }
     assert_eq!(rig.does("POST", "/api/swarms/clean?all=true", &Value::Null)["events_cleared"], json!(true));
 }
 

@@ -64,12 +64,25 @@ pub fn clean(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
         ),
     };
     confirmed(arguments, &what, output)?;
-    let query = if all { "?all=true" } else { "" };
-    let answer = done(client.post(&format!("/api/swarms/clean{query}"), &json!({})))?;
+    let path = format!("/api/swarms/clean{}", if all { "?all=true" } else { "" });
+    // Those that were named, whatever rests by now.
+    let body = json!({ "swarms": resting });
+    let answer = done(while_waiting("the swarms to be removed", || client.post(&path, &body)))?;
     let forgot = if all { "; forgot all events" } else { "" };
     let removed = answer.get("swarms_removed").and_then(Value::as_u64).unwrap_or(0);
     let line = format!("removed {}{forgot}", number(removed, "swarm"));
-    told(arguments, output, &answer, &line)
+    told(arguments, output, &answer, &line)?;
+    let failed = list(&answer, "failed");
+    if failed.is_empty() {
+        return Ok(Exit::Ok.into());
+    }
+    let why: Vec<String> = failed
+        .iter()
+        .map(|one| format!("{}: {}", shown(one.get("swarm")), shown(one.get("error"))))
+        .collect();
+    Err(Failure::new(Exit::Negative, format!("{} was not removed", number(why.len() as u64, "swarm")))
+        .lines(why.iter().map(String::as_str))
+        .next("`loopgate status --swarms` lists what is there"))
 }
 
 /// `loopgate list-skills`.

@@ -118,7 +118,8 @@ fn a_swarm_whose_processes_do_not_end_is_not_forgotten_and_starts_no_second_one(
     assert_eq!(code(rig.swarms.start("s")), "still_there");
     assert_eq!(code(rig.swarms.restart("s", true)), "still_there");
     assert_eq!(code(rig.create(&small())), "still_there");
-    assert_eq!(code(rig.swarms.clean(false)), "still_there");
+    let cleaned = rig.swarms.clean(None, false).expect("it is told of each");
+    assert!(matches!(cleaned.failed.as_slice(), [(_, Fault::StillThere)]), "{cleaned:?}");
     assert_eq!(code(rig.swarms.stop("s", true)), "still_there");
     assert_eq!(code(rig.swarms.add_agent("s", &mock("x"))), "swarm_not_running");
     assert_eq!((status(&rig), fakes.starts("alpha")), (left, 1));

@@ -1,9 +1,12 @@
 //! Created, started, stopped, restarted, forgotten.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use super::*;
-use crate::limits;
+use crate::{limits, swarm::manager::Cleaned, wire::node::NodeName};
 
 fn statuses(rig: &Rig) -> Vec<(String, &'static str)> {
     rig.swarms.list().into_iter().map(|row| (row.name.to_string(), row.status)).collect()
@@ -106,11 +109,30 @@ fn m6_clean_forgets_what_does_not_run() {
     let rig = Rig::with(&small());
     rig.create(&named("other", false)).expect("it is created");
     rig.swarms.stop("other", false).expect("it stops");
-    assert_eq!(rig.swarms.clean(false), Ok(1));
+    assert_eq!(rig.cleaned(false), ["other"]);
     assert_eq!(statuses(&rig), [("s".to_owned(), "running")]);
     assert!(rig.swarms.events().last() > 0);
-    assert_eq!(rig.swarms.clean(true), Ok(0));
+    assert!(rig.cleaned(true).is_empty());
     assert_eq!(statuses(&rig.reopen()), [("s".to_owned(), "stopped")]);
+}
+
+#[test]
+fn a_cleaning_by_name_removes_what_was_named_and_rests_and_says_why_not_of_the_others() {
+    let rig = Rig::with(&small());
+    for name in ["meant", "other"] {
+        rig.create(&named(name, false)).expect("it is created");
+        rig.swarms.stop(name, false).expect("it stops");
+    }
+    let names = ["gone", "meant", "s"].map(|name| NodeName::parse(name).expect("a name"));
+    let [gone, meant, runs] = names.clone();
+    let cleaned = rig.swarms.clean(Some(&names.into()), false).expect("it is told of each");
+    assert_eq!(cleaned.removed, [meant]);
+    assert_eq!(cleaned.failed, [(gone, Fault::SwarmNotFound), (runs, Fault::Runs)]);
+    assert_eq!(statuses(&rig), [("other".to_owned(), "stopped"), ("s".to_owned(), "running")]);
+    let none = rig.swarms.clean(Some(&BTreeSet::new()), false);
+    assert_eq!(none, Ok(Cleaned::default()), "no names are not all names");
+    rig.swarms.stop_all(Duration::from_secs(3));
+    assert_eq!(rig.swarms.clean(None, false), Err(Fault::Stopping), "what the end stops was not meant");
 }
 
 /// Waits for `done`, without sleeping for luck.

@@ -77,7 +77,7 @@ fn m6_a_swarm_that_many_start_and_stop_is_one_or_none() {
                         2 => rig.swarms.restart("s", random.below(2) == 0),
                         3 => rig.swarms.start("s").map(drop),
                         4 => rig.create(&small()),
-                        _ => rig.swarms.clean(false).map(drop),
+                        _ => rig.swarms.clean(None, false).map(drop),
                     };
                     let rows = rig.swarms.list();
                     assert!(rows.len() <= 1, "{rows:?}");
