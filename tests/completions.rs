@@ -50,7 +50,9 @@ const CASES: [Case; 17] = [
 ];
 
 /// What the instance of the test is asked for.
-const NAMES: [Case; 7] = [
+const NAMES: [Case; 9] = [
+    ("loopgate logs ", &["coder", "ring", "ring/place_1"], &[]),
+    ("loopgate logs ring p", &["place_1", "place_2"], &["coder"]),
     ("loopgate send c", &["coder", "clerk"], &["ring"]),
     ("loopgate attach ", &["coder", "ring/place_1"], &[]),
     ("loopgate stop r", &["ring"], &["coder"]),

@@ -330,6 +330,7 @@ fn the_end_of_the_instance_is_told_as_69() {
     assert!(instance.terminate().success());
     let (code, said) = verb.ends();
     assert!(code == Some(69) && said.contains("the instance has ended"), "{code:?} {said}");
+    assert!(said.contains("`--after "), "how to go on: {said}");
 }
 
 #[test]

@@ -179,6 +179,20 @@ fn logs_are_followed_over_a_restart_of_the_agent_until_ctrl_c_or_the_end() {
     assert!(instance.terminate().success());
     let (code, told) = all.end();
     assert!(code == Some(69) && told.contains("the instance has ended"), "{code:?} {told}");
+    assert!(!told.contains("--after"), "a flag that `logs` does not have: {told}");
+}
+
+#[test]
+fn the_end_of_what_is_followed_is_told_by_its_reason() {
+    let instance = started();
+    task(&instance, "mock", "before");
+    holds(&instance, "mock", "two before");
+    let mut follower = Follower::start(&instance, &["logs", "s", "-f"]);
+    follower.until("before");
+    out(&instance, &["delete", "s", "--force"]);
+    let (code, told) = follower.end();
+    assert!(code == Some(1) && told.contains("the swarm was removed"), "{code:?} {told}");
+    assert!(told.contains("status --swarms") && !told.contains("--after"), "{told}");
 }
 
 #[test]
@@ -193,6 +207,9 @@ fn the_verb_says_what_is_meant_where_it_is_not_clear() {
         (&["logs", "nobody", "-f"], 1, "attach nobody"),
         (&["logs", "s/mock", "mock"], 2, "no name"),
         (&["logs", "s", "-n", "0"], 2, "--tail"),
+        (&["logs", "7up"], 1, "loopgate agents"),
+        (&["logs", "7up", "-f"], 1, "attach 7up"),
+        (&["logs", "7 up"], 2, "no name"),
     ] {
         let ran = verb(&instance, args);
         let said = String::from_utf8_lossy(&ran.stderr);
@@ -215,7 +232,23 @@ fn the_verb_says_what_is_meant_where_it_is_not_clear() {
             "printf '\\033[1mbold\\033[0m\\nlast\\n'; exec cat",
         ],
     );
+    out(&instance, &["run", "--name", "2nd", "--", "/bin/sh", "-c", "echo here; exec cat"]);
+    until("a name that no swarm may have", || {
+        (out(&instance, &["logs", "2nd", "--all"]) == "here\n").then_some(())
+    });
     until("its words", || out(&instance, &["logs", "alone"]).contains("last").then_some(()));
+    for json in [&["logs", "alone", "--json", "-n", "1"][..], &["logs", "alone", "--stdout", "--json", "-n1"]]
+    {
+        let record = json!({"agent": "alone", "kind": "output", "stream": "stdout", "content": "last",
+                            "truncated": false});
+        assert_eq!(serde_json::from_str::<Value>(&out(&instance, json)).expect("JSON"), record);
+    }
+    for none in ["--conversation", "--events"] {
+        let ran = verb(&instance, &["logs", "alone", none]);
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.code() == Some(1) && said.contains("the lines of its terminal"), "{none}: {said}");
+        assert!(ran.stdout.is_empty());
+    }
     assert_eq!(out(&instance, &["logs", "alone", "-n", "1"]), "last\n");
     assert!(out(&instance, &["logs", "alone"]).starts_with("bold\n"));
 }

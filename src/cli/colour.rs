@@ -50,6 +50,10 @@ impl Paint {
     #[cfg(test)]
     pub const NONE: Self = Self { on: false };
 
+    /// Always.
+    #[cfg(test)]
+    pub const ALWAYS: Self = Self { on: true };
+
     fn decide(to_a_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let knows_colours = set("TERM").is_some_and(|term| term != "dumb");

@@ -148,6 +148,8 @@ pub enum Kind {
     Agent,
     /// an agent that belongs to no swarm, or SWARM/AGENT
     AnyAgent,
+    /// a swarm, SWARM/AGENT, or an agent that belongs to no swarm
+    SwarmOrAgent,
     /// a swarm
     Swarm,
     /// an agent of the swarm that an operand before it names

@@ -90,6 +90,7 @@ fn action(of: Kind) -> String {
         | Kind::FileOrSwarm
         | Kind::Agent
         | Kind::AnyAgent
+        | Kind::SwarmOrAgent
         | Kind::Swarm
         | Kind::SwarmAgent
         | Kind::Verb

@@ -94,7 +94,7 @@ _loopgate() {
                     _loopgate_program "$i"
                     return
                     ;;
-                swarm | file-or-swarm) swarm=$word ;;
+                swarm | swarm-or-agent | file-or-swarm) swarm=$word ;;
             esac
             ((n++))
         fi
@@ -129,6 +129,7 @@ _loopgate() {
             ;;
         agent) _loopgate_names agents ;;
         any-agent) _loopgate_names any ;;
+        swarm-or-agent) _loopgate_names all ;;
         swarm) _loopgate_names swarms ;;
         member) [[ -n $swarm ]] && _loopgate_names members "$swarm" ;;
         variable) _loopgate_take $(compgen -e) ;;

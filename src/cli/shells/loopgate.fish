@@ -109,6 +109,8 @@ function __loopgate_offer -a kind
             __loopgate_names agents
         case any-agent
             __loopgate_names any
+        case swarm-or-agent
+            __loopgate_names all
         case swarm
             __loopgate_names swarms
         case member

@@ -12,6 +12,7 @@ _loopgate_offer() { # KIND [SWARM]: names that the running instance knows
 }
 _loopgate_agent() { _loopgate_offer agents }
 _loopgate_any-agent() { _loopgate_offer any }
+_loopgate_swarm-or-agent() { _loopgate_offer all }
 _loopgate_swarm() { _loopgate_offer swarms }
 _loopgate_member() { [[ -n $line[1] ]] && _loopgate_offer members "$line[1]" }
 _loopgate_file-or-swarm() { _alternative 'swarms:swarm:_loopgate_swarm' 'files:file:_files' }

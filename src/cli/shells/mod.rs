@@ -48,6 +48,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::FileOrSwarm => "file-or-swarm",
         Kind::Agent => "agent",
         Kind::AnyAgent => "any-agent",
+        Kind::SwarmOrAgent => "swarm-or-agent",
         Kind::Swarm => "swarm",
         Kind::SwarmAgent => "member",
         Kind::Verb => "verb",
@@ -67,6 +68,7 @@ fn words(kind: Kind) -> &'static [&'static str] {
         | Kind::FileOrSwarm
         | Kind::Agent
         | Kind::AnyAgent
+        | Kind::SwarmOrAgent
         | Kind::Swarm
         | Kind::SwarmAgent
         | Kind::Verb

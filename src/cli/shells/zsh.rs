@@ -73,6 +73,7 @@ fn action(of: Kind) -> String {
         | Kind::FileOrSwarm
         | Kind::Agent
         | Kind::AnyAgent
+        | Kind::SwarmOrAgent
         | Kind::Swarm
         | Kind::SwarmAgent
         | Kind::Variable => format!("_loopgate_{}", kind(of)),

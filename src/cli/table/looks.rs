@@ -98,8 +98,11 @@ pub static COMMANDS: &[Command] = &[
         summary: "show what a swarm's agents said and printed, and what comes",
         audience: Audience::Owner,
         operands: &[
-            optional("SWARM", "the swarm, or SWARM/AGENT in one word; without it the only one there is")
-                .of(Kind::Swarm),
+            optional(
+                "SWARM",
+                "the swarm, or SWARM/AGENT in one word, or an agent that runs alone; without it the only swarm there is",
+            )
+            .of(Kind::SwarmOrAgent),
             optional("AGENT", "one of its agents; without it all of them").of(Kind::SwarmAgent),
         ],
         flags: &[
@@ -116,8 +119,9 @@ pub static COMMANDS: &[Command] = &[
                 an object on a line of its own. What earlier runs left is shown too, and of a swarm that is stopped. \
                 --follow goes on behind the last one without leaving any out, also over a restart of an agent or \
                 of the swarm; where the connection breaks off it is made again, and what was missed is told on \
-                stderr. It ends with 0 at Ctrl-C, and with 69 where the instance has ended. Of an agent that \
-                runs alone, the last lines of its terminal are shown.",
+                stderr. It ends with 0 at Ctrl-C, with 1 where the swarm was removed, and with 69 where the \
+                instance has ended. Of an agent that runs alone, the last lines of its terminal are shown, and there \
+                is nothing else of it.",
         examples: &[
             "loopgate logs example -f",
             "loopgate logs example coder -n 20",

@@ -55,10 +55,17 @@ pub fn events(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
     };
     let Some(ends) = ends else { return Ok(Exit::Ok.into()) };
     drop(client);
-    follow(&ends, &format!("/api/events?follow=1{filters}"), Some(last), output, |frame, output| {
-        let event = serde_json::from_str(&frame.data).unwrap_or(Value::Null);
-        show.one(&event, output)
-    })
+    follow(
+        &ends,
+        &format!("/api/events?follow=1{filters}"),
+        Some("--after"),
+        Some(last),
+        output,
+        |frame, output| {
+            let event = serde_json::from_str(&frame.data).unwrap_or(Value::Null);
+            show.one(&event, output)
+        },
+    )
 }
 
 /// Where it begins, and how many there are at most.

@@ -69,10 +69,12 @@ impl Ends {
     }
 }
 
-/// Shows each frame of the stream at `path` that is no gap and no end, from behind number `after` on.
+/// Shows each frame of the stream at `path` that is no gap and no end, from behind number `after` on. `on` is the
+/// flag that goes on behind a number, where the command has one.
 pub fn follow(
     ends: &Ends,
     path: &str,
+    on: Option<&str>,
     mut after: Option<u64>,
     output: &mut Output,
     mut show: impl FnMut(&Frame, &mut Output) -> Result<(), Failure>,
@@ -91,7 +93,7 @@ pub fn follow(
             Ok(Told::Frame(frame)) => {
                 match frame.event.as_str() {
                     "gap" => output.say(&gap(&frame)),
-                    "end" => return Err(ended(&frame, after)),
+                    "end" => return Err(ended(&frame, on.zip(after))),
                     _ => show(&frame, output)?,
                 }
                 after = frame.id.or(after);
@@ -184,12 +186,15 @@ fn gap(frame: &Frame) -> String {
     }
 }
 
-/// The instance's own word that it is over.
-fn ended(frame: &Frame, after: Option<u64>) -> Failure {
-    let on = after.map_or_else(String::new, |after| format!("; `--after {after}` goes on from here"));
+/// The instance's own word that it is over, and with which flag another one goes on.
+fn ended(frame: &Frame, on: Option<(&str, u64)>) -> Failure {
+    let on = on.map_or_else(String::new, |(flag, after)| format!("; `{flag} {after}` goes on from here"));
     match field(&data(frame), "code").as_str() {
         Some("stopping") => Failure::new(Exit::NotRunning, "the instance has ended")
             .next(format!("start one with `loopgate serve`{on}")),
+        Some("swarm_gone") => {
+            Failure::new(Exit::Negative, "the swarm was removed, and its logs with it").next(swarm::LIST)
+        }
         code => {
             let why = code.unwrap_or("it does not say why");
             Failure::new(Exit::TryLater, format!("the instance ended the stream: {why}"))

@@ -5,15 +5,17 @@
 //! make up a record. A name that is no swarm's may be that of an agent that runs alone: then its terminal's last
 //! lines are shown.
 
+mod alone;
+
 use std::process::ExitCode;
 
 use serde_json::Value;
 
 use super::{
-    client_failure, expect_success,
+    client_failure,
     follow::{Ends, follow},
     mail::list,
-    owner, segment, swarm,
+    swarm,
 };
 use crate::{
     cli::{
@@ -24,10 +26,12 @@ use crate::{
         parse::{Arguments, usage},
         when,
     },
-    client::{Answer, Client},
+    client::Client,
     limits,
-    swarm::logs::Screen,
-    wire::node::{FullName, NodeName},
+    wire::{
+        id::AgentId,
+        node::{FullName, NodeName},
+    },
 };
 
 /// Records that are shown where it is not said how many.
@@ -37,52 +41,86 @@ const FURTHER: &str = "    | ";
 
 /// `loopgate logs`.
 pub fn logs(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
-    let tail = arguments.number("--tail", 1..=limits::LOG_PAGE as i64)?;
-    let follows = arguments.has("--follow");
-    let kinds = kinds(arguments);
+    let asked = Asked {
+        most: arguments.number("--tail", 1..=limits::LOG_PAGE as i64)?.unwrap_or(DEFAULT),
+        kinds: kinds(arguments),
+        json: arguments.has("--json"),
+    };
     let named = named(arguments)?;
     // Before anything else: from here on Ctrl-C is heard and not obeyed at once.
-    let ends = follows.then(Ends::new).transpose()?;
-    let client = swarm::operator()?;
+    let ends = arguments.has("--follow").then(Ends::new).transpose()?;
     let whom = match named {
-        Some(whom) => whom,
-        None => Whom { swarm: the_only_swarm(&client)?, agent: None },
+        Named::Swarm(whom) => whom,
+        Named::Nobody => Whom { swarm: the_only_swarm(&swarm::operator()?)?, agent: None },
+        // Nobody needs to be asked about a swarm of this name.
+        Named::Alone(name) if ends.is_some() => return Err(alone::not_followed(name.as_str())),
+        Named::Alone(name) => {
+            let shown = alone::last_lines(name.as_str(), &asked, output)?;
+            return shown.ok_or_else(|| alone::nobody(name.as_str()));
+        }
     };
-    let path = whom.path();
-    let show = Show { json: arguments.has("--json") };
+    let (client, path) = (swarm::operator()?, whom.path());
     let Some(ends) = ends else {
-        let query = format!("{path}?kind={kinds}&limit={}", tail.unwrap_or(DEFAULT));
+        let query = format!("{path}?kind={}&limit={}", asked.kind(), asked.most);
         let answer = client.get(&query).map_err(|error| client_failure(&error))?;
         if !answer.is_success() {
-            return loose(&whom, &answer, tail.unwrap_or(DEFAULT), output);
+            let may_be_alone = answer.status == 404 && whom.agent.is_none();
+            let name = whom.swarm.as_str();
+            let shown = if may_be_alone { alone::last_lines(name, &asked, output)? } else { None };
+            return shown.ok_or_else(|| match may_be_alone {
+                true => alone::nobody(name),
+                false => swarm::refused(&answer),
+            });
         }
         for record in list(&answer.json(), "logs") {
-            show.one(record, output)?;
+            asked.show(record, output)?;
         }
         return Ok(Exit::Ok.into());
     };
     // Whether it is there is asked once, with an answer that says what else it may be.
     let there = client.get(&format!("{path}?limit=1")).map_err(|error| client_failure(&error))?;
     if !there.is_success() {
-        return Err(not_there(&whom, &there));
+        return Err(match (&whom.agent, there.status) {
+            (None, 404) => alone::not_followed(whom.swarm.as_str()),
+            (Some(_) | None, _) => swarm::refused(&there),
+        });
     }
     drop(client);
-    let path = format!("{path}?follow=1&kind={kinds}&limit={}", tail.unwrap_or(DEFAULT));
-    follow(&ends, &path, None, output, |frame, output| {
+    let path = format!("{path}?follow=1&kind={}&limit={}", asked.kind(), asked.most);
+    follow(&ends, &path, None, None, output, |frame, output| {
         let record = serde_json::from_str(&frame.data).unwrap_or(Value::Null);
-        show.one(&record, output)
+        asked.show(&record, output)
     })
 }
 
-/// What is asked for, as the route takes it.
-fn kinds(arguments: &Arguments) -> String {
-    if arguments.has("--all") {
-        return "conversation,output,events".to_owned();
+/// What is asked for, and how it is shown.
+struct Asked {
+    most: i64,
+    /// none where none was named
+    kinds: Vec<&'static str>,
+    json: bool,
+}
+
+impl Asked {
+    /// The kinds as the route takes them.
+    fn kind(&self) -> String {
+        if self.kinds.is_empty() { "conversation".to_owned() } else { self.kinds.join(",") }
     }
+
+    fn show(&self, record: &Value, output: &mut Output) -> Result<(), Failure> {
+        if self.json {
+            output.data(&display::json_line(record))
+        } else {
+            output.data(&text(record, output.paint()))
+        }
+    }
+}
+
+/// The kinds that were named.
+fn kinds(arguments: &Arguments) -> Vec<&'static str> {
     let flags = [("--conversation", "conversation"), ("--stdout", "output"), ("--events", "events")];
-    let asked: Vec<&str> =
-        flags.iter().filter(|(flag, _)| arguments.has(flag)).map(|(_, kind)| *kind).collect();
-    if asked.is_empty() { "conversation".to_owned() } else { asked.join(",") }
+    let all = arguments.has("--all");
+    flags.iter().filter(|(flag, _)| all || arguments.has(flag)).map(|(_, kind)| *kind).collect()
 }
 
 /// A swarm, or one agent of it.
@@ -100,8 +138,16 @@ impl Whom {
     }
 }
 
-/// Whom the command line names, in one word or in two.
-fn named(arguments: &Arguments) -> Result<Option<Whom>, Failure> {
+/// Whom the command line names.
+enum Named {
+    Nobody,
+    Swarm(Whom),
+    /// what is no name of a swarm, but may be that of an agent that runs alone
+    Alone(AgentId),
+}
+
+/// In one word or in two.
+fn named(arguments: &Arguments) -> Result<Named, Failure> {
     let name = |text: &str| {
         NodeName::parse(text).map_err(|_| {
             let what = "is no name: a letter, then letters, digits, `_` and `-`, at most 64";
@@ -109,12 +155,16 @@ fn named(arguments: &Arguments) -> Result<Option<Whom>, Failure> {
         })
     };
     Ok(match (arguments.operand(0)?, arguments.operand(1)?) {
-        (None, _) => None,
+        (None, _) => Named::Nobody,
         (Some(word), None) if word.contains('/') => {
             let FullName { swarm, agent } = swarm::full_name(word)?;
-            Some(Whom { swarm, agent: Some(agent) })
+            Named::Swarm(Whom { swarm, agent: Some(agent) })
         }
-        (Some(swarm), agent) => Some(Whom { swarm: name(swarm)?, agent: agent.map(name).transpose()? }),
+        (Some(word), None) => match AgentId::parse(word) {
+            Ok(agent) if NodeName::parse(word).is_err() => Named::Alone(agent),
+            Ok(_) | Err(_) => Named::Swarm(Whom { swarm: name(word)?, agent: None }),
+        },
+        (Some(swarm), Some(agent)) => Named::Swarm(Whom { swarm: name(swarm)?, agent: Some(name(agent)?) }),
     })
 }
 
@@ -138,65 +188,6 @@ fn the_only_swarm(client: &Client) -> Result<NodeName, Failure> {
     }
 }
 
-/// What a refusal means, where the name may be that of an agent that runs alone.
-fn not_there(whom: &Whom, answer: &Answer) -> Failure {
-    let failure = swarm::refused(answer);
-    match (&whom.agent, answer.status) {
-        (None, 404) => failure.next(format!(
-            "`loopgate status --swarms` lists the swarms; of an agent that runs alone `loopgate attach {}` shows \
-             what comes",
-            whom.swarm
-        )),
-        (Some(_) | None, _) => failure,
-    }
-}
-
-/// The last lines of the terminal of an agent that runs alone, where there is one of this name.
-fn loose(whom: &Whom, answer: &Answer, most: i64, output: &mut Output) -> Result<ExitCode, Failure> {
-    if answer.status != 404 || whom.agent.is_some() {
-        return Err(swarm::refused(answer));
-    }
-    let client = owner()?;
-    let path = format!("/api/v1/agents/{}", segment(whom.swarm.as_str()));
-    let is_one = client.get(&path).map_err(|error| client_failure(&error))?;
-    if !is_one.is_success() {
-        return Err(not_there(whom, answer));
-    }
-    let (mut screen, mut lines) = (Screen::default(), Vec::new());
-    let mut add = |line: &[u8], _| lines.push(display::line(&String::from_utf8_lossy(line)));
-    let mut from = String::new();
-    // As much as is kept: one that prints faster than it is read would be read without end.
-    for _ in 0..=limits::RING / limits::OUTPUT_CHUNK {
-        let piece = expect_success(client.get(&format!("{path}/output{from}")))?;
-        screen.push(&piece.body, &mut add);
-        let next = piece.header("X-Loopgate-Next").and_then(|next| next.parse::<u64>().ok());
-        match next.filter(|_| !piece.body.is_empty()) {
-            Some(next) => from = format!("?from={next}"),
-            None => break,
-        }
-    }
-    screen.rest(&mut add);
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    lines.iter().skip(lines.len().saturating_sub(most)).try_for_each(|line| output.data(line.trim_end()))?;
-    Ok(Exit::Ok.into())
-}
-
-/// How a record is shown.
-#[derive(Clone, Copy)]
-struct Show {
-    json: bool,
-}
-
-impl Show {
-    fn one(self, record: &Value, output: &mut Output) -> Result<(), Failure> {
-        if self.json {
-            output.data(&display::json_line(record))
-        } else {
-            output.data(&text(record, output.paint()))
-        }
-    }
-}
-
 /// A record for a person: its time, whose it is, who speaks, what.
 fn text(record: &Value, paint: Paint) -> String {
     let field = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -215,8 +206,8 @@ fn text(record: &Value, paint: Paint) -> String {
             (paint.tone(tone, &format!("{:<9}", display::line(voice))), field("content"))
         }
         name => {
-            let name = format!("{:<9} {}:", display::line(field("level")), display::line(name));
-            (paint.level(&name), field("message"))
+            let level = paint.level(&format!("{:<9}", display::line(field("level"))));
+            (format!("{level} {}:", display::line(name)), field("message"))
         }
     };
     let lines: Vec<String> =
@@ -253,6 +244,9 @@ mod tests {
         let event = json!({"timestamp": "2026-11-22T00:00:00.000000Z", "agent": "a", "event_type": "agent_error",
                            "level": "error", "message": "agent a failed"});
         assert!(text(&event, Paint::NONE).ends_with("error     agent_error: agent a failed"));
+        let painted = text(&event, Paint::ALWAYS);
+        let level = Paint::ALWAYS.level("error    ");
+        assert!(painted.ends_with(&format!("  {level} agent_error: agent a failed")), "as `events` does");
     }
 
     #[test]

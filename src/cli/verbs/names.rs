@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_millis(800);
 const MOST: usize = 1000;
 
 /// Which names are asked for.
-pub const KINDS: [&str; 4] = ["agents", "swarms", "members", "any"];
+pub const KINDS: [&str; 5] = ["agents", "swarms", "members", "any", "all"];
 
 /// `loopgate names`.
 pub fn names(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
@@ -43,13 +43,12 @@ pub fn names(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
         (Some("members"), Some(swarm)) => {
             NodeName::parse(swarm).map_or_else(|_| Vec::new(), |s| members(&s, end))
         }
-        (Some("any"), _) => {
-            let in_swarms = |name: String| {
-                let swarm = NodeName::parse(&name).ok()?;
-                Some(members(&swarm, end).into_iter().map(move |agent| format!("{name}/{agent}")))
-            };
-            let members: Vec<String> = swarms(end).into_iter().filter_map(in_swarms).flatten().collect();
-            loose(end).into_iter().chain(members).collect()
+        (Some(kind @ ("any" | "all")), _) => {
+            let (swarms, mut members) = (swarms(end), Vec::new());
+            for swarm in swarms.iter().filter_map(|name| NodeName::parse(name).ok()) {
+                members.extend(self::members(&swarm, end).iter().map(|agent| format!("{swarm}/{agent}")));
+            }
+            [loose(end), members, if kind == "all" { swarms } else { Vec::new() }].concat()
         }
         (_, _) => Vec::new(),
     };

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::{
-    done,
+    LIST, done,
     life::{number, told},
     list, name, operator,
 };
@@ -82,7 +82,7 @@ pub fn clean(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
         .collect();
     Err(Failure::new(Exit::Negative, format!("{} was not removed", number(why.len() as u64, "swarm")))
         .lines(why.iter().map(String::as_str))
-        .next("`loopgate status --swarms` lists what is there"))
+        .next(LIST))
 }
 
 /// `loopgate list-skills`.

@@ -32,6 +32,9 @@ use crate::{
 /// The API token, under its seed's name and ours.
 const TOKENS: [&str; 2] = ["GENSWARMS_API_TOKEN", "LOOPGATE_API_TOKEN"];
 
+/// Where a swarm's name leads nowhere.
+pub const LIST: &str = "`loopgate status --swarms` lists the swarms";
+
 /// The operator's client of the instance in the home that the environment names.
 pub fn operator() -> Result<Client, Failure> {
     let token = api_token(|name| std::env::var_os(name).map(OsStringExt::into_vec))?;
@@ -89,7 +92,7 @@ pub(super) fn refused(answer: &Answer) -> Failure {
     match (answer.status, code) {
         (401, "not_our_user" | "agent_process" | "peer_unknown") => refusal(answer),
         (401, _) => needs_token(),
-        (_, "swarm_not_found") => no("`loopgate status --swarms` lists the swarms"),
+        (_, "swarm_not_found") => no(LIST),
         (
             _,
             "agent_not_found" | "object_not_found" | "unknown_sender" | "target_not_found" | "no_template",
