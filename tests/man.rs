@@ -122,25 +122,38 @@ fn what_is_no_page_of_ours_is_never_written_over() {
     let (temp, home) = new_home();
     let elsewhere = temp.path().join("elsewhere");
     fs::write(&elsewhere, page("loopgate")).expect("a file");
-    for kind in ["file", "empty", "link", "directory", "other page"] {
+    for kind in ["file", "empty", "link", "directory", "fifo", "other page"] {
         let to = temp.path().join(kind);
         fs::create_dir_all(to.join("man1")).expect("a directory");
         let file = to.join("man1/loopgate.1");
         match kind {
             "link" => symlink(&elsewhere, &file).expect("a link"),
             "directory" => fs::create_dir(&file).expect("a directory"),
+            "fifo" => assert!(Command::new("mkfifo").arg(&file).status().expect("it runs").success()),
             "other page" => fs::write(&file, page("loopgate-config")).expect("a file"),
             "empty" => fs::write(&file, "").expect("a file"),
             _ => fs::write(&file, "somebody's own\n").expect("a file"),
         }
-        let before = fs::read(&file).ok();
+        // nobody ever writes into the FIFO
+        let read = || if kind == "fifo" { None } else { fs::read(&file).ok() };
+        let before = read();
         let ran = stand_in::ran(loopgate(&home, &["man", "--to"]).arg(&to));
         assert_eq!((ran.code, ran.out.as_str()), (Some(73), ""), "{kind}: {}", ran.err);
         assert!(ran.err.contains("was left alone") && ran.err.contains("next: "), "{}", ran.err);
-        assert_eq!(fs::read(&file).ok(), before, "{kind}");
+        assert_eq!(read(), before, "{kind}");
+        assert!(!to.join("man5").exists(), "all are looked at before one is written: {kind}");
         let is_link = fs::symlink_metadata(&file).expect("there").is_symlink();
         assert_eq!(is_link, kind == "link");
     }
+    // nor through a link in the place of a directory of pages
+    let (to, outside) = (temp.path().join("linked"), temp.path().join("outside"));
+    fs::create_dir(&to).expect("a directory");
+    fs::create_dir(&outside).expect("a directory");
+    symlink(&outside, to.join("man5")).expect("a link");
+    let ran = stand_in::ran(loopgate(&home, &["man", "--to"]).arg(&to));
+    assert!(ran.code == Some(73) && ran.err.contains("man5 is no page or directory"), "{}", ran.err);
+    assert_eq!(fs::read_dir(&outside).expect("read").count(), 0);
+    assert!(!to.join("man1").exists());
     let ran = stand_in::ran(loopgate(&home, &["man", "--to", "/dev/null/man"]).env("HOME", "/"));
     assert!(ran.code == Some(73) && ran.err.contains("next: "), "{}", ran.err);
     assert_eq!(run(&home, &["man", "loopgate", "--to", "/tmp"]).code, Some(2));

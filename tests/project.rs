@@ -8,7 +8,10 @@ mod terminal;
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, symlink},
+        process::CommandExt,
+    },
     path::Path,
     process::Command,
 };
@@ -155,8 +158,45 @@ fn init_refuses_a_directory_that_is_not_empty_and_with_force_writes_its_own_file
     let linked = init(place.path(), &["p", "--force"]);
     assert_eq!(linked.code, Some(73), "{}", linked.err);
     assert!(linked.err.contains("plain-words.md is a link"), "{}", linked.err);
+    assert!(linked.err.contains("; nothing was written"), "{}", linked.err);
     assert_eq!(fs::read_to_string(&elsewhere).expect("there"), "theirs");
     assert_eq!(fs::read_to_string(project.join("README.md")).expect("there"), "mine again");
+}
+
+#[test]
+fn init_says_what_was_written_where_it_could_not_go_on() {
+    let place = TempDir::new();
+    let mut command = loopgate(Path::new("/nonexistent"), &["init", "p"]);
+    // SAFETY: setrlimit(2) and signal(2) are async-signal-safe and touch no memory of ours but the limit.
+    unsafe {
+        command.pre_exec(|| {
+            // swarm.json is smaller, README.md is not
+            let limit = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
+            libc::setrlimit(libc::RLIMIT_FSIZE, &limit);
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    let full = ran(command.current_dir(place.path()));
+    assert_eq!(full.code, Some(73), "{}", full.err);
+    assert!(full.err.contains("p: README.md cannot be made"), "{}", full.err);
+    assert!(full.err.contains("; only swarm.json was written"), "{}", full.err);
+    let project = place.path().join("p");
+    assert!(project.join("swarm.json").exists());
+    assert_eq!(fs::read_dir(&project).expect("a directory").count(), 1, "nothing half written is left");
+}
+
+#[test]
+fn a_project_may_be_made_behind_a_link_that_was_named() {
+    let place = TempDir::new();
+    fs::create_dir(place.path().join("real")).expect("made");
+    symlink("real", place.path().join("link")).expect("a link");
+    assert_eq!(init(place.path(), &["link"]).code, Some(0));
+    let config = fs::read_to_string(place.path().join("real/swarm.json")).expect("a file");
+    assert!(config.contains("\"name\": \"real\""), "{config}");
+    symlink("nowhere", place.path().join("lost")).expect("a link");
+    let lost = init(place.path(), &["lost"]);
+    assert!(lost.code == Some(73) && !place.path().join("nowhere").exists(), "{}", lost.err);
 }
 
 /// One agent that is answered by nobody.

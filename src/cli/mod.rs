@@ -13,6 +13,7 @@ mod man;
 mod outcome;
 mod output;
 mod parse;
+mod place;
 pub mod progress;
 pub mod serve;
 mod shells;

@@ -1,15 +1,9 @@
 //! `man`: the manual pages, printed or written where `man` finds them.
 //!
 //! Files are written whole or not at all, and only over what is a page of this program: a file that somebody
-//! else put there, a link or a directory is left alone.
+//! else put there, a link or a directory is left alone. All are looked at before one is written.
 
-use std::{
-    fs::{self, File, OpenOptions, Permissions},
-    io::{self, Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
 use crate::cli::{
     display,
@@ -17,6 +11,7 @@ use crate::cli::{
     outcome::{Exit, Failure},
     output::Output,
     parse::{Arguments, usage},
+    place::{Mode, Place, PlaceError},
 };
 
 /// Beginning of a file that is looked at for the mark of a page.
@@ -29,11 +24,7 @@ pub fn man(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
         if asked.is_some() {
             return Err(usage("man: --to writes all pages".to_owned()));
         }
-        for page in &PAGES {
-            let path = directory.join(format!("man{}", page.section)).join(page.file());
-            write(page, &path).map_err(|error| trouble(&path, &error))?;
-            output.say(&format!("wrote {}", display::line(&path.to_string_lossy())));
-        }
+        write(&directory, output)?;
         return Ok(Exit::Ok.into());
     }
     let name = asked.unwrap_or(PAGES[0].name);
@@ -44,61 +35,46 @@ pub fn man(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
     Ok(Exit::Ok.into())
 }
 
-/// Why a page was not written.
-enum Trouble {
-    /// something else is there
-    Foreign,
-    /// the system says no
-    Io(io::Error),
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-fn write(page: &Page, path: &Path) -> Result<(), Trouble> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    if !may_be_replaced(page, path)? {
-        return Err(Trouble::Foreign);
-    }
-    let beside = folder.join(format!(".{}.{}", page.file(), std::process::id()));
-    let written =
-        OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside).and_then(|mut file| {
-            file.write_all((page.text)().as_bytes())?;
-            // whatever this shell's umask is: pages are for everybody
-            file.set_permissions(Permissions::from_mode(0o644))?;
-            fs::rename(&beside, path)
-        });
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written.map_err(Trouble::Io)
-}
-
-/// Whether there is nothing yet, or an earlier page of ours.
-fn may_be_replaced(page: &Page, path: &Path) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(error),
-        Ok(about) if !about.is_file() => return Ok(false),
-        Ok(_) => {}
-    }
-    let mut beginning = Vec::new();
-    File::open(path)?.take(BEGINNING).read_to_end(&mut beginning)?;
-    Ok(String::from_utf8_lossy(&beginning).contains(&page.mark()))
-}
-
-fn trouble(path: &Path, trouble: &Trouble) -> Failure {
-    let shown = display::line(&path.to_string_lossy());
-    match trouble {
-        Trouble::Foreign => {
-            Failure::new(Exit::CannotCreate, format!("{shown} is no page of loopgate, and was left alone"))
-                .next("move it away, or name another directory with --to")
+fn write(directory: &Path, output: &mut Output) -> Result<(), Failure> {
+    let place = Place::make(directory).map_err(|error| failure(directory, &error))?;
+    let failed = |page: &Page, error| failure(&directory.join(folder(page)), &error);
+    for page in &PAGES {
+        let occupied = || PlaceError::Occupied { name: page.file() };
+        let beginning = place.beginning(&folder(page), &page.file(), BEGINNING);
+        match beginning.map_err(|error| failed(page, error))? {
+            Some(bytes) if !String::from_utf8_lossy(&bytes).contains(&page.mark()) => {
+                return Err(failed(page, occupied()));
+            }
+            Some(_) | None => {}
         }
-        Trouble::Io(error) => Failure::new(Exit::CannotCreate, format!("{shown} cannot be written: {error}"))
-            .next("name a directory of yours: `loopgate man --to ~/.local/share/man`"),
     }
+    for page in &PAGES {
+        let text = (page.text)();
+        // Pages are for everybody.
+        place
+            .write(&folder(page), &page.file(), Mode::Everybodys, text.as_bytes())
+            .map_err(|error| failed(page, error))?;
+        let path = directory.join(folder(page)).join(page.file());
+        output.say(&format!("wrote {}", display::line(&path.to_string_lossy())));
+    }
+    Ok(())
+}
+
+/// `man1`
+fn folder(page: &Page) -> String {
+    format!("man{}", page.section)
+}
+
+fn failure(at: &Path, error: &PlaceError) -> Failure {
+    let at = display::line(&at.to_string_lossy());
+    let (what, next) = match error {
+        PlaceError::Occupied { name } => (
+            format!("{name} is no page or directory of loopgate's, and was left alone"),
+            "move it away, or name another directory with --to",
+        ),
+        PlaceError::NotDirectory | PlaceError::Io { .. } => {
+            (error.to_string(), "name a directory of yours: `loopgate man --to ~/.local/share/man`")
+        }
+    };
+    Failure::new(Exit::CannotCreate, format!("{at}: {what}")).next(next)
 }

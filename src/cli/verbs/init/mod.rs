@@ -1,21 +1,19 @@
 //! `init`: a project that runs at once, of scripts of sh and nothing else.
 //!
 //! The files stand beside this one and are part of the program. They are written into one directory and nowhere
-//! else ([`place`]); only the swarm's name differs from project to project, and it follows from the directory's.
-
-mod place;
+//! else ([`Place`]); only the swarm's name differs from project to project, and it follows from the directory's.
 
 use std::{path::Path, process::ExitCode};
 
 use serde_json::json;
 
-use self::place::{Place, PlaceError};
 use crate::{
     cli::{
         display,
         outcome::{Exit, Failure},
         output::Output,
         parse::{Arguments, usage},
+        place::{Mode, Place, PlaceError},
         verbs::demo::quoted,
     },
     wire::node::NodeName,
@@ -26,16 +24,16 @@ struct Template {
     /// the directory in the project; empty for the project's own
     directory: &'static str,
     name: &'static str,
-    program: bool,
+    mode: Mode,
     text: &'static str,
 }
 
 const fn text(directory: &'static str, name: &'static str, text: &'static str) -> Template {
-    Template { directory, name, program: false, text }
+    Template { directory, name, mode: Mode::Text, text }
 }
 
 const fn program(name: &'static str, text: &'static str) -> Template {
-    Template { directory: "agents", name, program: true, text }
+    Template { directory: "agents", name, mode: Mode::Program, text }
 }
 
 /// In the order in which they are written and told.
@@ -65,8 +63,9 @@ pub fn init(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
     }
     let shown = display::line(asked);
     let force = arguments.has("--force");
-    let place = Place::make(Path::new(asked)).map_err(|error| failure(&shown, &error))?;
-    if !force && !place.is_empty().map_err(|error| failure(&shown, &error))? {
+    let nothing = |error| failure(&shown, &error, &[]);
+    let place = Place::make(Path::new(asked)).map_err(nothing)?;
+    if !force && !place.is_empty().map_err(nothing)? {
         // GenSwarms ends with 1 here too: nothing failed, the answer is no. 73 is for what the system refuses.
         return Err(Failure::new(Exit::Negative, format!("{shown} is not empty, and nothing was written"))
             .next(
@@ -76,13 +75,15 @@ pub fn init(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
     let name = swarm_name(place.path());
     // All are looked at before one is written.
     for file in &FILES {
-        place.look(file.directory, file.name).map_err(|error| failure(&shown, &error))?;
+        place.look(file.directory, file.name).map_err(nothing)?;
     }
+    let mut written = Vec::new();
     for file in &FILES {
         let text = file.text.replace(NAME, &name);
         place
-            .write(file.directory, file.name, file.program, text.as_bytes())
-            .map_err(|error| failure(&shown, &error))?;
+            .write(file.directory, file.name, file.mode, text.as_bytes())
+            .map_err(|error| failure(&shown, &error, &written))?;
+        written.push(file.path());
     }
     told(arguments, output, asked, &name)
 }
@@ -126,13 +127,17 @@ fn swarm_name(directory: &Path) -> String {
     name.to_owned()
 }
 
-fn failure(shown: &str, error: &PlaceError) -> Failure {
+fn failure(shown: &str, error: &PlaceError, written: &[String]) -> Failure {
+    let so_far = match written {
+        [] => "nothing was written".to_owned(),
+        files => format!("only {} was written", files.join(", ")),
+    };
     let next = match error {
         PlaceError::Occupied { .. } => "move it away, or name another directory",
         PlaceError::NotDirectory => "name a directory",
         PlaceError::Io { .. } => "name a directory that you may write to",
     };
-    Failure::new(Exit::CannotCreate, format!("{shown}: {error}")).next(next)
+    Failure::new(Exit::CannotCreate, format!("{shown}: {error}; {so_far}")).next(next)
 }
 
 #[cfg(test)]
@@ -165,7 +170,7 @@ mod tests {
     fn the_files_of_a_project_say_nothing_that_is_not_there() {
         let readme = FILES.iter().find(|file| file.name == "README.md").expect("it is there");
         let config = FILES.iter().find(|file| file.name == "swarm.json").expect("it is there");
-        for file in FILES.iter().filter(|file| file.program) {
+        for file in FILES.iter().filter(|file| file.mode == Mode::Program) {
             assert!(file.text.starts_with("#!/bin/sh\n"), "{}", file.name);
             assert!(config.text.contains(&format!("\"./{}\"", file.path())), "{}", file.name);
         }
