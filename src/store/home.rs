@@ -8,17 +8,14 @@ use std::{
     fmt,
     fs::{DirBuilder, File, OpenOptions},
     io::{self, ErrorKind},
-    os::{
-        fd::AsRawFd,
-        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
-    },
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use crate::{
     store::{
         lock::{self, Lock, LockError},
-        private, tree,
+        pin, private, tree,
     },
     sys::process,
 };
@@ -133,7 +130,11 @@ impl Home {
         };
         let flags = libc::O_NOFOLLOW | libc::O_DIRECTORY;
         let directory = OpenOptions::new().read(true).custom_flags(flags).open(at).map_err(io)?;
-        let facts = directory.metadata().map_err(io)?;
+        Self::checked(directory, path, refused)
+    }
+
+    fn checked(directory: File, path: &Path, refused: u32) -> Result<(Self, u32), HomeError> {
+        let facts = directory.metadata().map_err(|error| HomeError::Io(path.to_owned(), error))?;
         if facts.uid() != process::uid() {
             return Err(HomeError::Owner(path.to_owned(), facts.uid()));
         }
@@ -196,6 +197,25 @@ impl Home {
         Self::open_at(&self.at(name), &self.path.join(name))
     }
 
+    /// The same, where it lies on the same mount as this one: agents that work in it may have mounted another.
+    pub fn same_mount_directory(&self, name: &str) -> Result<Self, HomeError> {
+        let path = self.path.join(name);
+        let open = || {
+            let pinned = pin::pin(&self.directory, OsStr::new(name))?;
+            if pinned.metadata()?.is_symlink() {
+                return Err(io::Error::from_raw_os_error(libc::ELOOP));
+            }
+            OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(pin::itself(&pinned))
+        };
+        let directory = open().map_err(|error: io::Error| match error.raw_os_error() {
+            Some(libc::ENOENT) => HomeError::Missing(path.clone()),
+            Some(libc::ELOOP) => HomeError::Symlink(path.clone()),
+            Some(libc::ENOTDIR) => HomeError::NotDirectory(path.clone()),
+            _ => HomeError::Io(path.clone(), error),
+        })?;
+        Self::checked(directory, &path, 0o077).map(|(home, _)| home)
+    }
+
     /// The names in it, at most `most`, in any order.
     pub fn names(&self, most: usize) -> io::Result<Vec<OsString>> {
         std::fs::read_dir(self.at("."))?.take(most).map(|entry| Ok(entry?.file_name())).collect()
@@ -253,7 +273,7 @@ impl Home {
 
     /// The way to an entry of the directory that was checked, whatever its name leads to by now.
     pub(super) fn at(&self, name: impl AsRef<OsStr>) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(name.as_ref())
+        pin::at(&self.directory, name)
     }
 }
 

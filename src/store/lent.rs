@@ -2,23 +2,25 @@
 //!
 //! It is reached through its descriptor, and what is in it is never opened through a link, nor where it is
 //! something else than a regular file of ours with a single name: a FIFO would wait, a device would act, a
-//! second name may be that of a file elsewhere. What is written is written beside and renamed. So nothing
-//! that the agent does there makes us read, write or remove outside of it.
+//! second name may be that of a file elsewhere. What is mounted there is not entered, and asked nothing. What is
+//! written is written beside and renamed. So nothing that the agent does there makes us read, write or remove
+//! outside of it, or wait for it.
 
 use std::{
     ffi::{OsStr, OsString},
     fmt,
     fs::{DirBuilder, File, Metadata, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
-    os::{
-        fd::AsRawFd,
-        unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
-    },
-    path::{Path, PathBuf},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::PathBuf,
 };
 
 use crate::{
-    store::{home::Home, private, tree},
+    store::{
+        home::Home,
+        pin::{self, itself, pin},
+        private, tree,
+    },
     sys::{process, random},
 };
 
@@ -38,6 +40,8 @@ pub enum LentError {
     Owner,
     /// it has a second name, which may be anywhere
     HardLink,
+    /// another file system is mounted over it
+    Mounted,
     /// it is larger than its reader takes
     TooLarge,
     /// the system refused
@@ -53,6 +57,7 @@ impl LentError {
             Self::NotRegular => "it is not a regular file",
             Self::Owner => "it belongs to another user",
             Self::HardLink => "it is a hard link",
+            Self::Mounted => "another file system is mounted over it",
             Self::TooLarge => "it is too large",
             Self::Io(_) => "the system refuses it",
         }
@@ -72,6 +77,7 @@ impl From<io::Error> for LentError {
         match error.raw_os_error() {
             Some(libc::ENOENT) => Self::Missing,
             Some(libc::ELOOP) => Self::Symlink,
+            Some(libc::EXDEV) => Self::Mounted,
             Some(libc::ENXIO | libc::ENODEV | libc::EISDIR | libc::ENOTDIR) => Self::NotRegular,
             _ => Self::Io(error.kind()),
         }
@@ -124,47 +130,48 @@ pub struct Lent {
 }
 
 impl Lent {
-    /// Opens a directory that is there: ours, and no link.
-    pub fn open(path: &Path) -> Result<Self, LentError> {
-        // a slash at the end would make the kernel follow a link there, whatever the flags say
-        let path = path.components().collect::<PathBuf>();
-        let flags = libc::O_NOFOLLOW | libc::O_DIRECTORY;
-        let directory = OpenOptions::new().read(true).custom_flags(flags).open(&path).map_err(|error| {
-            let link = std::fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_symlink());
-            if link { LentError::Symlink } else { error.into() }
-        })?;
-        if directory.metadata()?.uid() != process::uid() {
-            return Err(LentError::Owner);
-        }
-        Ok(Self { directory })
-    }
-
-    /// The same for the directory `name` of a directory that is not lent.
+    /// Opens the directory `name` of a directory that is not lent: ours, no link, and nothing mounted over it.
     pub fn open_in(home: &Home, name: &str) -> Result<Self, LentError> {
-        Self::open(&home.at(name))
+        Self::open_at(home.descriptor(), OsStr::new(name))
     }
 
     /// The same, making it where it is missing. Others are kept out of it, also where it was there before.
     pub fn create_in(home: &Home, name: &str) -> Result<Self, LentError> {
-        Self::create(&home.at(name))
+        Self::create_at(home.descriptor(), name)
     }
 
     /// The same for the directory `name` in it.
     pub fn below(&self, name: &str) -> Result<Self, LentError> {
-        Self::open(&self.at(name))
+        Self::open_at(&self.directory, OsStr::new(name))
     }
 
     /// The same, making it where it is missing. Others are kept out of it, also where it was there before.
     pub fn create_below(&self, name: &str) -> Result<Self, LentError> {
-        Self::create(&self.at(name))
+        Self::create_at(&self.directory, name)
     }
 
-    fn create(path: &Path) -> Result<Self, LentError> {
-        match DirBuilder::new().mode(0o700).create(path) {
+    fn open_at(above: &File, name: &OsStr) -> Result<Self, LentError> {
+        let pinned = pin(above, name)?;
+        let facts = pinned.metadata()?;
+        if facts.is_symlink() {
+            return Err(LentError::Symlink);
+        }
+        if !facts.is_dir() {
+            return Err(LentError::NotRegular);
+        }
+        if facts.uid() != process::uid() {
+            return Err(LentError::Owner);
+        }
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(itself(&pinned));
+        Ok(Self { directory: opened? })
+    }
+
+    fn create_at(above: &File, name: &str) -> Result<Self, LentError> {
+        match DirBuilder::new().mode(0o700).create(pin::at(above, name)) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }
-        let made = Self::open(path)?;
+        let made = Self::open_at(above, OsStr::new(name))?;
         if made.directory.metadata()?.mode() & 0o7777 != 0o700 {
             made.directory.set_permissions(Permissions::from_mode(0o700))?;
         }
@@ -210,8 +217,15 @@ impl Lent {
     /// unfinished there is ended first.
     pub fn append(&self, name: &str, lines: &[u8], most: u64) -> Result<(), LentError> {
         let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true).mode(0o600);
-        let (mut file, facts) = self.open_file(OsStr::new(name), &mut options)?;
+        options.read(true).append(true);
+        let (mut file, facts) = match self.open_file(OsStr::new(name), &mut options) {
+            Err(LentError::Missing) => {
+                let file = options.create_new(true).mode(0o600).open(self.at(name))?;
+                let facts = file.metadata()?;
+                (file, facts)
+            }
+            other => other?,
+        };
         let mut last = [b'\n'];
         if let Some(at) = facts.len().checked_sub(1) {
             file.read_at(&mut last, at)?;
@@ -231,11 +245,13 @@ impl Lent {
         Ok(std::fs::rename(self.at(from), self.at(to))?)
     }
 
-    /// Opens a regular file of ours that has this name and no other. Never waits.
+    /// Opens a regular file of ours that has this name and no other. Never waits, also not for who has a lease on it.
     fn open_file(&self, name: &OsStr, options: &mut OpenOptions) -> Result<(File, Metadata), LentError> {
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-        let file = options.custom_flags(flags).open(self.at(name))?;
-        let facts = file.metadata()?;
+        let pinned = pin(&self.directory, name)?;
+        let facts = pinned.metadata()?;
+        if facts.is_symlink() {
+            return Err(LentError::Symlink);
+        }
         if !facts.is_file() {
             return Err(LentError::NotRegular);
         }
@@ -245,7 +261,8 @@ impl Lent {
         if facts.nlink() > 1 {
             return Err(LentError::HardLink);
         }
-        Ok((file, facts))
+        // What was looked at is what is opened.
+        Ok((options.custom_flags(libc::O_NONBLOCK).open(itself(&pinned))?, facts))
     }
 
     /// Puts a file there, 0600, all or nothing for whoever reads it, in the place of what has the name.
@@ -290,8 +307,15 @@ impl Lent {
         }
     }
 
+    /// A directory anywhere.
+    #[cfg(test)]
+    pub fn open(path: &std::path::Path) -> Result<Self, LentError> {
+        let above = File::open(path.parent().expect("a directory above it"))?;
+        Self::open_at(&above, path.file_name().expect("a name"))
+    }
+
     fn at(&self, name: impl AsRef<OsStr>) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(name.as_ref())
+        pin::at(&self.directory, name)
     }
 }
 

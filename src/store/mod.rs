@@ -26,6 +26,7 @@ pub mod journal;
 pub mod keyfile;
 pub mod lent;
 pub mod lock;
+mod pin;
 pub mod private;
 pub mod tree;
 

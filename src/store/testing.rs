@@ -1,8 +1,10 @@
 //! What the tests of this folder share.
 
 use std::{
+    fs::File,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -136,12 +138,12 @@ pub fn is_bound_by_modes(test: &str) -> bool {
 /// prints, line by line; after so many lines that count the process is killed. Over when it is gone.
 pub fn killed_after(
     test: &str,
-    (variable, home): (&str, &std::path::Path),
+    (variable, home): (&str, &Path),
     mut lines: u64,
     mut each: impl FnMut(&str) -> bool,
 ) {
     use std::io::{BufRead, BufReader};
-    let mut child = std::process::Command::new(std::env::current_exe().expect("a path"))
+    let mut child = Command::new(std::env::current_exe().expect("a path"))
         .args(["--exact", test, "--nocapture"])
         .env(variable, home)
         .stdout(std::process::Stdio::piped())
@@ -160,4 +162,61 @@ pub fn killed_after(
         }
     }
     child.wait().expect("gone");
+}
+
+/// Runs the test `name` of this module once more, in mounts of its own, and ends it where it hangs. True in that
+/// run, which is to do what the test is about.
+pub fn in_own_mounts(module: &str, name: &str) -> bool {
+    const MARK: &str = "LOOPGATE_TEST_OWN_MOUNTS";
+    if std::env::var_os(MARK).is_some() {
+        return true;
+    }
+    let flags = if crate::sys::process::uid() == 0 { "-m" } else { "-Urm" };
+    let probe = Command::new("unshare").args([flags, "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        println!("skipped: unshare with mount namespaces missing");
+        return false;
+    }
+    let name = format!("{}::{name}", module.split_once("::").map_or(module, |(_, rest)| rest));
+    // `timeout` ends it where it hangs.
+    let again = Command::new("timeout")
+        .args(["-s", "KILL", "120", "unshare", flags])
+        .arg(std::env::current_exe().expect("a test binary"))
+        .args(["--exact", &name, "--nocapture"])
+        .env(MARK, "1")
+        .status();
+    assert!(again.expect("it starts").success());
+    false
+}
+
+/// A file system that answers nothing that it is asked, until this is dropped. For [`in_own_mounts`] alone.
+pub struct Silent(#[expect(dead_code, reason = "held")] Option<File>);
+
+impl Silent {
+    pub fn over(path: &Path) -> Self {
+        let mode = if path.is_dir() { "40000" } else { "100000" };
+        let options = format!("fd=0,rootmode={mode},user_id=0,group_id=0");
+        let device = File::options().read(true).write(true).open("/dev/fuse");
+        let mounted = device.as_ref().is_ok_and(|device| {
+            let device = device.try_clone().expect("a descriptor");
+            run(Command::new("mount")
+                .args(["-i", "-t", "fuse", "-o", &options, "none"])
+                .arg(path)
+                .stdin(device))
+        });
+        if !mounted {
+            // One that answers, and is refused all the same.
+            println!("skipped: FUSE missing");
+            let other = memory().join(format!("loopgate-other-{}", std::process::id()));
+            let made =
+                if path.is_dir() { std::fs::create_dir_all(&other) } else { std::fs::write(&other, "") };
+            made.expect("made");
+            assert!(run(Command::new("mount").arg("--bind").args([&other, path])), "nothing can be mounted");
+        }
+        Self(device.ok().filter(|_| mounted))
+    }
+}
+
+fn run(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
 }

@@ -5,19 +5,19 @@
 //! first, so that two descriptors do, whatever the depth. Nothing is reached by a name alone that could be a
 //! link by now: each directory is opened without following one, and what is in it is reached through it.
 //! A directory that its owner may not write to (caches of build tools are kept so) is made writable first.
+//! What is mounted somewhere in it stays, with all that is in there, and so does the way to it.
 
 use std::{
     ffi::{OsStr, OsString},
     fs::{DirEntry, File, OpenOptions, Permissions},
     io::{self, ErrorKind},
-    os::{
-        fd::AsRawFd,
-        unix::fs::{OpenOptionsExt, PermissionsExt},
-    },
-    path::PathBuf,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
 };
 
-use crate::sys::random;
+use crate::{
+    store::pin::{at, itself, pin},
+    sys::random,
+};
 
 /// How often the top is gone through before whoever still writes there is told to stop.
 const ROUNDS: usize = 1_000;
@@ -117,22 +117,16 @@ fn is_directory(entry: &DirEntry) -> bool {
 
 /// Opens a directory, and no link to one, after making it readable and writable for us.
 pub(super) fn enter(above: &File, name: &OsStr) -> io::Result<File> {
-    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
-    let pinned = OpenOptions::new().read(true).custom_flags(flags | libc::O_PATH).open(at(above, name))?;
+    let pinned = pin(above, name)?;
     let facts = pinned.metadata()?;
+    if !facts.is_dir() {
+        return Err(ErrorKind::NotADirectory.into());
+    }
     if facts.permissions().mode() & 0o700 != 0o700 {
         // Not by a name inside of it: that would need the right to look into it.
         std::fs::set_permissions(itself(&pinned), Permissions::from_mode(0o700))?;
     }
-    OpenOptions::new().read(true).custom_flags(flags).open(at(&pinned, "."))
-}
-
-fn at(directory: &File, name: impl AsRef<OsStr>) -> PathBuf {
-    itself(directory).join(name.as_ref())
-}
-
-fn itself(directory: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
+    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(itself(&pinned))
 }
 
 /// What is gone already is as good as removed.

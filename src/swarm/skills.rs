@@ -309,6 +309,7 @@ fn lent_error(error: LentError) -> SkillError {
         | LentError::NotRegular
         | LentError::Owner
         | LentError::HardLink
+        | LentError::Mounted
         | LentError::Io(_) => SkillError::Unreadable,
     }
 }

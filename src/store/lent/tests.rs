@@ -4,11 +4,12 @@ use std::{
 };
 
 use super::*;
-use crate::store::testing::{TempHome, is_root, mode_of};
+use crate::store::testing::{Silent, TempHome, in_own_mounts, is_root, mode_of};
 
 fn lent(temp: &TempHome) -> (Lent, PathBuf) {
     let path = temp.around().join("lent");
-    (Lent::create(&path).expect("a directory"), path)
+    let above = File::open(temp.around()).expect("a directory");
+    (Lent::create_at(&above, "lent").expect("a directory"), path)
 }
 
 fn read(lent: &Lent, name: &str) -> Result<Vec<u8>, LentError> {
@@ -147,4 +148,31 @@ fn what_was_set_aside_comes_back_only_where_its_name_is_free() {
     assert_eq!(lent.put_back(&aside, OsStr::new("letter")), Ok(true));
     assert_eq!(read(&lent, "letter"), Ok(b"first".to_vec()));
     assert!(!path.join(aside).exists());
+}
+
+#[test]
+fn what_is_mounted_in_a_lent_directory_is_refused_and_never_asked() {
+    if !in_own_mounts(module_path!(), "what_is_mounted_in_a_lent_directory_is_refused_and_never_asked") {
+        return;
+    }
+    let temp = TempHome::new();
+    let (lent, path) = lent(&temp);
+    lent.create_below("inner").expect("made").write("below", b"x").expect("written");
+    lent.write("file", b"x").expect("written");
+    let held = lent.below("inner").expect("nothing is mounted yet");
+    let _silent = ["inner", "file"].map(|name| Silent::over(&path.join(name)));
+    assert_eq!(lent.below("inner").expect_err("refused"), LentError::Mounted);
+    assert_eq!(lent.create_below("inner").expect_err("refused"), LentError::Mounted);
+    assert!(lent.fresh_below("inner").is_err());
+    assert_eq!(read(&lent, "file"), Err(LentError::Mounted));
+    assert_eq!(lent.pieces("file").expect_err("refused"), LentError::Mounted);
+    assert_eq!(lent.append("file", b"x\n", 64), Err(LentError::Mounted));
+    for name in ["inner", "file"] {
+        assert!(lent.write(name, b"x").is_err() && lent.remove(name.as_ref()).is_err());
+        assert!(lent.rename(name, "other").is_err() && lent.set_aside(name.as_ref()).is_err());
+    }
+    let mut names = Vec::new();
+    assert_eq!(lent.each_name(9, &mut |name| names.push(name)), Ok(false));
+    assert_eq!(names.len(), 2, "they are shown, and nothing else is left: {names:?}");
+    assert_eq!(read(&held, "below"), Ok(b"x".to_vec()), "what was reached before is what it was");
 }

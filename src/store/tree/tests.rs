@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    store::testing::{TempHome, is_bound_by_modes},
+    store::testing::{Silent, TempHome, in_own_mounts, is_bound_by_modes},
     sys::rename,
 };
 
@@ -109,4 +109,29 @@ fn ten_thousand_removals_never_follow_a_link_out() {
     });
     remove(&above, "tree".as_ref()).expect("nobody writes any more");
     assert!(!tree.exists() && kept.join("inner/file").exists());
+}
+
+#[test]
+fn what_is_mounted_in_a_tree_stays_and_holds_up_no_removal() {
+    if !in_own_mounts(module_path!(), "what_is_mounted_in_a_tree_stays_and_holds_up_no_removal") {
+        return;
+    }
+    let temp = TempHome::new();
+    let (top, kept) = (temp.around().join("tree"), temp.around().join("kept"));
+    for directory in [top.join("a/b"), top.join("c/project"), top.join("d/e"), kept.clone()] {
+        std::fs::create_dir_all(directory).expect("made");
+    }
+    for file in [top.join("1"), top.join("d/2"), top.join("d/e/3"), kept.join("file")] {
+        std::fs::write(file, "x").expect("written");
+    }
+    let _silent = Silent::over(&top.join("a/b"));
+    let bound =
+        std::process::Command::new("mount").arg("--bind").args([&kept, &top.join("c/project")]).status();
+    assert!(bound.expect("it runs").success());
+    let above = open(temp.around());
+    assert!(remove(&above, "tree".as_ref()).is_err(), "it cannot be gone");
+    assert!(kept.join("file").exists(), "nothing of what was mounted there was removed");
+    assert!(!top.join("1").exists() && !top.join("d").exists(), "the rest is");
+    let mounted = remove(&open(&top.join("a")), "b".as_ref()).expect_err("refused");
+    assert_eq!(mounted.raw_os_error(), Some(libc::EXDEV));
 }

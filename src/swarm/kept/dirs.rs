@@ -11,7 +11,7 @@ use std::{
 use super::{AGENTS, Shelf, ShelfError};
 use crate::{
     agent::{inbox, outbox},
-    store::{Home, HomeError, Lent},
+    store::{Home, HomeError, Lent, LentError},
     wire::node::NodeName,
 };
 
@@ -33,7 +33,12 @@ impl AgentDirs {
         &self.path
     }
 
-    /// Where it works, if nothing else is said.
+    /// Where it works, if nothing else is said, to make something in there.
+    pub fn lent_workspace(&self) -> Result<Lent, LentError> {
+        self.root.below(WORKSPACE)
+    }
+
+    /// The same by name.
     pub fn workspace(&self) -> PathBuf {
         self.path.join(WORKSPACE)
     }
@@ -84,7 +89,7 @@ impl Shelf {
 
     /// The directories of an agent that was started before, as they are.
     pub fn existing_agent_dirs(&self, swarm: &NodeName, agent: &NodeName) -> Result<AgentDirs, ShelfError> {
-        let agents = self.shelved(swarm)?.directory.existing_directory(AGENTS)?;
+        let agents = self.shelved(swarm)?.directory.same_mount_directory(AGENTS)?;
         let root = Lent::open_in(&agents, agent.as_str())?;
         Ok(dirs(&agents, agent, root))
     }
@@ -98,15 +103,22 @@ impl Shelf {
     }
 
     /// The directory of an agent's logs, as it is.
-    pub fn agent_logs(&self, swarm: &NodeName, agent: &NodeName) -> Result<Lent, ShelfError> {
-        let agents = self.shelved(swarm)?.directory.existing_directory(AGENTS)?;
-        Ok(Lent::open_in(&agents, agent.as_str())?.below(LOGS)?)
+    pub fn agent_logs(&self, swarm: &NodeName, agent: &NodeName) -> Result<Lent, LentError> {
+        let shelved = self.shelved(swarm).map_err(|_| LentError::Missing)?;
+        let agents = shelved.directory.same_mount_directory(AGENTS).map_err(|error| match error {
+            HomeError::Io(_, error) => error.into(),
+            HomeError::Missing(_) | HomeError::Unknown => LentError::Missing,
+            HomeError::Symlink(_) => LentError::Symlink,
+            HomeError::NotDirectory(_) => LentError::NotRegular,
+            HomeError::Owner(..) | HomeError::Mode(..) => LentError::Owner,
+        })?;
+        Lent::open_in(&agents, agent.as_str())?.below(LOGS)
     }
 
     /// The directory of all agents of a swarm, made where it is missing.
     fn agents(&self, swarm: &NodeName) -> Result<Home, ShelfError> {
         let shelved = self.shelved(swarm)?;
-        match shelved.directory.existing_directory(AGENTS) {
+        match shelved.directory.same_mount_directory(AGENTS) {
             Err(HomeError::Missing(_)) => Ok(shelved.directory.directory(AGENTS)?),
             other => Ok(other?),
         }
@@ -114,7 +126,7 @@ impl Shelf {
 
     /// Removes what one agent of a swarm has; none of it is fine.
     pub fn wipe_agent(&self, swarm: &NodeName, agent: &NodeName) -> Result<(), ShelfError> {
-        match self.shelved(swarm)?.directory.existing_directory(AGENTS) {
+        match self.shelved(swarm)?.directory.same_mount_directory(AGENTS) {
             Err(HomeError::Missing(_)) => return Ok(()),
             other => self.bury(&other?, agent.as_str())?,
         }

@@ -151,6 +151,7 @@ impl From<LentError> for ShelfError {
             | LentError::NotRegular
             | LentError::Owner
             | LentError::HardLink
+            | LentError::Mounted
             | LentError::TooLarge => Self::Aside,
         }
     }

@@ -15,7 +15,6 @@ use super::{
 use crate::{
     agent::{Controller, MemberSpec},
     backend::form::Form,
-    store::Lent,
     swarm::{
         config::{AgentConfig, ObjectConfig},
         kept::AgentDirs,
@@ -117,7 +116,7 @@ fn workspace(dirs: &AgentDirs, wanted: Option<&str>) -> Result<PathBuf, String> 
         Some(path) => path,
     };
     let refused = |_| "its workspace could not be made".to_owned();
-    let mut at = Lent::open(&own).map_err(refused)?;
+    let mut at = dirs.lent_workspace().map_err(refused)?;
     let mut path = own;
     // Step by step, and through no link that an earlier run may have left.
     for step in wanted.split('/').filter(|step| !matches!(*step, "" | ".")) {

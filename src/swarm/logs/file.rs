@@ -2,8 +2,8 @@
 //!
 //! The agent may replace, link, cut or fill them at any moment, and put anything in their place. They are opened anew
 //! for each use, through the directory and through no link, as regular files of ours with one name; what is not one
-//! makes room or is passed over. Reading goes from the end to the front, in pieces, and is bounded in bytes
-//! whatever stands there. Nothing is synced: a log is no promise.
+//! makes room or is passed over, and what is mounted over one of them is refused unasked. Reading goes from the end
+//! to the front, in pieces, and is bounded in bytes whatever stands there. Nothing is synced: a log is no promise.
 
 use std::{
     io::ErrorKind,
@@ -94,7 +94,7 @@ impl File {
 
     fn directory(&self) -> Result<Lent, LentError> {
         let shelf = self.shelf.as_ref().ok_or(LentError::Missing)?;
-        shelf.agent_logs(&self.swarm, &self.agent).map_err(|_| LentError::Missing)
+        shelf.agent_logs(&self.swarm, &self.agent)
     }
 }
 

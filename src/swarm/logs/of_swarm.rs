@@ -24,6 +24,7 @@ use super::{
 use crate::{
     agent::{Stream, Watchers},
     limits,
+    store::LentError,
     swarm::history::Role,
     wire::node::NodeName,
 };
@@ -147,6 +148,14 @@ impl SwarmLog {
         self.watchers.wake();
     }
 
+    /// Tells a log of itself.
+    fn tell(self: &Arc<Self>, id: u64, text: &str) {
+        let agent = self.lock().agents.iter().find(|(_, held)| held.id == id).map(|(name, _)| name.clone());
+        if let Some(agent) = agent {
+            self.push(&agent, id, Voice::Said(Role::System), clean::content(text));
+        }
+    }
+
     pub(super) fn now(&self) -> u64 {
         self.shared.clock.unix_ms().saturating_mul(1_000)
     }
@@ -166,12 +175,17 @@ impl State {
 
 impl Owner for SwarmLog {
     fn lost(self: Arc<Self>, id: u64, count: u64) {
-        let agent = self.lock().agents.iter().find(|(_, held)| held.id == id).map(|(name, _)| name.clone());
-        if let Some(agent) = agent {
-            let text =
-                format!("{count} lines of this log were not kept: they came too fast, or the disk failed");
-            self.push(&agent, id, Voice::Said(Role::System), clean::content(&text));
-        }
+        self.tell(
+            id,
+            &format!("{count} lines of this log were not kept: they came too fast, or the disk failed"),
+        );
+    }
+
+    fn refused(self: Arc<Self>, id: u64, why: LentError) {
+        self.tell(
+            id,
+            &format!("the lines of this log are not kept for now; of its directory or file: {why}"),
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{file::File, lock, record::Record};
-use crate::limits;
+use crate::{limits, store::LentError};
 
 /// Of the queue, what each agent has for itself whatever the others take.
 const OWN: usize = 16 * 1024;
@@ -22,6 +22,16 @@ const OWN: usize = 16 * 1024;
 pub(super) trait Owner: Send + Sync {
     /// So many records did not reach the disk, which works again.
     fn lost(self: Arc<Self>, id: u64, count: u64);
+    /// No record reaches the disk for now: told once, until one does.
+    fn refused(self: Arc<Self>, id: u64, why: LentError);
+}
+
+/// What did not reach the disk.
+#[derive(Default)]
+struct Lost {
+    count: u64,
+    /// the log has been told why
+    told: bool,
 }
 
 /// The queue, and the thread that empties it.
@@ -39,7 +49,7 @@ struct Queue {
     /// by the id of the agent's log
     waiting: BTreeMap<u64, Waiting>,
     /// what was lost of it, until that is told
-    lost: BTreeMap<u64, u64>,
+    lost: BTreeMap<u64, Lost>,
     /// of all that waits, and of what is being written
     bytes: usize,
     /// records taken in
@@ -82,7 +92,8 @@ impl Writer {
         let was_empty = queue.waiting.is_empty();
         let own = queue.waiting.get(&id).map_or(0, |waiting| waiting.bytes).saturating_add(size);
         if own > OWN && (own > limits::LOG_WAITING || all > limits::LOG_WAITING_ALL) {
-            return queue.has_lost(id, 1);
+            queue.has_lost(id, 1);
+            return;
         }
         let waiting = queue.waiting.entry(id).or_insert_with(|| Waiting::new(owner, file));
         waiting.bytes = own;
@@ -167,25 +178,30 @@ impl Writer {
         let mut queue = lock(&self.queue);
         queue.bytes = queue.bytes.saturating_sub(bytes);
         queue.done = queue.done.saturating_add(count);
-        let told = match written {
-            Ok(()) => queue.lost.remove(&id),
-            Err(_) => {
-                queue.has_lost(id, count);
-                None
+        match written {
+            Ok(()) => {
+                let lost = queue.lost.remove(&id);
+                drop(queue);
+                lost.iter().for_each(|lost| Arc::clone(&owner).lost(id, lost.count));
             }
-        };
-        drop(queue);
-        self.written.notify_all();
-        if let Some(lost) = told {
-            owner.lost(id, lost);
+            Err(why) => {
+                let lost = queue.has_lost(id, count);
+                let tells = why == LentError::Mounted && !mem::replace(&mut lost.told, true);
+                drop(queue);
+                if tells {
+                    owner.refused(id, why);
+                }
+            }
         }
+        self.written.notify_all();
     }
 }
 
 impl Queue {
-    fn has_lost(&mut self, id: u64, count: u64) {
+    fn has_lost(&mut self, id: u64, count: u64) -> &mut Lost {
         let lost = self.lost.entry(id).or_default();
-        *lost = lost.saturating_add(count);
+        lost.count = lost.count.saturating_add(count);
+        lost
     }
 }
 

@@ -4,7 +4,7 @@
 use std::os::unix::{fs::symlink, net::UnixListener};
 
 use super::*;
-use crate::store::testing::is_root;
+use crate::store::testing::{Silent, in_own_mounts, is_root};
 
 /// An agent with a record on the disk, and a file elsewhere that must stay as it is.
 fn rig() -> (Rig, PathBuf) {
@@ -168,4 +168,42 @@ fn numbers_and_texts_that_an_agent_makes_up_stay_within_its_own_log() {
     assert!(rig.texts("b") == ["other"]);
     let page = rig.page(&["b"], Kinds::ALL, Some(0), 9);
     assert_eq!(page.missed, 0);
+}
+
+#[test]
+fn a_file_system_that_answers_nothing_holds_up_no_log_no_reader_and_no_purge() {
+    if !in_own_mounts(
+        module_path!(),
+        "a_file_system_that_answers_nothing_holds_up_no_log_no_reader_and_no_purge",
+    ) {
+        return;
+    }
+    let told = "the lines of this log are not kept for now; of its directory or file: another file system is mounted \
+                over it";
+    for over in ["a/logs/log.jsonl", "a/logs", "a", ""] {
+        let (mut rig, _) = rig();
+        let log = rig.agent("a");
+        rig.agent("b").said(Role::User, "other");
+        rig.settle();
+        let silent = Silent::over(&rig.home.path().join("swarms/s/agents").join(over));
+        for text in ["second", "third"] {
+            log.said(Role::User, text);
+            rig.settle();
+        }
+        // What tells of it is the first that is refused behind it.
+        rig.settle();
+        let mut texts = rig.texts("a");
+        texts.sort();
+        assert_eq!(texts, ["first", "second", told, "third"], "{over}: told once, and in memory all of it");
+        if !over.is_empty() {
+            rig.agent("b").said(Role::User, "goes on");
+            rig.settle();
+            assert!(fs::read_to_string(rig.file("b")).unwrap().contains("goes on"));
+        }
+        rig.again();
+        assert!(!rig.texts("a").contains(&"second".to_owned()), "{over}");
+        assert!(rig.shelf.purge(&name("s")).is_err(), "{over}: it cannot be gone");
+        assert!(!rig.home.path().join("swarms/s").exists(), "{over}: its name is free");
+        drop(silent);
+    }
 }
