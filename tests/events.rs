@@ -333,6 +333,25 @@ fn the_end_of_the_instance_is_told_as_69() {
     assert!(said.contains("`--after "), "how to go on: {said}");
 }
 
+/// All places are taken when it begins, and one is given back.
+#[test]
+fn what_is_followed_begins_where_the_instance_was_busy_at_first() {
+    let instance = started();
+    let places: Vec<_> =
+        (0..loopgate::limits::WS_CONNECTIONS).map(|_| Follower::new(&instance, None)).collect();
+    let mut verb = Verb::start(&instance, &["events", "-f", "--json", "--limit", "1"]);
+    let mut said = String::new();
+    let talk = verb.child.stderr.as_mut().expect("stderr");
+    BufReader::new(talk).read_line(&mut said).expect("a line");
+    assert!(said.contains("websockets_full") && said.contains("trying again"), "{said}");
+    drop(places);
+    verb.event();
+    task(&instance);
+    while verb.event()["event_type"] != json!("task_sent") {}
+    signal(verb.child.id(), libc::SIGINT);
+    assert_eq!(verb.ends().0, Some(0));
+}
+
 #[test]
 fn what_is_followed_goes_on_in_an_instance_that_was_started_again() {
     let mut instance = started();

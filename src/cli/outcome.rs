@@ -119,6 +119,11 @@ impl Failure {
         self.exit
     }
 
+    /// What failed and why, line-filtered.
+    pub fn what(&self) -> String {
+        display::line(&self.what)
+    }
+
     /// Says it on stderr, line-filtered: the text may quote what came from outside.
     pub(super) fn tell(&self, output: &mut Output) -> Exit {
         if !self.what.is_empty() {

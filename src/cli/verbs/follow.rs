@@ -81,11 +81,14 @@ pub fn follow(
 ) -> Result<ExitCode, Failure> {
     let mut frames = match connect(path, after) {
         Ok(frames) => frames,
-        // It was there a moment ago.
-        Err(none) if none.broke_off => match again(ends, path, after, none.failure)? {
-            Some(frames) => frames,
-            None => return Ok(Exit::Ok.into()),
-        },
+        // It was there a moment ago, or it is busy.
+        Err(none) if none.may_pass => {
+            output.say(&format!("loopgate: {}; trying again", none.failure.what()));
+            match again(ends, path, after, none.failure)? {
+                Some(frames) => frames,
+                None => return Ok(Exit::Ok.into()),
+            }
+        }
         Err(none) => return Err(none.failure),
     };
     loop {
@@ -147,14 +150,12 @@ struct NoStream {
     failure: Failure,
     /// there may be one in a moment
     may_pass: bool,
-    /// it was not refused: there was nobody to refuse it
-    broke_off: bool,
 }
 
 impl NoStream {
     fn broken(failure: Failure) -> Self {
         let may_pass = matches!(failure.exit(), Exit::NotRunning | Exit::TryLater);
-        Self { failure, may_pass, broke_off: may_pass }
+        Self { failure, may_pass }
     }
 }
 
@@ -165,7 +166,7 @@ fn connect(path: &str, after: Option<u64>) -> Result<Box<Frames>, NoStream> {
         Ok(Streamed::Frames(frames)) => Ok(frames),
         Ok(Streamed::Refused(answer)) => {
             let may_pass = matches!(answer.status, 429 | 500..=599);
-            Err(NoStream { failure: swarm::refused(&answer), may_pass, broke_off: false })
+            Err(NoStream { failure: swarm::refused(&answer), may_pass })
         }
         Err(error) => Err(NoStream::broken(client_failure(&error))),
     }
