@@ -300,6 +300,8 @@ limits! {
     EVENTS_BATCH: usize = 1024 * 1024, "bytes", "a_disk_that_hangs_holds_up_nobody_and_memory_is_bounded";
     #[doc = "time that events are gathered before they are written"]
     EVENTS_GATHER_MS: u64 = 50, "ms", "an_event_is_on_the_disk_soon_without_anybody_asking";
+    #[doc = "time that a reader of events on disk waits for his turn"]
+    EVENTS_PATIENCE_MS: u64 = 2_000, "ms", "the_disk_is_read_by_one_at_a_time_and_the_others_wait_for_their_turn";
     #[doc = "numbers that are left out after an end that was not in order"]
     EVENTS_GAP: u64 = 1_000_000, "count", "numbers_are_never_given_out_twice_and_leave_a_gap_after_a_kill";
     #[doc = "messages that an object of kind log keeps"]

@@ -77,6 +77,11 @@ impl Frames {
         true
     }
 
+    /// How many bytes more may wait.
+    pub(super) fn room(&self) -> usize {
+        limits::STREAM_QUEUE.saturating_sub(self.waiting().len())
+    }
+
     fn append(&mut self, event: &'static str, id: Option<u64>, data: &str) {
         if let Some(id) = id {
             self.line("id", &id.to_string());

@@ -293,10 +293,23 @@ impl Journal {
         id: u32,
         each: &mut dyn FnMut(Line<'_>) -> ControlFlow<()>,
     ) -> Result<(), JournalError> {
+        self.lines_from(id, None, each)
+    }
+
+    /// The same, from a line on that was shown before: its place and its number. Without it, from the first.
+    pub fn lines_from(
+        &self,
+        id: u32,
+        from: Option<(Place, u64)>,
+        each: &mut dyn FnMut(Line<'_>) -> ControlFlow<()>,
+    ) -> Result<(), JournalError> {
         let known = self.known(id)?;
+        let from = from.filter(|(place, _)| place.segment == id);
+        let from = from.map_or((0, known.base), |(place, number)| (place.offset.into(), number));
         let next = self.state().segments.iter().find(|next| next.id > id).map(|next| next.base);
         let file = self.file(&known)?;
-        open::lines(&*file, &known, next.unwrap_or(u64::MAX), &self.settings, &mut |shown| match shown {
+        let end = next.unwrap_or(u64::MAX);
+        open::lines_from(&*file, &known, from, end, &self.settings, &mut |shown| match shown {
             Shown::Line(line) => each(line),
             Shown::Superseded { .. } | Shown::Bad { .. } => ControlFlow::Continue(()),
         })

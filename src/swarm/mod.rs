@@ -14,6 +14,7 @@ pub mod config;
 // Questions to objects, and the envelope that answers them.
 pub mod ask;
 // What happened, for who reads it.
+mod desk;
 pub mod events;
 pub mod fault;
 // What was said, as far as it is kept.

@@ -19,7 +19,7 @@ use crate::{
     },
     gate::{Reply, Response},
     limits,
-    swarm::events::{Entry, Event, Filter, Follow, Hub, Page, Query, Unread},
+    swarm::events::{Batch, Event, Filter, Follow, Hub, Page, Query, Unread},
 };
 
 /// Events in an answer, where it is not said how many.
@@ -30,6 +30,9 @@ const AT_ONCE: usize = 64;
 
 /// Looks at the stream or the disk in one go, where nothing of it is wanted.
 const ROUNDS: usize = 16;
+
+/// A page is not read for less room than this.
+const ROOM: usize = limits::STREAM_QUEUE / 4;
 
 /// What a follower waits where somebody else reads the disk, in ms.
 const AGAIN_MS: u64 = 100;
@@ -68,7 +71,7 @@ fn answer(
         return stream::answer(app, caller, request, |wake| {
             let follow = hub.follow(Arc::clone(wake));
             let mut follower = Follower::new(Arc::clone(hub), follow, asked.filter.clone(), after);
-            match follower.catch_up() {
+            match follower.catch_up(limits::STREAM_QUEUE) {
                 // While somebody else reads there he waits: a browser that is refused does not come back.
                 Ok(()) | Err(Unread::Busy) => Ok(Box::new(follower)),
                 // What cannot be read is refused while there is still an answer to give.
@@ -145,7 +148,7 @@ fn unread(unread: Unread) -> Fault {
     }
 }
 
-/// Somebody who follows.
+/// Somebody who follows: a place in the stream, and what is on its way to him.
 struct Follower {
     hub: Arc<Hub>,
     follow: Follow,
@@ -158,14 +161,10 @@ struct Follower {
     whole: bool,
     /// nothing was lost between the pages and the stream
     joined: bool,
-    /// what comes next
-    waiting: VecDeque<Waiting>,
-}
-
-enum Waiting {
-    Gap(u64),
-    Event(Arc<Event>),
-    Entry(Arc<Entry>),
+    /// how many he missed, before what comes next; not told yet
+    missed: u64,
+    /// the rest of a page, which was no larger than the room that there was
+    page: VecDeque<Arc<Event>>,
 }
 
 impl Follower {
@@ -178,75 +177,112 @@ impl Follower {
             Some(Begin::Minutes) => (0, last, false, false),
             None => (0, 0, true, true),
         };
-        Self { hub, follow, filter, done, up_to, whole, joined, waiting: VecDeque::new() }
+        Self { hub, follow, filter, done, up_to, whole, joined, missed: 0, page: VecDeque::new() }
     }
 
-    /// Takes one more page of what is asked for by number, where there is one.
-    fn catch_up(&mut self) -> std::result::Result<(), Unread> {
+    /// Takes one more page of what is asked for by number, where there is one; hardly more than so many bytes.
+    fn catch_up(&mut self, room: usize) -> std::result::Result<(), Unread> {
         if self.done >= self.up_to {
             return Ok(());
         }
         let filter = self.filter.clone();
-        let page = self.hub.page(&Query { filter, since: Some(self.done), most: AT_ONCE })?;
-        if page.missed > 0 && std::mem::replace(&mut self.whole, true) {
-            self.waiting.push_back(Waiting::Gap(page.missed));
+        let query = Query { filter, since: Some(self.done), most: limits::EVENTS_PAGE };
+        let page = self.hub.page_within(&query, room)?;
+        if std::mem::replace(&mut self.whole, true) {
+            self.missed = self.missed.saturating_add(page.missed);
         }
-        self.whole = true;
         // Events that came while it was read may stand in it, behind the end that it knows.
         let last = page.events.last().map_or(0, |event| event.id).max(page.next);
         // One that leads no further would be asked for again without end.
         self.done = if last > self.done { last } else { self.up_to };
-        self.waiting.extend(page.events.into_iter().map(Waiting::Event));
+        self.page.extend(page.events);
         Ok(())
     }
 
-    /// Takes what came in the stream; whether anything did.
-    fn go_on(&mut self) -> bool {
-        let batch = self.follow.next(AT_ONCE);
-        if batch.missed > 0 && !self.joined {
+    /// Gives what came in the stream, as far as it has room.
+    fn go_on(&mut self, out: &mut Frames) -> Gave {
+        let Batch { missed, entries } = self.follow.next(AT_ONCE);
+        if missed > 0 && !self.joined {
             // The pages took so long that their end is out of the stream again: once more from there.
             self.up_to = self.hub.last();
-            return true;
+            return Gave::Some;
         }
         self.joined = true;
-        if batch.missed > 0 {
-            self.waiting.push_back(Waiting::Gap(batch.missed));
+        self.missed = self.missed.saturating_add(missed);
+        for entry in &entries {
+            // All of them are new, whatever the minutes are that were asked for.
+            let wants = |event: &&Event| event.id > self.done && self.filter.matches(event, event.unix_ms);
+            let wanted = entry.event().filter(wants);
+            if let Some(event) = wanted
+                && !(self.tell(out) && out.put("event", Some(event.id), event.json()))
+            {
+                // Nothing is held here: it comes again, or is missed.
+                self.follow.back_to(entry.at());
+                return Gave::NoRoom;
+            }
         }
-        let any = !batch.entries.is_empty();
-        // All of them are new, whatever the minutes were that were asked for.
-        let minutes = self.filter.minutes.take();
-        let wanted = |event: &Event| event.id > self.done && self.filter.matches(event, event.unix_ms);
-        let entries = batch.entries.into_iter().filter(|entry| entry.event().is_some_and(wanted));
-        self.waiting.extend(entries.map(Waiting::Entry));
-        self.filter.minutes = minutes;
-        any || batch.missed > 0
+        match (entries.is_empty(), self.tell(out)) {
+            (_, false) => Gave::NoRoom,
+            (true, true) => Gave::Nothing,
+            (false, true) => Gave::Some,
+        }
     }
+
+    /// Gives what was taken of a page; whether all of it had room.
+    fn give(&mut self, out: &mut Frames) -> bool {
+        while let Some(event) = self.page.front() {
+            let (id, json) = (event.id, event.json());
+            if !(tell(&mut self.missed, out) && out.put("event", Some(id), json)) {
+                return false;
+            }
+            self.page.pop_front();
+        }
+        self.tell(out)
+    }
+
+    fn tell(&mut self, out: &mut Frames) -> bool {
+        tell(&mut self.missed, out)
+    }
+}
+/// Tells how many were missed, where there are any; whether it had room.
+fn tell(missed: &mut u64, out: &mut Frames) -> bool {
+    let told = *missed == 0 || out.put("gap", None, &json!({ "missed": *missed }).to_string());
+    if told {
+        *missed = 0;
+    }
+    told
+}
+
+/// What was given of the stream.
+enum Gave {
+    /// there was nothing
+    Nothing,
+    /// some was looked at
+    Some,
+    /// the rest is for another time
+    NoRoom,
 }
 
 impl Source for Follower {
     fn next(&mut self, out: &mut Frames, now: u64) -> Next {
         for _ in 0..ROUNDS {
-            while let Some(first) = self.waiting.front() {
-                let taken = match first {
-                    Waiting::Gap(missed) => out.put("gap", None, &json!({ "missed": missed }).to_string()),
-                    Waiting::Event(event) => out.put("event", Some(event.id), event.json()),
-                    Waiting::Entry(entry) => {
-                        entry.event().is_none_or(|event| out.put("event", Some(event.id), event.json()))
-                    }
-                };
-                if !taken {
-                    return Next::Woken;
-                }
-                self.waiting.pop_front();
+            if !self.give(out) {
+                return Next::Woken;
             }
             if self.done < self.up_to {
-                match self.catch_up() {
+                if out.room() < ROOM {
+                    return Next::Woken;
+                }
+                match self.catch_up(out.room()) {
                     Ok(()) => {}
                     Err(Unread::Busy) => return Next::At(now.saturating_add(AGAIN_MS)),
                     Err(Unread::Disk) => return Next::End("events_unreadable"),
                 }
-            } else if !self.go_on() {
-                return Next::Woken;
+            } else {
+                match self.go_on(out) {
+                    Gave::Some => {}
+                    Gave::Nothing | Gave::NoRoom => return Next::Woken,
+                }
             }
         }
         // Others have their turn, and the socket its look.

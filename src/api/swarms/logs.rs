@@ -150,7 +150,7 @@ fn answer(app: &App, caller: &Caller, request: &Request<'_>, swarm: &str, agent:
     let most = asked.limit.unwrap_or(DEFAULT);
     let page = app.swarms.logs(swarm, agent, &asked.query(most))?;
     let events = match asked.events {
-        true => app.swarms.events().recent(&filter(swarm, agent), most),
+        true => app.swarms.events().recent(&filter(swarm, agent), most).events,
         false => Vec::new(),
     };
     let rows = merged(page.rows, events.into_iter().rev().map(Waiting::Event).collect());
@@ -293,7 +293,7 @@ impl Follower {
         page.rows.retain(|row| row.record.n <= self.follow.begins());
         let (swarm, agent) = &self.whose;
         let events = self.events.as_ref().map(|events| {
-            let mut kept = self.swarms.events().recent(&filter(swarm, agent.as_deref()), most);
+            let mut kept = self.swarms.events().recent(&filter(swarm, agent.as_deref()), most).events;
             kept.retain(|event| event.id <= events.last);
             kept.into_iter().rev().map(Waiting::Event).collect()
         });

@@ -215,8 +215,19 @@ pub(super) fn lines(
     settings: &Settings,
     each: &mut dyn FnMut(Shown<'_>) -> ControlFlow<()>,
 ) -> Result<(), JournalError> {
-    let mut lowest = known.base;
-    scan(file, known.bytes, settings.line_bytes, &mut |found| match found {
+    lines_from(file, known, (0, known.base), end, settings, each)
+}
+
+/// The same from an offset on, where a line begins, and of numbers from this one on.
+pub(super) fn lines_from(
+    file: &dyn DiskFile,
+    known: &Known,
+    (offset, mut lowest): (u64, u64),
+    end: u64,
+    settings: &Settings,
+    each: &mut dyn FnMut(Shown<'_>) -> ControlFlow<()>,
+) -> Result<(), JournalError> {
+    scan(file, offset, known.bytes, settings.line_bytes, &mut |found| match found {
         Found::Bad { offset, why } => each(Shown::Bad { offset, why }),
         Found::Line { number, json, offset, length } => {
             let end_at = offset.saturating_add(length as u64);

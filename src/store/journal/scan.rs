@@ -24,16 +24,17 @@ pub(super) enum Found<'a> {
     Bad { offset: u64, why: &'static str },
 }
 
-/// Shows what stands in the first `len` bytes, as far as it is wanted. `longest` counts the newline.
+/// Shows what stands from an offset on in the first `len` bytes, as far as it is wanted. `longest` counts the newline.
 pub(super) fn scan(
     file: &dyn DiskFile,
+    mut offset: u64,
     len: u64,
     longest: usize,
     each: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
 ) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(CHUNK, Reader { file, offset: 0 }.take(len));
+    let part = Reader { file, offset }.take(len.saturating_sub(offset));
+    let mut reader = BufReader::with_capacity(CHUNK, part);
     let mut text = Vec::new();
-    let mut offset = 0_u64;
     loop {
         text.clear();
         let length = (&mut reader).take(longest as u64).read_until(b'\n', &mut text)?;

@@ -45,6 +45,11 @@ impl Place {
         self.segment
     }
 
+    /// Where in its segment the line begins.
+    pub fn offset(self) -> u32 {
+        self.offset
+    }
+
     /// The bytes that the line takes in its segment.
     pub fn length(self) -> u32 {
         self.length

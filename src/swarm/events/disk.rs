@@ -5,16 +5,24 @@
 
 use std::{
     ops::ControlFlow,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use super::line::{LARGEST, Mark};
+use super::{
+    line::{LARGEST, Mark},
+    marks::{self, Marks},
+};
 use crate::{
     limits,
     store::{
         self, Journal, JournalError,
         journal::{self, Line, Opened, Segment},
     },
+    swarm::desk::Desk,
 };
 
 /// Bounds of what is on the disk. Tests have smaller ones.
@@ -28,6 +36,8 @@ pub struct Settings {
     pub bytes: u64,
     /// bytes that wait to be written
     pub waiting: usize,
+    /// how long a reader waits for his turn
+    pub patience: Duration,
 }
 
 impl Default for Settings {
@@ -43,6 +53,7 @@ impl Default for Settings {
             lines: limits::EVENTS_ON_DISK as u64,
             bytes: limits::EVENTS_BYTES_ON_DISK as u64,
             waiting: limits::EVENTS_QUEUE,
+            patience: Duration::from_millis(limits::EVENTS_PATIENCE_MS),
         }
     }
 }
@@ -51,8 +62,10 @@ impl Default for Settings {
 pub(super) struct EventDisk {
     pub journal: Journal,
     pub settings: Settings,
-    /// somebody reads it
-    pub reading: AtomicBool,
+    /// where one at a time reads it
+    pub desk: Desk,
+    /// where readers came by
+    marks: Mutex<Marks>,
     /// lines that were read and are no events
     pub unread: AtomicU64,
     /// up to this number everything is forgotten, whatever still stands there
@@ -130,7 +143,8 @@ impl EventDisk {
         let disk = Self {
             journal,
             settings,
-            reading: AtomicBool::new(false),
+            desk: Desk::default(),
+            marks: Mutex::default(),
             unread: AtomicU64::new(found.bad),
             floor: AtomicU64::new(found.floor),
             forgotten: AtomicU64::new(0),
@@ -211,18 +225,28 @@ impl EventDisk {
         self.journal.segments().iter().fold(0, |bytes, segment| bytes.saturating_add(segment.bytes))
     }
 
-    /// A number below which none stands in a segment or in those after it.
+    /// A number below which none stands in a segment or in those after it. It is looked for once.
     pub fn first_of(&self, segment: &Segment) -> Result<Option<u64>, JournalError> {
+        if let Some(first) = self.marks().first_of(segment.id) {
+            return Ok(Some(first));
+        }
         let mut first = None;
         self.journal.lines_until(segment.id, &mut |line| {
-            first = match Mark::of(line.json) {
-                Some(Mark::Event(id) | Mark::Begin { id, .. }) => Some(id),
-                Some(Mark::End(id) | Mark::Cleared(id)) => Some(id.saturating_add(1)),
-                None => None,
-            };
+            first = marks::first_by(&line);
             if first.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
+        if let Some(first) = first {
+            let oldest = self.journal.segments().first().map_or(0, |oldest| oldest.id);
+            let mut marks = self.marks();
+            marks.forget_below(oldest);
+            marks.begins(segment.id, first);
+        }
         Ok(first)
+    }
+
+    /// Where readers came by.
+    pub fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes what is forgotten, if there is any.

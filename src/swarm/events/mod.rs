@@ -15,10 +15,13 @@ mod filter;
 mod follow;
 mod hub;
 mod line;
+mod marks;
 mod names;
 mod page;
 mod push;
 mod read;
+#[cfg(test)]
+pub(crate) mod testing;
 mod writer;
 
 use serde_json::{Map, Value};
@@ -35,7 +38,7 @@ pub use self::{
     follow::{Batch, Follow},
     hub::Hub,
     names::Name,
-    page::{Page, Query, Unread},
+    page::{Page, Query, Recent, Unread},
     push::Push,
     writer::Health,
 };

@@ -1,7 +1,7 @@
 //! Questions about events: the newest that match, or what came after a number.
 //!
 //! Pointers are taken out of the ring a few at a time, and looked at without its lock. What is older than the ring is
-//! read from the disk, by one at a time.
+//! read from the disk, by one at a time; the others wait for their turn, and not for ever.
 
 use std::sync::Arc;
 
@@ -39,10 +39,19 @@ pub struct Page {
     pub missed: u64,
 }
 
+/// The newest events, as far as they could be read.
+#[derive(Debug, Clone, Default)]
+pub struct Recent {
+    /// newest first
+    pub events: Vec<Arc<Event>>,
+    /// none is left out
+    pub whole: bool,
+}
+
 /// Why a question is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
-    /// another one is reading the disk
+    /// others read the disk for too long
     Busy,
     /// the disk does not let itself be read
     Disk,
@@ -55,10 +64,6 @@ struct Room {
 }
 
 impl Room {
-    fn new(most: usize) -> Self {
-        Self { most, bytes: limits::EVENTS_PAGE_BYTES }
-    }
-
     fn is_full(&self) -> bool {
         self.most == 0 || self.bytes == 0
     }
@@ -73,9 +78,15 @@ impl Room {
 impl Hub {
     /// The events that are asked for.
     pub fn page(&self, query: &Query) -> Result<Page, Unread> {
+        self.page_within(query, limits::EVENTS_PAGE_BYTES)
+    }
+
+    /// The same, at most so many bytes of them, or one event.
+    pub fn page_within(&self, query: &Query, bytes: usize) -> Result<Page, Unread> {
+        let room = Room { most: query.most, bytes };
         match query.since {
             None => {
-                let (mut page, below, mut room) = self.newest(query);
+                let (mut page, below, mut room) = self.newest(query, room);
                 let (Some(disk), false) = (&self.disk, room.is_full() || below <= 1) else { return Ok(page) };
                 self.settle(below.saturating_sub(1));
                 let reader = Reader::new(disk, &query.filter, self.unix_ms())?;
@@ -84,22 +95,26 @@ impl Hub {
                 page.events.extend(older);
                 Ok(page)
             }
-            Some(id) => self.later(query, id),
+            Some(id) => self.later(query, id, room),
         }
     }
 
-    /// The newest that match, newest first, at most `most`: without those that only the disk has where it cannot be
-    /// read now.
-    pub fn recent(&self, filter: &Filter, most: usize) -> Vec<Arc<Event>> {
+    /// The newest that match, at most `most`: without those that only the disk has where it cannot be read now.
+    pub fn recent(&self, filter: &Filter, most: usize) -> Recent {
         let query = Query { filter: filter.clone(), since: None, most };
-        self.page(&query).unwrap_or_else(|_| self.newest(&query).0).events
+        match self.page(&query) {
+            Ok(page) => Recent { events: page.events, whole: true },
+            Err(Unread::Busy | Unread::Disk) => {
+                let room = Room { most, bytes: limits::EVENTS_PAGE_BYTES };
+                Recent { events: self.newest(&query, room).0.events, whole: false }
+            }
+        }
     }
 
     /// The newest in memory, newest first; the number below which nothing was looked at; and what room is left.
-    fn newest(&self, query: &Query) -> (Page, u64, Room) {
+    fn newest(&self, query: &Query, mut room: Room) -> (Page, u64, Room) {
         let now = self.unix_ms();
         let mut page = Page { next: self.last(), ..Page::default() };
-        let mut room = Room::new(query.most);
         let (mut below, mut place) = (page.next.saturating_add(1), u64::MAX);
         while !room.is_full() {
             let entries = self.before(place, AT_ONCE);
@@ -123,11 +138,10 @@ impl Hub {
     }
 
     /// Those above a number, oldest first.
-    fn later(&self, query: &Query, id: u64) -> Result<Page, Unread> {
+    fn later(&self, query: &Query, id: u64, mut room: Room) -> Result<Page, Unread> {
         let now = self.unix_ms();
         let (_, last) = self.kept();
         let mut page = Page::default();
-        let mut room = Room::new(query.most);
         // Up to here everything was looked at.
         let (mut through, mut all) = (id, false);
         for _ in 0..AGAIN {

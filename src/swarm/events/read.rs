@@ -15,7 +15,7 @@ use super::{
     event,
     line::{self, Mark},
 };
-use crate::{store::JournalError, wire::date};
+use crate::{store::JournalError, swarm::desk::Turn, wire::date};
 
 /// Whoever reads the disk. Nobody else does until this is dropped.
 pub(super) struct Reader<'a> {
@@ -23,6 +23,7 @@ pub(super) struct Reader<'a> {
     now: u64,
     filter: &'a Filter,
     wanted: Wanted,
+    _turn: Turn<'a>,
 }
 
 /// What stands in the text of each line that matches.
@@ -46,12 +47,10 @@ pub(super) struct Later {
 }
 
 impl<'a> Reader<'a> {
-    /// The one reader, unless there is one.
+    /// The one reader, once those who came before him have read.
     pub fn new(disk: &'a EventDisk, filter: &'a Filter, now: u64) -> Result<Self, Unread> {
-        if disk.reading.swap(true, Ordering::SeqCst) {
-            return Err(Unread::Busy);
-        }
-        Ok(Self { disk, now, filter, wanted: Wanted::of(filter, now) })
+        let turn = disk.desk.enter(disk.settings.patience).map_err(|_| Unread::Busy)?;
+        Ok(Self { disk, now, filter, wanted: Wanted::of(filter, now), _turn: turn })
     }
 
     /// The newest that match and have a number below this one, newest first; at most so many, and bytes of them.
@@ -110,7 +109,8 @@ impl<'a> Reader<'a> {
         };
         let start = (0..segments.len()).rev().find(begins).unwrap_or(0);
         for segment in segments.iter().skip(start) {
-            let read = self.disk.journal.lines_until(segment.id, &mut |line| {
+            let from = self.disk.marks().before(segment.id, next);
+            let read = self.disk.journal.lines_from(segment.id, from, &mut |line| {
                 let event = match Mark::of(line.json) {
                     Some(Mark::Event(event)) => event,
                     // What lies between was never given out, or was forgotten: nobody missed it.
@@ -124,6 +124,7 @@ impl<'a> Reader<'a> {
                         return ControlFlow::Continue(());
                     }
                 };
+                self.disk.marks().pass(event, &line);
                 if event < next {
                     return ControlFlow::Continue(());
                 }
@@ -176,12 +177,6 @@ impl<'a> Reader<'a> {
             return None;
         };
         self.filter.matches(&event, self.now).then(|| Arc::new(event))
-    }
-}
-
-impl Drop for Reader<'_> {
-    fn drop(&mut self) {
-        self.disk.reading.store(false, Ordering::SeqCst);
     }
 }
 

@@ -106,13 +106,44 @@ fn what_is_kept_no_more_is_told_as_a_gap_and_never_given_twice() {
     assert_eq!(given(&mut minutes), all, "what was before those minutes was not asked for");
 }
 
+/// What he does not take stays where it is: the hub forgets it, and nobody else keeps it.
+#[test]
+fn who_is_slow_holds_a_place_and_no_more_than_his_queue() {
+    const EACH: usize = 9_000;
+    let hub = hub();
+    let mut slow = follower(&hub, Filter::default(), None);
+    let big = vec!["x".repeat(1_000); 7];
+    (0..60).for_each(|_| _ = hub.publish(draft("x").with("big", big.clone())));
+    let all = Query { filter: Filter::default(), since: Some(0), most: 100 };
+    let events = hub.page(&all).expect("memory").events;
+    let held: usize = events.iter().map(|event| event.json().len()).sum();
+    assert!(held > 5 * limits::STREAM_QUEUE && events[0].json().len() < EACH);
+    let kept: Vec<_> = events.iter().map(Arc::downgrade).collect();
+    drop(events);
+    let bytes = |follower: &Follower| follower.page.iter().map(|event| event.json().len()).sum::<usize>();
+    let mut late = follower(&hub, Filter::default(), Some(Begin::After(0)));
+    late.catch_up(limits::STREAM_QUEUE).expect("memory");
+    assert!(bytes(&late) <= limits::STREAM_QUEUE + EACH);
+    for follower in [&mut slow, &mut late] {
+        let mut out = Frames::default();
+        assert_eq!(follower.next(&mut out, 0), Next::Woken);
+        assert!(out.text().len() <= limits::STREAM_QUEUE && out.room() < EACH, "as much as has room");
+        assert!(bytes(follower) <= 2 * EACH);
+    }
+    let given = |follower: &mut Follower| given(follower).len();
+    hub.clear().expect("memory");
+    let of_page = late.page.len();
+    assert_eq!(kept.iter().filter(|event| event.strong_count() > 0).count(), of_page);
+    assert_eq!((given(&mut slow), given(&mut late)), (1, of_page + 1), "the rest is a gap");
+}
+
 /// The ring turns over while the pages are read: they begin again from where they came to.
 #[test]
 fn a_stream_that_outruns_the_pages_is_caught_up_with() {
     let hub = hub();
     (0..10).for_each(|_| _ = hub.publish(draft("x")));
     let mut follower = follower(&hub, Filter::default(), Some(Begin::After(0)));
-    follower.catch_up().expect("memory");
+    follower.catch_up(limits::STREAM_QUEUE).expect("memory");
     let kept = limits::SWARM_EVENTS as u64;
     (0..kept).for_each(|_| _ = hub.publish(draft("x")));
     assert_eq!(given(&mut follower), numbers(1..=kept + 10));

@@ -269,20 +269,23 @@ fn pages_of_events_are_bounded_and_lead_through_all_of_them() {
 }
 
 #[test]
-fn the_disk_is_read_by_one_at_a_time() {
+fn the_disk_is_read_by_one_at_a_time_and_the_others_wait_for_their_turn() {
     let model = Model::new();
     drop(filled(&model, small(), 5));
-    let hub = open(model.disk(), small());
+    let hub = open(model.disk(), Settings { patience: Duration::ZERO, ..small() });
     let all = Query { filter: Filter::default(), since: None, most: 9 };
-    hub.disk.as_ref().expect("a disk").reading.store(true, std::sync::atomic::Ordering::SeqCst);
+    let turn = testing::hold(&hub);
     assert_eq!(hub.page(&all).err(), Some(Unread::Busy));
     assert_eq!(hub.page(&Query { since: Some(0), ..all.clone() }).err(), Some(Unread::Busy));
-    assert!(hub.recent(&Filter::default(), 9).is_empty(), "what is in memory");
+    let recent =
+        |hub: &Hub| (hub.recent(&Filter::default(), 9).events.len(), hub.recent(&Filter::default(), 9).whole);
+    assert_eq!(recent(&hub), (0, false), "what is in memory");
     hub.publish(task("x"));
-    assert_eq!(hub.recent(&Filter::default(), 9).len(), 1);
+    assert_eq!(recent(&hub), (1, false));
     let page = hub.page(&Query { most: 1, ..all.clone() }).expect("it is in memory");
     assert_eq!(page.events.len(), 1);
-    hub.disk.as_ref().expect("a disk").reading.store(false, std::sync::atomic::Ordering::SeqCst);
+    drop(turn);
+    assert_eq!(recent(&hub), (6, true));
     for _ in 0..2 {
         assert_eq!(hub.page(&all).expect("free").events.len(), 6);
     }
@@ -290,6 +293,56 @@ fn the_disk_is_read_by_one_at_a_time() {
     assert_eq!(hub.page(&all).err(), Some(Unread::Disk));
     model.recover();
     assert_eq!(hub.page(&all).expect("free again").events.len(), 6);
+    // He waits as long as he may, and that is long here.
+    drop(hub);
+    let hub = open(model.disk(), Settings { patience: Duration::from_secs(60), ..small() });
+    let desk = &hub.disk.as_ref().expect("a disk").desk;
+    let turn = testing::hold(&hub);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| hub.page(&all).map(|page| page.events.len()));
+        let end = soon();
+        while desk.waiting() == 0 {
+            assert!(Instant::now() < end, "waited in vain");
+            std::thread::yield_now();
+        }
+        drop(turn);
+        assert_eq!(reader.join().expect("no panic"), Ok(5));
+    });
+    assert_eq!(Settings::default().patience, Duration::from_millis(limits::EVENTS_PATIENCE_MS));
+}
+
+/// Eight thousand events of about a KiB, in pages of 64: what is read is a part of what would be read if each page
+/// began with its segment.
+#[test]
+fn what_is_asked_for_in_pages_is_read_from_the_disk_about_once() {
+    const EVENTS: usize = 8_000;
+    let model = Model::new();
+    let hub = open(model.disk(), Settings::default());
+    let text = "x".repeat(900);
+    for _ in 0..EVENTS / 1_000 {
+        (0..1_000).for_each(|_| _ = hub.publish(task("x").with("text", text.as_str())));
+        write(&hub);
+    }
+    end(&hub);
+    let hub = open(model.disk(), Settings::default());
+    let reads = || model.log().iter().filter(|what| *what == "read").count();
+    for (pages, most, begin) in
+        [(EVENTS / 64, 64, 0), (EVENTS / 64 / 2, 64, EVENTS as u64 / 2), (8, 1_000, 0)]
+    {
+        let (before, mut at, mut seen) = (reads(), begin, Vec::new());
+        loop {
+            let page = since(&hub, at, most);
+            if page.events.is_empty() {
+                break;
+            }
+            (at, seen) = (page.next, [seen, shown(&page.events)].concat());
+        }
+        assert!(seen.into_iter().eq(begin + 1..=EVENTS as u64));
+        // A read is of 256 KiB; beside its own bytes a page has less than 64 KiB before them.
+        let bytes = most.div_ceil(200);
+        let most = (pages + 1) * (bytes + 1) + segments(&model);
+        assert!(reads() - before <= most, "{} reads for {pages} pages", reads() - before);
+    }
 }
 
 #[test]

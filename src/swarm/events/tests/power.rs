@@ -40,7 +40,7 @@ impl Witness {
             for n in 0..3 {
                 let id = hub.publish(Draft::new(Name::TaskSent, "x").with("round", round).with("n", n));
                 self.given = self.given.max(id);
-                self.told.insert(id, hub.recent(&Filter::default(), 1)[0].json().to_owned());
+                self.told.insert(id, hub.recent(&Filter::default(), 1).events[0].json().to_owned());
             }
             let before = hub.last();
             if cleans && round == 3 {
@@ -53,7 +53,7 @@ impl Witness {
             }
             // What tells that the disk works again is an event too.
             self.given = self.given.max(hub.last());
-            for event in hub.recent(&Filter::default(), 9).iter().filter(|event| event.id > before) {
+            for event in hub.recent(&Filter::default(), 9).events.iter().filter(|event| event.id > before) {
                 self.told.insert(event.id, event.json().to_owned());
             }
             let health = hub.health().unwrap();
