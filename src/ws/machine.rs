@@ -314,8 +314,16 @@ impl Machine {
                     return self.begin_close(reply.or(Some((0, ""))), true, now);
                 }
                 Ok(Some(_)) if !is_open => {}
-                Ok(Some(Incoming::Text(text))) => self.call(now, |out| session.text(text.as_str(), out)),
-                Ok(Some(Incoming::Binary(bytes))) => self.call(now, |out| session.binary(&bytes, out)),
+                Ok(Some(Incoming::Text(text))) => {
+                    if self.call(now, |out| session.text(text.as_str(), out)) {
+                        return;
+                    }
+                }
+                Ok(Some(Incoming::Binary(bytes))) => {
+                    if self.call(now, |out| session.binary(&bytes, out)) {
+                        return;
+                    }
+                }
                 Ok(Some(Incoming::Ping(payload))) => self.outbox.pong(&payload, now),
                 Ok(Some(Incoming::Pong)) => {}
                 Err(violation) => {
@@ -401,15 +409,16 @@ impl Machine {
         }
     }
 
-    /// Calls the session, and does what it asked for.
-    fn call(&mut self, now: u64, call: impl FnOnce(&mut Out<'_>)) {
-        let (mut close, mut overflow, mut more) = (None, false, false);
+    /// Calls the session, and does what it asked for; whether that is enough for a turn.
+    fn call(&mut self, now: u64, call: impl FnOnce(&mut Out<'_>)) -> bool {
+        let (mut close, mut overflow, mut more, mut rest) = (None, false, false, false);
         call(&mut Out {
             outbox: &mut self.outbox,
             now,
             close: &mut close,
             overflow: &mut overflow,
             more: &mut more,
+            rest: &mut rest,
         });
         if overflow {
             // The peer does not read. What it has not begun to get would keep the close from it.
@@ -418,6 +427,7 @@ impl Machine {
         } else if let Some((code, reason)) = close {
             self.close(code, reason, now);
         }
+        rest
     }
 
     /// The close frame goes in; `heard`: its answer is not waited for. Code 0: one without a code.

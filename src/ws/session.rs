@@ -50,6 +50,8 @@ pub struct Out<'a> {
     pub(super) overflow: &'a mut bool,
     /// it is to be asked for more, though it put nothing in
     pub(super) more: &'a mut bool,
+    /// what was done is enough for a turn
+    pub(super) rest: &'a mut bool,
 }
 
 impl Out<'_> {
@@ -77,6 +79,11 @@ impl Out<'_> {
     /// Asks for another [`Session::pull`] in any case: it ended before it had seen all that there is.
     pub fn again(&mut self) {
         *self.more = true;
+    }
+
+    /// Leaves further messages to the next turn: this one took its time, and writing, pings and the end go between.
+    pub fn rest(&mut self) {
+        *self.rest = true;
     }
 
     /// Sends a binary message.

@@ -3,8 +3,6 @@
 //! A field of the wrong type, one that is missing, and an event that nobody knows are not answered: they end
 //! the topic, as they do there, and the client joins again. A word that nothing is called matches nothing.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
 use super::{
@@ -12,7 +10,7 @@ use super::{
     message::Payload,
     topic::{Full, Topic},
 };
-use crate::swarm::events::{Category, Event, Filter, Level, Name};
+use crate::swarm::events::{Category, Event, Filter, Level, Name, Recent};
 
 /// What cannot be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +18,11 @@ pub(super) struct Crashed;
 
 /// The answer, JSON, or why there is none: a word.
 pub(super) type Answer = Result<String, &'static str>;
+
+/// Whether the answer to an event may have waited for others who read the disk.
+pub(super) fn may_wait(event: &str) -> bool {
+    matches!(event, "subscribe_logs" | "subscribe_events")
+}
 
 /// Answers an event.
 pub(super) fn answer(
@@ -39,8 +42,8 @@ pub(super) fn answer(
         "subscribe_logs" => {
             let agent = agent(payload)?;
             topic.subscribe_logs(stage.hub(), agent).map_err(too_many).map(|recent| {
-                let (agent, recent) = (Value::from(agent), list(&recent, Event::log_json));
-                format!(r#"{{"subscribed":true,"agent":{agent},"recent_logs":{recent}}}"#)
+                let (agent, recent) = (Value::from(agent), list("recent_logs", &recent, Event::log_json));
+                format!(r#"{{"subscribed":true,"agent":{agent},{recent}}}"#)
             })
         }
         "unsubscribe_logs" => {
@@ -52,11 +55,12 @@ pub(super) fn answer(
             let (none, given) = (Map::new(), fields(payload)?.get("filters"));
             let filters = given.map_or(Some(&none), Value::as_object).ok_or(Crashed)?;
             let subscribe = |filter| topic.subscribe_events(stage.hub(), filter);
-            let recent = wanted(filters).map_or_else(|| Ok(Vec::new()), subscribe);
+            let nothing = Recent { events: Vec::new(), whole: true };
+            let recent = wanted(filters).map_or(Ok(nothing), subscribe);
             recent.map_err(too_many).map(|recent| {
                 let filters = given.map_or_else(|| "{}".to_owned(), Value::to_string);
-                let recent = list(&recent, Event::json);
-                format!(r#"{{"subscribed":true,"filters":{filters},"recent_events":{recent}}}"#)
+                let recent = list("recent_events", &recent, Event::json);
+                format!(r#"{{"subscribed":true,"filters":{filters},{recent}}}"#)
             })
         }
         "unsubscribe_events" => {
@@ -102,8 +106,10 @@ fn wanted(filters: &Map<String, Value>) -> Option<Filter> {
     })
 }
 
-/// Events as a JSON array, of the texts that were made once.
-fn list(events: &[Arc<Event>], text: fn(&Event) -> &str) -> String {
-    let texts: Vec<&str> = events.iter().map(|event| text(event)).collect();
-    format!("[{}]", texts.join(","))
+/// Events as a field with a JSON array, of the texts that were made once; behind it, where it is so, that some are left
+/// out of it.
+fn list(name: &str, recent: &Recent, text: fn(&Event) -> &str) -> String {
+    let texts: Vec<&str> = recent.events.iter().map(|event| text(event)).collect();
+    let incomplete = if recent.whole { "" } else { r#","incomplete":true"# };
+    format!(r#""{name}":[{}]{incomplete}"#, texts.join(","))
 }

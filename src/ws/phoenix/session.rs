@@ -111,6 +111,9 @@ impl Phoenix {
                 let answer = answer.map_err(answer::because);
                 let response = answer.as_deref().map_err(String::as_str);
                 self.reply(&join_ref, message, response, out);
+                if asked::may_wait(&message.event) {
+                    out.rest();
+                }
             }
             Err(Crashed) => self.end(&message.topic, Gone::Crashed, out),
         }
@@ -168,7 +171,7 @@ impl Session for Phoenix {
                     // Nothing is held here: it comes again, or is missed.
                     return follow.back_to(entry.at());
                 }
-                if let Some(topic) = entry.swarm().and_then(|swarm| self.topics.get(swarm)) {
+                if let Some(topic) = entry.swarm().and_then(|swarm| self.topics.get_mut(swarm)) {
                     topic.push(entry, out);
                 }
             }

@@ -22,7 +22,11 @@ pub(super) struct World {
 
 impl World {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { hub: Arc::new(Hub::new(ManualClock::at(1_000))), tasks: Mutex::default() })
+        Self::of(Arc::new(Hub::new(ManualClock::at(1_000))))
+    }
+
+    pub fn of(hub: Arc<Hub>) -> Arc<Self> {
+        Arc::new(Self { hub, tasks: Mutex::default() })
     }
 
     /// A task was sent to an agent; the event's number.

@@ -1,15 +1,15 @@
 //! One joined topic: a swarm, and which of its events are wanted beside what everybody gets.
 //!
 //! Subscriptions are sets: what matches several is pushed once. Each begins behind the newest event that its
-//! answer could show, so that no event is both in the answer and pushed, and none is in neither. The topic
+//! answer could show, so that no event is both in the answer and pushed behind it, and none is in neither. The topic
 //! itself begins where the stream was when it was joined.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use super::{Version, answer::Frames, message::Ref};
 use crate::{
     limits,
-    swarm::events::{Entry, Event, Filter, Hub},
+    swarm::events::{Entry, Event, Filter, Hub, Recent},
     wire::node::NodeName,
     ws::Out,
 };
@@ -24,6 +24,8 @@ pub(super) struct Topic {
     frames: Frames,
     /// where the stream was
     joined: u64,
+    /// the newest event that was pushed, or looked at
+    pushed: u64,
     /// whose log is wanted, and behind which event; `None`: everybody's
     logs: BTreeMap<Option<NodeName>, u64>,
     /// which events are wanted, and behind which
@@ -39,7 +41,7 @@ impl Topic {
     pub fn new(version: Version, topic: &str, swarm: &str, join_ref: Ref, joined: u64) -> Self {
         let frames = Frames::of(version, &join_ref, topic);
         let swarm = swarm.to_owned();
-        Self { join_ref, swarm, frames, joined, logs: BTreeMap::new(), events: Vec::new() }
+        Self { join_ref, swarm, frames, joined, pushed: 0, logs: BTreeMap::new(), events: Vec::new() }
     }
 
     pub fn swarm(&self) -> &str {
@@ -47,7 +49,7 @@ impl Topic {
     }
 
     /// Pushes what of an entry is wanted: at most three frames.
-    pub fn push(&self, entry: &Entry, out: &mut Out<'_>) {
+    pub fn push(&mut self, entry: &Entry, out: &mut Out<'_>) {
         if entry.at() <= self.joined {
             return;
         }
@@ -55,10 +57,11 @@ impl Topic {
             out.parts(&self.frames.push(event, payload));
         }
         let Some(event) = entry.event() else { return };
+        self.pushed = event.id;
         if self.wants_log_of(event) {
             out.parts(&self.frames.push("log_entry", event.log_json()));
         }
-        if self.events.iter().any(|(filter, since)| event.id > *since && filter.matches(event, 0)) {
+        if self.wants(event) {
             out.parts(&self.frames.push("event", event.json()));
         }
     }
@@ -73,14 +76,16 @@ impl Topic {
     }
 
     /// Wants an agent's log, or everybody's. The newest of it, oldest first.
-    pub fn subscribe_logs(&mut self, hub: &Hub, agent: Option<&str>) -> Result<Vec<Arc<Event>>, Full> {
+    pub fn subscribe_logs(&mut self, hub: &Hub, agent: Option<&str>) -> Result<Recent, Full> {
         // What is no name is nobody's.
-        let Ok(agent) = agent.map(NodeName::parse).transpose() else { return Ok(Vec::new()) };
+        let Ok(agent) = agent.map(NodeName::parse).transpose() else {
+            return Ok(Recent { events: Vec::new(), whole: true });
+        };
         if self.logs.len() >= limits::CHANNEL_SUBSCRIPTIONS && !self.logs.contains_key(&agent) {
             return Err(Full);
         }
         let filter = Filter { agent: agent.as_ref().map(NodeName::to_string), ..Filter::default() };
-        let (recent, since) = self.recent(hub, filter);
+        let (recent, since) = self.recent(hub, filter, Self::wants_log_of);
         self.logs.entry(agent).or_insert(since);
         Ok(recent)
     }
@@ -93,12 +98,12 @@ impl Topic {
     }
 
     /// Wants the events that match. The newest of them, oldest first.
-    pub fn subscribe_events(&mut self, hub: &Hub, filter: Filter) -> Result<Vec<Arc<Event>>, Full> {
+    pub fn subscribe_events(&mut self, hub: &Hub, filter: Filter) -> Result<Recent, Full> {
         let known = self.events.iter().any(|(wanted, _)| *wanted == filter);
         if self.events.len() >= limits::CHANNEL_SUBSCRIPTIONS && !known {
             return Err(Full);
         }
-        let (recent, since) = self.recent(hub, filter.clone());
+        let (recent, since) = self.recent(hub, filter.clone(), Self::wants);
         if !known {
             self.events.push((filter, since));
         }
@@ -123,14 +128,20 @@ impl Topic {
         self.logs.iter().any(|(wanted, since)| event.id > *since && is_of(wanted))
     }
 
-    /// The newest events of the swarm that match, oldest first, and the number of the newest that may be one.
-    fn recent(&self, hub: &Hub, filter: Filter) -> (Vec<Arc<Event>>, u64) {
+    fn wants(&self, event: &Event) -> bool {
+        self.events.iter().any(|(filter, since)| event.id > *since && filter.matches(event, 0))
+    }
+
+    /// The newest events of the swarm that match, oldest first, and the number of the newest that may be one. What is
+    /// `wanted` already and still to be pushed is left out.
+    fn recent(&self, hub: &Hub, filter: Filter, wanted: fn(&Self, &Event) -> bool) -> (Recent, u64) {
         let filter = Filter { swarm: Some(self.swarm.clone()), ..filter };
         let since = hub.last();
         let mut recent = hub.recent(&filter, limits::CHANNEL_RECENT);
         // What happened meanwhile is pushed.
-        recent.retain(|event| event.id <= since);
-        recent.reverse();
+        let is_pushed = |event: &Event| event.id > since || event.id > self.pushed && wanted(self, event);
+        recent.events.retain(|event| !is_pushed(event));
+        recent.events.reverse();
         (recent, since)
     }
 }

@@ -2,10 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Version, testing::Rig};
+use super::super::{
+    Version,
+    testing::{Rig, World},
+};
 use crate::{
     limits,
-    swarm::events::{Draft, Name},
+    swarm::events::{Draft, Name, testing},
+    ws::testing::{frame, frames},
 };
 
 fn joined() -> Rig {
@@ -92,6 +96,42 @@ fn m10_a_subscription_is_answered_with_the_newest_fifty_oldest_first() {
     assert_eq!((&answer["filters"], ids(&answer["recent_events"]).len()), (&filters, 50));
     let answer = ask(&mut rig, "subscribe_logs", &json!({"agent": "no name"}));
     assert_eq!(answer, json!({"subscribed": true, "agent": "no name", "recent_logs": []}));
+}
+
+#[test]
+fn an_answer_that_the_disk_could_not_be_read_for_says_that_it_is_incomplete() {
+    let sent = |_| Draft::new(Name::TaskSent, "x").swarm("s").agent("a");
+    let hub = testing::on_disk((0..3).map(sent));
+    let mut rig = Rig::of(World::of(hub), Version::V2);
+    rig.join("1", "swarm:s");
+    let hub = rig.world.hub.clone();
+    let held = testing::hold(&hub);
+    hub.publish(sent(4));
+    for (event, list) in [("subscribe_events", "recent_events"), ("subscribe_logs", "recent_logs")] {
+        let answer = ask(&mut rig, event, &json!({}));
+        assert_eq!((ids(&answer[list]), &answer["incomplete"]), (vec![4], &json!(true)));
+    }
+    drop(held);
+    for (event, list) in [("subscribe_events", "recent_events"), ("subscribe_logs", "recent_logs")] {
+        let answer = ask(&mut rig, event, &json!({}));
+        assert_eq!((ids(&answer[list]), answer.get("incomplete")), (vec![1, 2, 3, 4], None));
+    }
+}
+
+/// Each may wait for others who read: the rest has its turn between two of them.
+#[test]
+fn one_subscription_is_answered_in_a_turn() {
+    let mut rig = joined();
+    let subscribe = json!(["1", "2", "swarm:s", "subscribe_logs", {}]).to_string();
+    for _ in 0..3 {
+        rig.machine.receive(&frame(0x81, subscribe.as_bytes()), rig.now);
+    }
+    for answers in 1..=3 {
+        rig.machine.turn(&mut rig.session, rig.now);
+        let bytes: Vec<u8> = rig.machine.slices().iter().flat_map(|slice| slice.to_vec()).collect();
+        assert_eq!(frames(&bytes).len(), answers);
+        assert!(rig.machine.is_ready(), "the rest comes at once");
+    }
 }
 
 #[test]

@@ -78,6 +78,47 @@ fn m10_an_event_is_in_the_answer_of_a_subscription_or_pushed_behind_it() {
     assert_eq!(pushed.collect::<Vec<_>>(), behind);
 }
 
+/// Whatever was subscribed before, and however often: what is still to be pushed is in no answer.
+#[test]
+fn m10_who_subscribes_again_is_given_each_event_once() {
+    let mut rig = subscribed(&["swarm:t", "swarm:s"]);
+    rig.say(&json!(["1", "3", "swarm:s", "subscribe_logs", {"agent": "a"}]));
+    fall_behind(&mut rig);
+    let happened: Vec<u64> = (0..30).map(|_| rig.world.happen("s", "a")).collect();
+    for (event, payload) in [
+        ("subscribe_events", json!({})),
+        ("subscribe_events", json!({"filters": {"level": "info"}})),
+        ("subscribe_logs", json!({"agent": "a"})),
+        ("subscribe_logs", json!({})),
+    ] {
+        rig.say(&json!(["1", "9", "swarm:s", event, payload]));
+    }
+    let more: Vec<u64> = (0..3).map(|_| rig.world.happen("s", "a")).collect();
+    rig.takes = usize::MAX;
+    let frames = rig.turn();
+    let ids = |events: &Value| -> Vec<u64> {
+        events.as_array().into_iter().flatten().map(|event| event["id"].as_u64().unwrap()).collect()
+    };
+    for (kind, list) in [("event", "recent_events"), ("log_entry", "recent_logs")] {
+        let mut seen: Vec<u64> = frames
+            .iter()
+            .filter(|frame| frame[2] == "swarm:s")
+            .flat_map(|frame| match frame[3] == kind {
+                true => vec![frame[4]["id"].as_u64().unwrap()],
+                false => ids(&frame[4]["response"][list]),
+            })
+            .collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [happened.clone(), more.clone()].concat(), "{kind}");
+    }
+    let frames = rig.say(&json!(["1", "10", "swarm:s", "subscribe_events", {}]));
+    assert_eq!(
+        ids(&frames[0][4]["response"]["recent_events"]).len(),
+        33,
+        "those that were pushed are recent"
+    );
+}
+
 #[test]
 fn m10_a_joined_topic_gets_what_happens_from_then_on() {
     let mut rig = subscribed(&["swarm:t"]);
