@@ -124,9 +124,25 @@ fn top_prints_once_where_stdout_is_no_terminal() {
         one.lines().count() == 4 && one.lines().nth(2).is_some_and(|line| line.starts_with("ring/worker")),
         "{one}"
     );
-    assert_eq!(text(&instance, &["top", "-s", "none"]).lines().count(), 2);
-    let json: Value = serde_json::from_str(&text(&instance, &["top", "--json"])).expect("JSON");
-    assert_eq!(json["swarms"], json!({"all": 1, "running": 1}));
+    let json = |args: &[&str]| -> Value { serde_json::from_str(&text(&instance, args)).expect("JSON") };
+    let names = |answer: &Value| -> Vec<String> {
+        let agents = answer["agents"].as_array().expect("a list");
+        agents.iter().map(|agent| agent["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    let all = json(&["top", "--json"]);
+    assert_eq!(all["swarms"], json!({"all": 1, "running": 1}));
+    assert_eq!(names(&all), ["loose", "ring/mute", "ring/worker"]);
+    let one = json(&["top", "--json", "-s", "ring", "-o", "memory", "-i", "0.25"]);
+    assert_eq!(names(&one), ["ring/worker", "ring/mute"], "as the table shows them");
+    for unknown in [&["top", "-s", "none"][..], &["top", "-s", "none", "--json"]] {
+        let unknown = ran(&mut instance.loopgate(unknown));
+        assert_eq!((unknown.code, unknown.out.as_str()), (Some(1), ""), "{}", unknown.err);
+        assert!(unknown.err.contains("status --swarms"), "{}", unknown.err);
+    }
+    text(&instance, &["stop", "ring"]);
+    until("a look at a swarm that does not run", || {
+        (text(&instance, &["top", "-s", "ring"]).lines().count() == 2).then_some(())
+    });
     for wrong in [&["top", "-o", "colour"][..], &["top", "-i", "0"], &["top", "-s", "a/b"], &["top", "x"]] {
         assert_eq!(ran(&mut instance.loopgate(wrong)).code, Some(2), "{wrong:?}");
     }

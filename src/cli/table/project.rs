@@ -120,7 +120,7 @@ pub static COMMANDS: &[Command] = &[
                 hundred of its newest 100 did not exceed; in a terminal, where a turn has no end, to the last that \
                 it showed before it was quiet. WAIT is what waits for it. MEMORY is resident, of all processes of \
                 the agent; pages that they share count once. q or Ctrl-C ends it. Where stdout is no terminal it prints \
-                once; --json prints the instance's answer. Where the server has an API token, it is needed here: \
+                once; --json prints the instance's answer, with the same agents in the same order. Where the server has an API token, it is needed here: \
                 GENSWARMS_API_TOKEN.",
         examples: &["loopgate top", "loopgate top -s ring -o latency", "loopgate top --once --interval 2"],
         run: top::top,

@@ -56,6 +56,14 @@ impl Asker {
         expect_success(answer).map(|answer| answer.json())
     }
 
+    /// Whether there is such a swarm: of one that does not run there are no agents, as of one that is not there.
+    pub(super) fn knows(&self, name: &str) -> Result<(), Failure> {
+        let answer = swarm::operator()?.get(&format!("/api/swarms/{name}"));
+        let answer = answer.map_err(|error| client_failure(&error))?;
+        // Who may not ask that is told so by the question that follows.
+        if answer.status == 404 { Err(swarm::refused(&answer)) } else { Ok(()) }
+    }
+
     fn look(&self) -> Result<Answer, ClientError> {
         let Some(operator) = &self.operator else { return self.owner.get(PATH) };
         let answer = operator.get(PATH)?;

@@ -18,6 +18,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+
 use self::{
     ask::Asker,
     sample::{Rates, Sample},
@@ -61,8 +63,13 @@ pub fn top(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
         interval: arguments.text("--interval")?.map(seconds).transpose()?,
     };
     let asker = Asker::find()?;
+    if let Some(swarm) = asked.swarm {
+        asker.knows(swarm)?;
+    }
     if arguments.has("--json") {
-        output.json(&asker.ask()?)?;
+        let (mut answer, sample) = looked(&asked, &asker)?;
+        sample.arrange(&mut answer);
+        output.json(&answer)?;
         return Ok(Exit::Ok.into());
     }
     if arguments.has("--once") || !io::stdout().is_terminal() {
@@ -71,15 +78,22 @@ pub fn top(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
     live::run(&asked, asker, output)
 }
 
-fn once(asked: &Asked<'_>, asker: &Asker, output: &mut Output) -> Result<ExitCode, Failure> {
+/// One look, and before it another one where an interval lies between them: the answer, and what it says, in order.
+fn looked(asked: &Asked<'_>, asker: &Asker) -> Result<(Value, Sample), Failure> {
     let mut rates = Rates::default();
     if let Some(interval) = asked.interval {
         rates.rate(&mut Sample::of(&asker.ask()?, asked.swarm));
         thread::sleep(interval);
     }
-    let mut sample = Sample::of(&asker.ask()?, asked.swarm);
+    let answer = asker.ask()?;
+    let mut sample = Sample::of(&answer, asked.swarm);
     rates.rate(&mut sample);
     sample.sort(asked.order);
+    Ok((answer, sample))
+}
+
+fn once(asked: &Asked<'_>, asker: &Asker, output: &mut Output) -> Result<ExitCode, Failure> {
+    let (_, sample) = looked(asked, asker)?;
     let width = match io::stdout().is_terminal() {
         true => window().0,
         false => table::natural_width(&sample),

@@ -48,6 +48,8 @@ pub struct Row {
     /// of its processes, in bytes
     pub memory: Option<u64>,
     pub pid: Option<u64>,
+    /// its place in the answer
+    pub at: usize,
 }
 
 /// By what the agents are ordered.
@@ -99,7 +101,7 @@ impl Sample {
             event_rate: None,
             swarms: number("/swarms/all").unwrap_or(0),
             swarms_running: number("/swarms/running").unwrap_or(0),
-            agents: agents.map(Row::of).filter(wanted).collect(),
+            agents: agents.enumerate().map(Row::of).filter(wanted).collect(),
         }
     }
 
@@ -125,6 +127,15 @@ impl Sample {
     }
 }
 
+impl Sample {
+    /// Leaves in the answer that it was made of the agents that are here, in the order in which they are here.
+    pub fn arrange(&self, answer: &mut Value) {
+        if let Some(Value::Array(agents)) = answer.get_mut("agents") {
+            *agents = self.agents.iter().filter_map(|row| agents.get(row.at).cloned()).collect();
+        }
+    }
+}
+
 /// Who needs somebody comes first, who is over last.
 fn urgency(row: &Row) -> usize {
     const STATES: [&str; 9] =
@@ -133,7 +144,7 @@ fn urgency(row: &Row) -> usize {
 }
 
 impl Row {
-    fn of(answer: &Value) -> Self {
+    fn of((at, answer): (usize, &Value)) -> Self {
         let number = |path: &str| answer.pointer(path).and_then(Value::as_u64);
         let text = |name: &str| answer.get(name).and_then(Value::as_str).map(plain);
         let paused = answer.get("paused").and_then(Value::as_bool) == Some(true);
@@ -150,6 +161,7 @@ impl Row {
             waiting: number("/waiting").unwrap_or(0),
             memory: number("/memory_bytes"),
             pid: number("/pid"),
+            at,
         }
     }
 }
@@ -225,7 +237,10 @@ mod tests {
     fn what_is_missing_or_something_else_is_not_known() {
         for odd in [json!(null), json!([]), json!({"agents": 7}), json!({"at_ms": -1, "agents": [null, 7]})] {
             let sample = Sample::of(&odd, None);
-            assert!(sample.agents.iter().all(|row| *row == Row::default()), "{sample:?}");
+            assert!(
+                sample.agents.iter().all(|row| *row == Row { at: row.at, ..Row::default() }),
+                "{sample:?}"
+            );
         }
         let row =
             json!({"name": 7, "state": ["x"], "latency_ms": "soon", "memory_bytes": 1.5, "paused": "yes"});
@@ -270,6 +285,22 @@ mod tests {
         }
         for word in Order::WORDS {
             assert_eq!(Order::find(|found| found == word).map(Order::word), Some(word));
+        }
+    }
+
+    #[test]
+    fn an_answer_is_arranged_as_the_table_is() {
+        let agents = json!([{"name": "s/a", "swarm": "s", "memory_bytes": 1}, {"name": "t/a", "swarm": "t"},
+                            {"name": "s/b", "swarm": "s", "memory_bytes": 2, "more": "kept"}]);
+        let mut answer = json!({"at_ms": 1, "agents": agents});
+        let mut sample = Sample::of(&answer, Some("s"));
+        sample.sort(Order::Memory);
+        sample.arrange(&mut answer);
+        assert_eq!(answer, json!({"at_ms": 1, "agents": [agents[2], agents[0]]}));
+        for odd in [json!(null), json!({"agents": 7}), json!([])] {
+            let mut answer = odd.clone();
+            Sample::of(&odd, None).arrange(&mut answer);
+            assert_eq!(answer, odd);
         }
     }
 
