@@ -20,6 +20,7 @@ use crate::{
     limits,
     swarm::{
         events::{Draft, Level, Name, Push},
+        logs::Log,
         objects::Action,
         turn::{Effect, Now, Turn},
     },
@@ -62,6 +63,7 @@ pub(super) struct Origin {
 #[must_use]
 pub(super) struct After {
     papers: Vec<Paper>,
+    noted: Vec<Log>,
     wake: bool,
     start: bool,
 }
@@ -84,6 +86,7 @@ impl Live {
         if after.wake {
             (self.parts.wake)();
         }
+        after.noted.iter().for_each(Log::catch_up);
         self.write(after.papers);
     }
 }
@@ -116,7 +119,8 @@ impl<'a> Pass<'a> {
         let may = !self.table.starter && self.now.ms >= self.table.starter_at;
         let start = may && !self.table.starts.is_empty();
         self.table.starter |= start;
-        After { papers: self.papers, wake: self.wake, start }
+        // Under the lock still: what others note is theirs to log.
+        After { papers: self.papers, noted: self.live.log.noted(), wake: self.wake, start }
     }
 
     /// Works off what there is to do.

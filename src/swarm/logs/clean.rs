@@ -24,8 +24,29 @@ pub(super) struct Content {
     pub cut: bool,
 }
 
+/// As much of a text as cleaning looks at, and not cleaned yet.
+pub(super) struct Raw {
+    text: Box<str>,
+    /// it was longer
+    cut: bool,
+}
+
+impl Raw {
+    pub fn of(text: &str) -> Self {
+        let seen = cut(text, limits::LOG_TEXT * AHEAD);
+        Self { text: seen.into(), cut: seen.len() < text.len() }
+    }
+
+    pub fn cleaned(&self) -> Content {
+        let kept = content(&self.text);
+        Content { cut: kept.cut || self.cut, ..kept }
+    }
+}
+
 /// A text of the conversation.
 pub(super) fn content(text: &str) -> Content {
+    #[cfg(test)]
+    CLEANED.set(CLEANED.get() + 1);
     let seen = cut(text, limits::LOG_TEXT * AHEAD);
     // Line by line: a sequence that never ends takes the rest of its line along, and not of the text.
     let plain = |line: &str| sanitise::clean(line.strip_suffix('\r').unwrap_or(line));
@@ -125,6 +146,12 @@ fn length_of_string(value: &str) -> Option<(usize, usize)> {
         }
     }
     Some((quote.len(), inner.len()))
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many texts this thread has cleaned.
+    pub static CLEANED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]

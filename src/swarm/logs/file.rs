@@ -80,16 +80,18 @@ impl File {
         }
     }
 
-    /// Shows the records, the newest first, until `each` breaks off; at most `budget` bytes are read.
-    pub fn newest_first(&self, budget: usize, mut each: impl FnMut(Record) -> ControlFlow<()>) {
+    /// Shows the records, the newest first, until `each` breaks off; at most `budget` bytes are read. Whether there
+    /// was anything to read, a record or not.
+    pub fn newest_first(&self, budget: usize, mut each: impl FnMut(Record) -> ControlFlow<()>) -> bool {
         // What cannot be read is as good as not there: it is the agent's own.
-        let Ok(directory) = self.directory() else { return };
-        let mut budget = budget;
+        let Ok(directory) = self.directory() else { return false };
+        let mut left = budget;
         for name in [NAME, BEFORE] {
-            if back(&directory, name, &mut budget, &mut each).is_ok_and(|flow| flow.is_break()) {
-                return;
+            if back(&directory, name, &mut left, &mut each).is_ok_and(|flow| flow.is_break()) {
+                break;
             }
         }
+        left < budget
     }
 
     fn directory(&self) -> Result<Lent, LentError> {

@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{file::File, record::Record};
+use super::{file::File, noted::Noted, record::Record};
 
 /// The newest records of one kind. Invariant: `first` is how many were dropped, and so the place of the first
 /// one that is there.
@@ -57,16 +57,28 @@ impl Lane {
     }
 }
 
+/// Where this instance began to number an agent's records. What has such numbers is known; what was there before
+/// is as the agent's own file has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Began {
+    /// all of its records have this number or a higher one
+    pub n: u64,
+    /// and come behind this count
+    pub seq: u64,
+}
+
 /// What is in memory of one agent's log.
 pub(super) struct Held {
     /// of no other agent that has, had or will have the name
     pub id: u64,
     pub file: Arc<File>,
+    pub noted: Arc<Noted>,
     /// which run of its program
     pub session: u64,
     /// how many records it had
     pub seq: u64,
-    /// something was on the disk before
+    pub began: Began,
+    /// there was something on the disk before, a record or not
     pub had_disk: bool,
     pub lanes: [Lane; 2],
 }

@@ -10,10 +10,12 @@ mod clean;
 mod file;
 mod follow;
 mod held;
+mod noted;
 mod of_swarm;
 mod page;
 mod record;
 mod screen;
+mod sheet;
 mod writer;
 
 #[cfg(test)]
@@ -29,13 +31,16 @@ use std::{
 use self::writer::Writer;
 pub use self::{
     follow::{Batch, Follow},
-    of_swarm::{Log, SwarmLog},
-    page::{Page, Query, Unread},
+    noted::Log,
+    of_swarm::SwarmLog,
+    page::{Look, Page, Query, Unread},
     record::{Record, Voice},
     screen::Screen,
 };
 use super::kept::Shelf;
 use crate::wire::{clock::Clock, node::NodeName};
+#[cfg(test)]
+pub use clean::CLEANED;
 #[cfg(any(test, fuzzing))]
 pub use record::fuzz;
 

@@ -16,32 +16,32 @@ use std::{
 use super::{
     Shared, clean,
     file::File,
-    held::{Held, Lane},
+    held::{Began, Held, Lane},
     lock,
+    noted::{Log, Noted},
     record::{Record, Voice},
     writer::Owner,
 };
-use crate::{
-    agent::{Stream, Watchers},
-    limits,
-    store::LentError,
-    swarm::history::Role,
-    wire::node::NodeName,
-};
+use crate::{agent::Watchers, limits, store::LentError, swarm::history::Role, wire::node::NodeName};
 
 /// A number of the disk is believed as long as it is no further ahead than a clock may have been wrong, in
 /// microseconds: a year.
 const AHEAD: u64 = 365 * 24 * 60 * 60 * 1_000_000;
-/// Bytes that are read of a log to see where its numbers stand.
-const TAIL: usize = 256 * 1024;
+/// Bytes that are read of a log to see where its numbers stand, at most: all that both files may hold, where an agent
+/// has put junk at their end.
+const TAIL: usize = 2 * limits::LOG_FILE;
 /// A session's number of the disk that is believed.
 const SESSIONS: u64 = u32::MAX as u64;
+/// A count of records of the disk that is believed: what comes is counted on from there.
+const COUNTED: u64 = 1 << 53;
 
 /// The logs of one swarm.
 pub struct SwarmLog {
     name: NodeName,
     pub(super) shared: Arc<Shared>,
     state: Mutex<State>,
+    /// the logs of which something was noted since they were last asked for
+    noted: Mutex<Vec<Log>>,
     pub(super) watchers: Arc<Watchers>,
 }
 
@@ -54,41 +54,46 @@ pub(super) struct State {
     pub gone: bool,
 }
 
-/// One agent's log, to be written to. What is written by one that was removed is nobody's.
-#[derive(Clone)]
-pub struct Log {
-    swarm: Arc<SwarmLog>,
-    agent: NodeName,
-    id: u64,
-}
-
 impl SwarmLog {
     pub(super) fn new(name: NodeName, shared: Arc<Shared>) -> Self {
-        Self { name, shared, state: Mutex::default(), watchers: Arc::default() }
+        Self { name, shared, state: Mutex::default(), noted: Mutex::default(), watchers: Arc::default() }
     }
 
     /// The log of an agent. What is on the disk of it is looked at first: not to be called under a lock. Of all
     /// agents that a swarm starts with, before the first of them speaks: what comes has higher numbers than all
     /// that is there.
     pub fn agent(self: &Arc<Self>, agent: &NodeName) -> Log {
-        let known = self.lock().agents.get(agent).map(|held| held.id);
-        let id = known.unwrap_or_else(|| self.open(agent));
-        Log { swarm: Arc::clone(self), agent: agent.clone(), id }
+        let known = |state: &State| state.agents.get(agent).map(|held| (held.id, Arc::clone(&held.noted)));
+        let found = known(&self.lock());
+        let (id, noted) = found.unwrap_or_else(|| {
+            // What an agent of this name left may not be written yet.
+            self.shared.writer.settle(super::SETTLE);
+            self.open(agent)
+        });
+        Log { swarm: Arc::clone(self), agent: agent.clone(), id, noted }
     }
 
-    fn open(&self, agent: &NodeName) -> u64 {
+    /// Whether what is on the disk of an agent was looked at.
+    pub(super) fn is_open(&self, agent: &NodeName) -> bool {
+        self.lock().agents.contains_key(agent)
+    }
+
+    /// Looks at what is on the disk of an agent.
+    pub(super) fn open(&self, agent: &NodeName) -> (u64, Arc<Noted>) {
         static IDS: AtomicU64 = AtomicU64::new(1);
-        // What an agent of this name left may not be written yet.
-        self.shared.writer.settle(super::SETTLE);
         let file = Arc::new(File::new(self.shared.shelf.clone(), self.name.clone(), agent.clone()));
+        let now = self.now();
         let mut newest = None;
-        file.newest_first(TAIL, |record| {
+        let had_disk = file.newest_first(TAIL, |record| {
+            // A number that nobody here has given out is no reason to look no further.
+            if record.n > now.saturating_add(AHEAD) {
+                return ControlFlow::Continue(());
+            }
             newest = Some((record.n, record.seq, record.session));
             ControlFlow::Break(())
         });
-        let now = self.now();
-        let believed = newest.filter(|(n, ..)| *n <= now.saturating_add(AHEAD));
-        let (n, seq, session) = believed.unwrap_or_default();
+        let (n, seq, session) = newest.unwrap_or_default();
+        let seq = seq.min(COUNTED);
         let mut state = self.lock();
         state.last = state.last.max(now).max(n);
         let from = state.last.saturating_add(1);
@@ -96,12 +101,36 @@ impl SwarmLog {
         let held = state.agents.entry(agent.clone()).or_insert_with(|| Held {
             id,
             file,
+            noted: Arc::default(),
             session: session.min(SESSIONS),
             seq,
-            had_disk: newest.is_some(),
+            began: Began { n: from, seq },
+            had_disk,
             lanes: [Lane::new(from), Lane::new(from)],
         });
-        held.id
+        (held.id, Arc::clone(&held.noted))
+    }
+
+    /// Something of this log was noted.
+    pub(super) fn has_noted(&self, log: &Log) {
+        let mut noted = lock(&self.noted);
+        if noted.last().is_none_or(|last| last.id != log.id) {
+            noted.push(log.clone());
+        }
+    }
+
+    /// The logs of which something was noted since this was last asked. Asked under the lock under which it was
+    /// noted, they are those of who has the lock.
+    pub fn noted(&self) -> Vec<Log> {
+        std::mem::take(&mut lock(&self.noted))
+    }
+
+    /// An agent's program is about to be started.
+    pub(super) fn begin(&self, agent: &NodeName, id: u64) {
+        let mut state = self.lock();
+        if let Some(held) = state.agents.get_mut(agent).filter(|held| held.id == id) {
+            held.session = held.session.saturating_add(1);
+        }
     }
 
     /// No agent of this name is in the swarm any more.
@@ -128,7 +157,7 @@ impl SwarmLog {
         self.watchers.wake();
     }
 
-    fn push(self: &Arc<Self>, agent: &NodeName, id: u64, voice: Voice, content: clean::Content) {
+    pub(super) fn push(self: &Arc<Self>, agent: &NodeName, id: u64, voice: Voice, content: clean::Content) {
         let mut state = self.lock();
         let now = self.shared.clock.unix_ms();
         let n = state.last.saturating_add(1).max(now.saturating_mul(1_000));
@@ -186,45 +215,5 @@ impl Owner for SwarmLog {
             id,
             &format!("the lines of this log are not kept for now; of its directory or file: {why}"),
         );
-    }
-}
-
-impl Log {
-    /// Its program is about to be started: what follows is another session.
-    pub fn begin(&self) {
-        let mut state = self.swarm.lock();
-        if let Some(held) = state.agents.get_mut(&self.agent).filter(|held| held.id == self.id) {
-            held.session = held.session.saturating_add(1);
-        }
-    }
-
-    /// Something of the conversation.
-    pub fn said(&self, role: Role, text: &str) {
-        self.swarm.push(&self.agent, self.id, Voice::Said(role), clean::content(text));
-    }
-
-    /// A line that its program printed; `cut` where its end is missing.
-    pub fn printed(&self, stream: Stream, line: &[u8], cut: bool) {
-        self.swarm.push(&self.agent, self.id, Voice::Printed(stream), clean::line(line, cut));
-    }
-}
-
-#[cfg(test)]
-impl Log {
-    /// What is in memory, by kind, oldest first.
-    pub fn held(&self) -> [Vec<Arc<Record>>; 2] {
-        let state = self.swarm.lock();
-        let held = state.agents.get(&self.agent).expect("it is there");
-        held.lanes.each_ref().map(|lane| {
-            let mut records: Vec<_> = lane.newest().cloned().collect();
-            records.reverse();
-            records
-        })
-    }
-}
-
-impl std::fmt::Debug for Log {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Log({}/{})", self.swarm.name, self.agent)
     }
 }

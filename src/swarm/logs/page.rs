@@ -1,17 +1,19 @@
 //! A page of logs: what is in memory, and before that what is on the disk.
 //!
 //! A page holds the newest records, or the first after a number; it is bounded in records and bytes, and so is what is
-//! read of files for it. One reader at a time reads files: the others wait their turn, and not for ever. What came
-//! after a number and is kept no more is counted by the agent's own count of its records.
+//! read of files for it. One reader at a time reads files: the others wait their turn, and not for ever, or come back
+//! for it.
 
 use std::{
-    collections::BTreeMap,
-    ops::ControlFlow,
     sync::{Arc, Condvar, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::{Kinds, Row, file::File, held::Held, lock, of_swarm::SwarmLog, record::Record};
+use super::{
+    Kinds, Row, SETTLE, lock,
+    of_swarm::SwarmLog,
+    sheet::{Sheet, Source},
+};
 use crate::{limits, wire::node::NodeName};
 
 /// How long a reader waits for his turn.
@@ -43,7 +45,7 @@ pub struct Page {
 /// Why there is no page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
-    /// others read for too long
+    /// others read for too long, or for now
     Busy,
 }
 
@@ -72,158 +74,95 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// What is known of one agent's log at one moment, and what is found of it.
-struct Source {
-    agent: NodeName,
-    file: Arc<File>,
-    /// of each kind, the number from which on all records are in memory
-    from: [u64; 2],
-    /// there is something on the disk that may be asked for
-    reads: bool,
-    /// number and count of each record behind the number asked for
-    seen: Vec<(u64, u64)>,
-    /// the count of the last one up to that number, where it was found
-    before: Option<u64>,
-}
-
-/// The records of a page while it is made.
-struct Sheet {
+/// A page that is being made.
+pub struct Look {
+    log: Arc<SwarmLog>,
+    agents: Vec<NodeName>,
     query: Query,
-    rows: BTreeMap<(u64, usize), Arc<Record>>,
-    bytes: usize,
-    /// some had no room
-    full: bool,
+    /// what was logged up to here is on the disk, or this long was waited for it
+    written: (u64, Instant),
+    /// what is in memory was taken: up to this number
+    taken: Option<(u64, Sheet, Vec<Source>)>,
 }
 
 impl SwarmLog {
+    /// A look at the logs of these agents.
+    pub fn look(self: &Arc<Self>, agents: Vec<NodeName>, query: &Query) -> Look {
+        let written = Look::mark(self);
+        Look { log: Arc::clone(self), agents, query: *query, written, taken: None }
+    }
+
     /// A page of the logs of these agents.
+    #[cfg(test)]
     pub fn page(self: &Arc<Self>, agents: &[NodeName], query: &Query) -> Result<Page, Unread> {
-        // What is on the disk of them is looked at for the first time.
-        agents.iter().for_each(|agent| drop(self.agent(agent)));
-        let mut sheet = Sheet { query: *query, rows: BTreeMap::new(), bytes: 0, full: false };
-        let (upto, mut sources) = {
-            let mut state = self.lock();
-            let upto = state.place(self.now());
-            let held = agents.iter().filter_map(|agent| Some((agent, state.agents.get(agent)?)));
-            let sources: Vec<Source> =
-                held.enumerate().map(|(at, (agent, held))| sheet.held(at, agent, held)).collect();
-            (upto, sources)
+        self.look(agents.to_vec(), query).page()
+    }
+}
+
+impl Look {
+    /// The page. Waits for who reads files, and for what is not written yet; not for ever.
+    pub fn page(mut self) -> Result<Page, Unread> {
+        self.go_on(true)
+    }
+
+    /// The same for one who cannot wait: [`Unread::Busy`] where that is to be done, and to be asked again. One call
+    /// reads of files what a page may, and no more.
+    pub fn page_at_once(&mut self) -> Result<Page, Unread> {
+        self.go_on(false)
+    }
+
+    fn mark(log: &SwarmLog) -> (u64, Instant) {
+        let now = Instant::now();
+        (log.shared.writer.mark(), now.checked_add(SETTLE).unwrap_or(now))
+    }
+
+    /// Where it is not, a disk that does not answer holds up nobody for longer than is waited.
+    fn is_written(&self, waits: bool) -> bool {
+        let (mark, limit) = self.written;
+        self.log.shared.writer.is_done(mark, waits.then_some(limit)) || limit <= Instant::now()
+    }
+
+    fn go_on(&mut self, waits: bool) -> Result<Page, Unread> {
+        let (upto, mut sheet, mut sources) = match self.taken.take() {
+            Some(taken) => taken,
+            None => {
+                // What is on the disk of them is looked at for the first time; what agents of these names left there
+                // may not be written yet.
+                let new = |agent: &&NodeName| !self.log.is_open(agent);
+                let new: Vec<NodeName> = self.agents.iter().filter(new).cloned().collect();
+                if !new.is_empty() && !self.is_written(waits) {
+                    return Err(Unread::Busy);
+                }
+                new.iter().for_each(|agent| drop(self.log.open(agent)));
+                let taken = self.take();
+                self.written = Self::mark(&self.log);
+                taken
+            }
         };
         if sources.iter().any(|source| source.reads) {
-            let turn = self.shared.reading.enter(PATIENCE)?;
-            self.shared.writer.settle(super::SETTLE);
+            let patience = if waits { PATIENCE } else { Duration::ZERO };
+            let log = Arc::clone(&self.log);
+            let turn = self.is_written(waits).then(|| log.shared.reading.enter(patience));
+            let Some(Ok(turn)) = turn else {
+                self.taken = Some((upto, sheet, sources));
+                return Err(Unread::Busy);
+            };
             let budget = limits::LOG_READ.checked_div(sources.len()).unwrap_or_default();
             for (at, source) in sources.iter_mut().enumerate().filter(|(_, source)| source.reads) {
                 sheet.read(at, source, budget);
             }
             drop(turn);
         }
-        let last = sheet.rows.last_key_value().map(|((n, _), _)| *n);
-        let next = last.filter(|_| sheet.full && query.since.is_some()).unwrap_or(upto);
-        let missed = query.since.map_or(0, |since| {
-            sources.iter_mut().fold(0_u64, |sum, source| sum.saturating_add(source.missed(since, next)))
-        });
-        let row = |((_, at), record): ((u64, usize), Arc<Record>)| {
-            Some(Row { agent: sources.get(at)?.agent.clone(), record })
-        };
-        Ok(Page { rows: sheet.rows.into_iter().filter_map(row).collect(), next, missed })
-    }
-}
-
-impl Sheet {
-    /// Takes what is in memory of a log.
-    fn held(&mut self, at: usize, agent: &NodeName, held: &Held) -> Source {
-        let from = held.lanes.each_ref().map(|lane| lane.from);
-        let mut source = Source {
-            agent: agent.clone(),
-            file: Arc::clone(&held.file),
-            from,
-            reads: false,
-            seen: Vec::new(),
-            before: None,
-        };
-        for (kind, lane) in held.lanes.iter().enumerate() {
-            let asked = self.query.kinds.has_lane(kind);
-            // Where nothing was ever dropped, nor is older than this process, there is nothing on the disk alone.
-            let more = held.had_disk || lane.first() > 0;
-            source.reads |= asked
-                && more
-                && match self.query.since {
-                    Some(since) => since.saturating_add(1) < lane.from,
-                    None => lane.len() < self.query.most,
-                };
-            // Those of the other kind are only counted.
-            let counts = asked || self.query.since.is_some();
-            for record in lane.newest().take_while(|_| counts) {
-                if self.take(at, &mut source, record).is_break() {
-                    break;
-                }
-            }
-        }
-        source
+        Ok(sheet.page(upto, &mut sources))
     }
 
-    /// Takes what is on the disk of it.
-    fn read(&mut self, at: usize, source: &mut Source, budget: usize) {
-        let (file, from) = (Arc::clone(&source.file), source.from);
-        file.newest_first(budget, |record| {
-            // What is in memory counts; a number beyond that is none of ours.
-            if from.get(record.voice.lane()).is_none_or(|from| record.n >= *from) {
-                return ControlFlow::Continue(());
-            }
-            self.take(at, source, &Arc::new(record))
-        });
-    }
-
-    /// Takes a record, where it belongs here; breaks off where no older one does.
-    fn take(&mut self, at: usize, source: &mut Source, record: &Arc<Record>) -> ControlFlow<()> {
-        if let Some(since) = self.query.since {
-            if record.n <= since {
-                source.before = source.before.max(Some(record.seq));
-                return ControlFlow::Break(());
-            }
-            source.seen.push((record.n, record.seq));
-        }
-        if !self.query.kinds.has(record.voice) {
-            return ControlFlow::Continue(());
-        }
-        if let Some(other) = self.rows.insert((record.n, at), Arc::clone(record)) {
-            self.bytes = self.bytes.saturating_sub(other.size());
-        }
-        self.bytes = self.bytes.saturating_add(record.size());
-        while self.rows.len() > 1
-            && (self.rows.len() > self.query.most || self.bytes > limits::LOG_PAGE_BYTES)
-        {
-            let goes = if self.query.since.is_some() { self.rows.pop_last() } else { self.rows.pop_first() };
-            let Some((goes, lost)) = goes else { break };
-            self.bytes = self.bytes.saturating_sub(lost.size());
-            self.full = true;
-            if self.query.since.is_none() && goes == (record.n, at) {
-                return ControlFlow::Break(());
-            }
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-impl Source {
-    /// How many records came after `since`, up to `next`, and were not found.
-    fn missed(&mut self, since: u64, next: u64) -> u64 {
-        if !self.reads {
-            return 0;
-        }
-        self.seen.sort_unstable();
-        // Where the log does not reach back so far, at most as many are gone as there are numbers between.
-        let first = self.seen.first().map_or(0, |(n, seq)| {
-            let numbers = if since == 0 { u64::MAX } else { n.saturating_sub(since).saturating_sub(1) };
-            seq.saturating_sub(1).saturating_sub(numbers)
-        });
-        let mut last = self.before.unwrap_or(first);
-        let mut missed = 0_u64;
-        for (_, seq) in self.seen.iter().take_while(|(n, _)| *n <= next) {
-            missed = missed.saturating_add(seq.saturating_sub(last).saturating_sub(1));
-            last = last.max(*seq);
-        }
-        missed
+    /// What is in memory, and up to which number.
+    fn take(&self) -> (u64, Sheet, Vec<Source>) {
+        let mut sheet = Sheet::new(self.query);
+        let mut state = self.log.lock();
+        let upto = state.place(self.log.now());
+        let held = self.agents.iter().filter_map(|agent| Some((agent, state.agents.get(agent)?)));
+        let sources = held.enumerate().map(|(at, (agent, held))| sheet.held(at, agent, held)).collect();
+        (upto, sheet, sources)
     }
 }

@@ -106,20 +106,33 @@ impl Writer {
         }
     }
 
-    /// Waits until all that was taken up to now is written, or cannot be; at most so long. Whether it is.
-    pub fn settle(&self, within: Duration) -> bool {
-        let limit = Instant::now().checked_add(within).unwrap_or_else(Instant::now);
+    /// How much was taken up to now; it is written soon.
+    pub fn mark(&self) -> u64 {
         let mut queue = lock(&self.queue);
-        let wanted = queue.taken;
+        if queue.done < queue.taken {
+            queue.hurry = true;
+            self.changed.notify_one();
+        }
+        queue.taken
+    }
+
+    /// Whether all up to a mark is written, or cannot be. Waits until then, for as long as there is a limit.
+    pub fn is_done(&self, mark: u64, limit: Option<Instant>) -> bool {
+        let mut queue = lock(&self.queue);
         loop {
-            let left = limit.saturating_duration_since(Instant::now());
-            if queue.done >= wanted || left.is_zero() || !queue.running {
-                return queue.done >= wanted;
+            let left = limit.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+            if queue.done >= mark || left.is_zero() || !queue.running {
+                return queue.done >= mark || !queue.running;
             }
             queue.hurry = true;
             self.changed.notify_one();
             queue = self.written.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Waits until all that was taken up to now is written, or cannot be; at most so long. Whether it is.
+    pub fn settle(&self, within: Duration) -> bool {
+        self.is_done(self.mark(), Instant::now().checked_add(within))
     }
 
     /// What was lost of a log is told to nobody any more: there is no such log.

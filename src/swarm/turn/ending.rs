@@ -44,7 +44,7 @@ impl Turn {
             None => (true, "has ended".to_owned()),
         };
         facts.insert("last_output".to_owned(), self.tail.as_str().into());
-        self.log.said(Role::System, &how);
+        self.log.note(Role::System, &how);
         if again && self.rules.restart == Restart::OnFailure && !self.is_through() {
             self.down(true, &how, facts, now, &mut out);
         } else {
@@ -75,7 +75,7 @@ impl Turn {
         self.turn_to(State::Initializing, &mut out);
         self.retry = Retry::default();
         self.ended = 0;
-        self.log.said(Role::System, "restarted");
+        self.log.note(Role::System, "restarted");
         out
     }
 

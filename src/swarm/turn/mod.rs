@@ -221,11 +221,11 @@ impl Turn {
             Spoken::Output { content } => self.output(&content, now, &mut out),
             Spoken::Log { content } => {
                 self.tail.push(&content);
-                self.log.said(Role::System, &content);
+                self.log.note(Role::System, &content);
             }
             // That the program in it has ended is told by its process, which ends with it.
             Spoken::Exit { status } => {
-                self.log.said(Role::System, &format!("exit status {status}"));
+                self.log.note(Role::System, &format!("exit status {status}"));
             }
             Spoken::TurnComplete if !self.rules.pty => self.turn_over(now, &mut out),
             Spoken::TurnComplete => {}

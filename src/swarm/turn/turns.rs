@@ -31,10 +31,10 @@ impl Turn {
         }
         let Some(item) = self.inbox.take(self.awaiting.is_some()) else { return };
         match &item {
-            Item::Task { content } => self.log.said(Role::User, content),
+            Item::Task { content } => self.log.note(Role::User, content),
             Item::Message { from, content } => {
                 self.awaiting = None;
-                self.log.said(Role::User, &format!("[From {from}] {content}"));
+                self.log.note(Role::User, &format!("[From {from}] {content}"));
                 let text = format!("message from {from} delivered to {}", self.name.agent);
                 self.tell(out, Draft::new(Name::MessageDelivered, text).with("from", from.as_str()));
             }
@@ -57,7 +57,7 @@ impl Turn {
         self.tail.push(content);
         match &mut self.current {
             Some(current) => current.text.push(content),
-            None => self.log.said(Role::System, content),
+            None => self.log.note(Role::System, content),
         }
         for name in self.troubles.look(content, now.ms) {
             let text = format!("agent {}: its output reads like {}", self.name.agent, name.as_str());
@@ -76,7 +76,7 @@ impl Turn {
         let (output, lost) = text.into_parts();
         if !self.rules.pty {
             // What a terminal shows is no answer: it is in the log as output.
-            self.log.said(Role::Assistant, &output);
+            self.log.note(Role::Assistant, &output);
         }
         let done = Draft::new(Name::Stdout, format!("agent {} turn complete", self.name.agent));
         let done = done.with("duration_ms", now.ms.saturating_sub(began)).with("bytes", output.len());

@@ -4,8 +4,14 @@ use std::{sync::atomic::Ordering, thread};
 
 use serde_json::json;
 
-use super::rig::{Rig, local, mock, mocks, name, swarm};
-use crate::agent::Exit;
+use super::{
+    super::pass::Pass,
+    rig::{Rig, local, mock, mocks, name, swarm},
+};
+use crate::{
+    agent::{Exit, protocol::Spoken},
+    swarm::logs::{CLEANED, Kinds, Query},
+};
 
 #[test]
 fn the_words_of_each_sender_keep_their_order_among_many() {
@@ -118,4 +124,39 @@ fn a_stop_while_everybody_talks_ends_and_says_nothing_more() {
     let before = rig.program("b").heard().len();
     rig.program("a").says(&["@b: late"]);
     assert_eq!((rig.program("b").heard().len(), before > 300), (0, false));
+}
+
+#[test]
+fn no_text_is_cleaned_while_the_swarm_is_locked() {
+    let rig = Rig::new(&mocks("a b", ""));
+    let cleaned = || CLEANED.get();
+    let before = cleaned();
+    let mut pass = Pass::begin(&rig.live);
+    let spoken = |content: &str| Spoken::Output { content: content.to_owned() };
+    let (a, b) = (name("a"), name("b"));
+    for (agent, spoken) in [
+        (&a, spoken("outside of a turn")),
+        (&b, Spoken::Log { content: "a note".to_owned() }),
+        (&a, Spoken::Exit { status: 3 }),
+    ] {
+        pass.turn(agent, |turn, now| ((), turn.spoken(spoken, now)));
+    }
+    pass.turn(&a, |turn, now| ((), turn.task("do it", now).unwrap()));
+    pass.turn(&a, |turn, now| ((), turn.spoken(spoken("done"), now)));
+    pass.turn(&a, |turn, now| ((), turn.spoken(Spoken::TurnComplete, now)));
+    pass.turn(&a, |turn, now| turn.message("b", "and this", now));
+    pass.turn(&b, |turn, now| ((), turn.restarted(now)));
+    let after = pass.finish();
+    assert_eq!(cleaned(), before, "under the lock");
+    rig.live.drain();
+    rig.live.after(after);
+    assert_eq!(cleaned(), before + 7, "each once, behind it");
+    let query = Query { kinds: Kinds::ALL, since: None, most: 99 };
+    let page = rig.live.log.page(std::slice::from_ref(&a), &query).unwrap();
+    let texts: Vec<&str> = page.rows.iter().map(|row| &*row.record.content).collect();
+    assert_eq!(
+        texts,
+        ["outside of a turn", "exit status 3", "do it", "done", "[From b] and this"],
+        "in order"
+    );
 }

@@ -138,36 +138,75 @@ fn what_an_agent_fills_its_log_with_is_passed_over_and_bounded() {
 
 #[test]
 fn numbers_and_texts_that_an_agent_makes_up_stay_within_its_own_log() {
-    let (mut rig, elsewhere) = rig();
+    let year = 366 * 24 * 3_600 * 1_000_000;
+    let (first, elsewhere) = rig();
     let record = fs::read_to_string(&elsewhere).unwrap();
+    drop(first);
     let n = record.split([':', ',']).nth(1).unwrap();
-    let forged = [
+    let seq = |seq: u64| record.replace("\"seq\":1,", &format!("\"seq\":{seq},"));
+    for forged in [
         record.replace(n, &u64::MAX.to_string()),
         record.replace(n, "9007199254740991"),
-        record
-            .replace("\"seq\":1", &format!("\"seq\":{}", u64::MAX))
-            .replace("session-1", &format!("session-{}", u64::MAX)),
+        record.replace(n, &(TODAY * 1_000 + year / 2).to_string()),
+        record.replace(n, "0"),
+        seq(u64::MAX).replace("session-1", &format!("session-{}", u64::MAX)),
+        seq(u64::from(u32::MAX)),
+        seq(1) + &seq(1 << 40),
         record.replace("first", "esc \\u001b]0;t\\u0007 API_KEY=sk-1"),
-    ];
-    fs::write(rig.file("a"), forged.concat()).unwrap();
-    rig.killed();
-    let log = rig.agent("a");
-    log.begin();
-    log.said(Role::User, "second");
-    rig.agent("b").said(Role::User, "other");
-    let page = rig.page(&["a", "b"], Kinds::ALL, None, 100);
-    let year = 366 * 24 * 3_600 * 1_000_000;
-    assert!(
-        numbers(&page.rows).last().unwrap() < &(TODAY * 1_000 + year),
-        "nobody's numbers are pushed away"
-    );
-    assert!(texts(&page).contains(&"other".to_owned()));
-    let all = texts(&page).concat();
-    assert!(!all.contains('\u{1b}') && !all.contains("sk-1"), "{all}");
-    rig.again();
-    assert!(rig.texts("b") == ["other"]);
-    let page = rig.page(&["b"], Kinds::ALL, Some(0), 9);
-    assert_eq!(page.missed, 0);
+    ] {
+        let (mut rig, _) = self::rig();
+        let since = rig.page(&["a"], Kinds::ALL, None, 9).next;
+        // Last in the file, and behind what is there.
+        let put = |rig: &Rig| {
+            let text = fs::read_to_string(rig.file("a")).unwrap();
+            fs::write(rig.file("a"), format!("{text}{forged}")).unwrap();
+        };
+        put(&rig);
+        rig.killed();
+        let log = rig.agent("a");
+        log.begin();
+        log.said(Role::User, "second");
+        rig.agent("b").said(Role::User, "other");
+        let page = rig.page(&["a", "b"], Kinds::ALL, None, 100);
+        let last = *numbers(&page.rows).last().unwrap();
+        assert!(last < TODAY * 1_000 + year, "nobody's numbers are pushed away");
+        assert!(
+            texts(&page).ends_with(&["second".to_owned(), "other".to_owned()]),
+            "{forged}: {:?}",
+            texts(&page)
+        );
+        let all = texts(&page).concat();
+        assert!(!all.contains('\u{1b}') && !all.contains("sk-1"), "{all}");
+        // While it runs, too; with records that are on the disk alone.
+        put(&rig);
+        for at in 0..2 * limits::LOG_MEMORY / 1_024 {
+            log.said(Role::User, &format!("{at:>1024}"));
+            if at % 16 == 0 {
+                rig.settle();
+            }
+        }
+        for since in [0, 1, since] {
+            let missed = rig.page(&["a", "b"], Kinds::ALL, Some(since), usize::MAX).missed;
+            assert!(missed <= 100_000, "{forged}: {missed} would be of no use to who reads them all");
+        }
+        rig.again();
+        assert_eq!(rig.texts("b"), ["other"]);
+        assert_eq!(rig.page(&["b"], Kinds::ALL, Some(0), 9).missed, 0);
+    }
+}
+
+#[test]
+fn junk_at_the_end_of_a_log_hides_nothing_that_lies_before_it() {
+    let (mut rig, _) = rig();
+    let text = fs::read(rig.file("a")).unwrap();
+    for junk in [vec![b'x'; 512 * 1024], b"{\"n\":1}\n".repeat(64 * 1024)] {
+        fs::write(rig.file("a"), [&text[..], &junk].concat()).unwrap();
+        rig.killed();
+        assert_eq!(rig.texts("a"), ["first"], "of an agent that was not started since: {}", junk.len());
+        rig.agent("a").said(Role::User, "second");
+        assert_eq!(rig.texts("a"), ["first", "second"]);
+        assert_eq!(texts(&rig.page(&["a"], Kinds::ALL, Some(0), 9)), ["first", "second"]);
+    }
 }
 
 #[test]

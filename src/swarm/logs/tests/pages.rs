@@ -140,3 +140,27 @@ fn readers_of_files_come_one_after_the_other_and_none_waits_for_ever() {
     drop(held);
     assert!(rig.logs.shared.reading.enter(Duration::ZERO).is_ok());
 }
+
+#[test]
+fn who_cannot_wait_is_told_to_come_back_and_gets_the_same_page() {
+    let rig = rig(300);
+    let query = Query { kinds: Kinds::SAID, since: None, most: 300 };
+    let wanted = texts(&rig.page(&["a"], Kinds::SAID, None, 300));
+    let mut look = rig.swarm().look(vec![name("a")], &query);
+    let held = rig.logs.shared.reading.enter(Duration::ZERO).unwrap();
+    for _ in 0..3 {
+        assert!(look.page_at_once().is_err_and(|why| why == Unread::Busy), "somebody else reads");
+    }
+    drop(held);
+    let mut page = None;
+    until(|| {
+        page = look.page_at_once().ok();
+        page.is_some()
+    });
+    assert_eq!(texts(&page.unwrap()), wanted);
+    // Of agents that nobody has looked at yet, and many of them.
+    let mut rig = rig;
+    rig.again();
+    let mut look = rig.swarm().look(vec![name("a"), name("b"), name("c")], &query);
+    until(|| look.page_at_once().is_ok_and(|page| texts(&page) == wanted));
+}
