@@ -1,6 +1,6 @@
 //! Colours, decided once: for what is printed for a person at a terminal, and nowhere else.
 //!
-//! There are none where stdout is no terminal, where NO_COLOR is set to anything, and where TERM is unset or
+//! There are none where the stream is no terminal, where NO_COLOR is set to anything, and where TERM is unset or
 //! `dumb`. A colour only stresses a word that says the same without it. What is painted has been through the
 //! display filter before: the sequences here are the program's own, and each ends what it began.
 
@@ -44,6 +44,11 @@ impl Paint {
     /// For stdout of this process.
     pub fn of_stdout() -> Self {
         Self::decide(std::io::stdout().is_terminal(), |name| std::env::var_os(name))
+    }
+
+    /// For stderr of this process.
+    pub fn of_stderr() -> Self {
+        Self::decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name))
     }
 
     /// Never, whatever the tests' stdout is.

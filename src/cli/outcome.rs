@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use crate::cli::{display, output::Output};
+use crate::cli::{colour::Tone, display, output::Output};
 
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,13 +127,13 @@ impl Failure {
     /// Says it on stderr, line-filtered: the text may quote what came from outside.
     pub(super) fn tell(&self, output: &mut Output) -> Exit {
         if !self.what.is_empty() {
-            output.say(&format!("loopgate: {}", display::line(&self.what)));
+            output.say_sentence(Tone::Bad, "loopgate:", &display::line(&self.what));
         }
         for line in &self.lines {
             output.say(&format!("  {}", display::line(line)));
         }
         if let Some(next) = &self.next {
-            output.say(&format!("  next: {}", display::line(next)));
+            output.say_sentence(Tone::Note, "  next:", &display::line(next));
         }
         for choice in &self.choices {
             output.say(&format!("    {}", display::line(choice)));

@@ -5,21 +5,18 @@
 //! ended when the wait is over: what it may ask the instance has its own short time.
 
 use std::{
-    io::{self, IsTerminal, Write},
-    os::fd::AsFd,
+    io::{self, Write},
     sync::{Condvar, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::{cli::display, sys::tty};
+use crate::cli::{display, output::columns_of_stderr};
 
 /// What does not take this long is not worth a line.
 const QUIET: Duration = Duration::from_secs(1);
 /// Time between two looks.
 const STEP: Duration = Duration::from_secs(1);
-/// Columns of a terminal that does not say how many it has.
-const COLUMNS: usize = 80;
 /// Brings the cursor to the line's beginning and clears the line.
 const CLEAR: &str = "\r\x1b[K";
 
@@ -48,13 +45,8 @@ pub fn while_waiting_at<T>(
 
 /// The width of the terminal at stderr; none where there is none, or one that cannot clear a line.
 fn columns() -> Option<usize> {
-    let stderr = io::stderr();
     let knows = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
-    if !stderr.is_terminal() || !knows {
-        return None;
-    }
-    let columns = tty::size(stderr.as_fd()).map_or(0, |size| usize::from(size.cols));
-    Some(if columns == 0 { COLUMNS } else { columns })
+    columns_of_stderr().filter(|_| knows)
 }
 
 fn draw(line: &Line<'_>, far: &impl Fn() -> Option<String>, over: &Over, to: &mut impl Write) {

@@ -4,13 +4,12 @@ use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, process::Exi
 
 use serde_json::{Value, json};
 
-use super::{done, life::told, list, name, operator};
+use super::{done, life::told, list, name, operator, while_starting};
 use crate::cli::{
     display,
     outcome::{Exit, Failure},
     output::Output,
     parse::{Arguments, usage},
-    progress::while_waiting,
     verbs::own::shown,
 };
 
@@ -26,7 +25,7 @@ pub fn scale(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
     let path = format!("/api/swarms/{swarm}/agents/{base}/scale");
     let client = operator()?;
     let what = format!("{count} of {base} in swarm {swarm}");
-    let answer = done(while_waiting(&what, || client.post(&path, &json!({ "count": count }))))?;
+    let answer = done(while_starting(&what, Some(swarm), || client.post(&path, &json!({ "count": count }))))?;
     let result = answer.get("result").cloned().unwrap_or(Value::Null);
     let names =
         |field: &str| list(&result, field).iter().map(|name| shown(Some(name))).collect::<Vec<_>>().join(" ");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     LIST, done,
     life::{number, told},
-    list, name, operator,
+    list, name, operator, while_ending,
 };
 use crate::cli::{
     outcome::{Exit, Failure},
@@ -33,7 +33,7 @@ pub fn delete(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
     );
     confirmed(arguments, &what, output)?;
     let purge = format!("{path}?purge=true");
-    let answer = done(while_waiting(&format!("swarm {swarm} to end"), || client.delete(&purge)))?;
+    let answer = done(while_ending(swarm, || client.delete(&purge)))?;
     told(arguments, output, &answer, &format!("deleted {swarm}"))
 }
 

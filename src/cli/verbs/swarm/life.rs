@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{done, name, operator, refused};
+use super::{done, name, operator, refused, while_ending, while_starting};
 use crate::cli::{
     display,
     outcome::{Exit, Failure},
@@ -23,12 +23,14 @@ pub fn start(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
     let (client, answer) = if is_file(what) {
         let body = config::read(what)?;
         let client = operator()?;
-        let answer = while_waiting("the swarm to start", || client.post("/api/swarms", &body));
+        let swarm = body.pointer("/config/name").and_then(Value::as_str);
+        let answer = while_starting("the swarm to start", swarm, || client.post("/api/swarms", &body));
         (client, answer)
     } else {
         let client = operator()?;
         let path = format!("/api/swarms/{}/start", name(what)?);
-        let answer = while_waiting(&format!("swarm {what} to start"), || client.post(&path, &json!({})));
+        let waited = format!("swarm {what} to start");
+        let answer = while_starting(&waited, Some(what), || client.post(&path, &json!({})));
         (client, answer)
     };
     let started = match answer {
@@ -74,7 +76,7 @@ pub fn stop(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
     let swarm = name(arguments.required(0)?)?;
     let query = if arguments.has("--purge") { "?purge=true" } else { "" };
     let (client, path) = (operator()?, format!("/api/swarms/{swarm}{query}"));
-    let answer = done(while_waiting(&format!("swarm {swarm} to end"), || client.delete(&path)))?;
+    let answer = done(while_ending(swarm, || client.delete(&path)))?;
     told(arguments, output, &answer, &format!("{} {swarm}", shown(answer.get("status"))))
 }
 
@@ -91,7 +93,8 @@ pub fn restart(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, F
         None => (format!("/api/swarms/{swarm}/restart{query}"), swarm.to_owned()),
     };
     let client = operator()?;
-    let answer = done(while_waiting(&format!("{whom} to start again"), || client.post(&path, &json!({}))))?;
+    let (waited, whole) = (format!("{whom} to start again"), agent.is_none().then_some(swarm));
+    let answer = done(while_starting(&waited, whole, || client.post(&path, &json!({}))))?;
     told(arguments, output, &answer, &format!("restarted {whom}"))
 }
 

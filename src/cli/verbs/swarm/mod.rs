@@ -10,7 +10,7 @@ pub mod life;
 pub mod look;
 pub mod talk;
 
-use std::os::unix::ffi::OsStringExt;
+use std::{os::unix::ffi::OsStringExt, time::Duration};
 
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ use crate::{
         display,
         outcome::{Exit, Failure},
         parse::usage,
+        progress::while_waiting_at,
     },
     client::{Answer, Client, ClientError},
     store::{Home, HomeError, keyfile},
@@ -31,6 +32,9 @@ use crate::{
 
 /// The API token, under its seed's name and ours.
 const TOKENS: [&str; 2] = ["GENSWARMS_API_TOKEN", "LOOPGATE_API_TOKEN"];
+
+/// Longest look at how far something is: the work that is waited for may be over meanwhile.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// Where a swarm's name leads nowhere.
 pub const LIST: &str = "`loopgate status --swarms` lists the swarms";
@@ -76,6 +80,27 @@ fn api_token(variable: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Option<Secret
 fn done(answer: Result<Answer, ClientError>) -> Result<Value, Failure> {
     let answer = answer.map_err(|error| client_failure(&error))?;
     if answer.is_success() { Ok(answer.json()) } else { Err(refused(&answer)) }
+}
+
+/// Does the work, and says meanwhile how far the agents of a swarm are that is to come up.
+fn while_starting<T>(what: &str, swarm: Option<&str>, work: impl FnOnce() -> T) -> T {
+    let runs = |state: &str| matches!(state, "idle" | "working");
+    while_waiting_at(what, || far(swarm?, runs, "run"), work)
+}
+
+/// The same of one that is to go.
+fn while_ending<T>(swarm: &str, work: impl FnOnce() -> T) -> T {
+    let ended = |state: &str| state == "stopped";
+    while_waiting_at(&format!("swarm {swarm} to end"), || far(swarm, ended, "have ended"), work)
+}
+
+/// `2 of 5 agents run`, where the instance says so at once.
+fn far(swarm: &str, counts: fn(&str) -> bool, word: &str) -> Option<String> {
+    let answer = operator().ok()?.within(GLANCE).get(&format!("/api/swarms/{swarm}")).ok()?;
+    let status = answer.is_success().then(|| answer.json())?;
+    let agents = list(&status, "agents");
+    let count = agents.iter().filter_map(|agent| agent.get("state")?.as_str()).filter(|state| counts(state));
+    Some(format!("{} of {} agents {word}", count.count(), agents.len()))
 }
 
 /// Whether a variable holds something: empty counts as unset here too.
