@@ -3,9 +3,9 @@
 //! Who tells of an event puts its line here and goes on, whatever the disk does. What finds no room is lost on the disk
 //! only, and counted.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use super::line;
+use super::{line, writer::Cleaning};
 use crate::{limits, store::JournalError, wire::date};
 
 /// What waits, and how writing goes.
@@ -39,9 +39,8 @@ pub(super) struct Behind {
     pub failing: Option<String>,
     /// the last such reason, until it was told that all is well again
     pub trouble: Option<String>,
-    /// how often all was to be forgotten, and how often it was done
-    pub clears: (u64, u64),
-    pub cleared: Option<JournalError>,
+    /// all is to be forgotten; who asks meanwhile shares the answer
+    pub clean: Option<Arc<Cleaning>>,
     pub stamp: Stamp,
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Ring {
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
     /// the place of the next entry
-    next: u64,
+    pub next: u64,
     /// the number of the newest event
     pub last: u64,
     /// the number of the newest event that is in memory no more
@@ -236,10 +236,11 @@ impl Ring {
         dropped
     }
 
-    /// Forgets what happened up to this number. What is forgotten is the caller's to throw away.
+    /// Forgets the entries below this place, and with them the events up to this number. What is forgotten is the
+    /// caller's to throw away.
     #[must_use]
-    pub fn forget(&mut self, id: u64) -> Vec<Arc<Entry>> {
-        let count = self.entries.partition_point(|entry| entry.last() <= id);
+    pub fn forget(&mut self, place: u64, id: u64) -> Vec<Arc<Entry>> {
+        let count = self.entries.partition_point(|entry| entry.at() < place);
         let forgotten: Vec<_> = self.entries.drain(..count).collect();
         let bytes = forgotten.iter().map(|entry| entry.size()).sum();
         self.bytes = self.bytes.saturating_sub(bytes);

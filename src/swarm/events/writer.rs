@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -36,13 +36,16 @@ pub struct Health {
     pub failing: Option<String>,
 }
 
+/// What became of a cleaning, for those alone who asked for it.
+pub(super) type Cleaning = OnceLock<Result<(), JournalError>>;
+
 /// What is done at once.
 pub(super) struct Round {
     text: Vec<u8>,
     /// the newest event in it, or before it
     last: u64,
-    /// which wish to forget all is fulfilled with it
-    clear: Option<u64>,
+    /// all that is told is to be forgotten with it, up to this place of the stream; and who is told what became of it
+    clear: Option<(u64, Arc<Cleaning>)>,
     /// it is the last one
     end: bool,
 }
@@ -74,14 +77,13 @@ impl Hub {
     pub fn clear(&self) -> Result<(), JournalError> {
         let mut ring = self.ring();
         let Some(disk) = &self.disk else {
-            let last = ring.last;
-            let forgotten = ring.forget(last);
+            let (place, last) = (ring.next, ring.last);
+            let forgotten = ring.forget(place, last);
             drop(ring);
             drop(forgotten);
             return Ok(());
         };
-        ring.behind.clears.0 = ring.behind.clears.0.saturating_add(1);
-        let mine = ring.behind.clears.0;
+        let cleaning = Self::ask_to_clean(&mut ring);
         if !ring.behind.started {
             let round = Self::take(&mut ring);
             drop(ring);
@@ -90,11 +92,13 @@ impl Hub {
         }
         self.changed.notify_all();
         let by = Instant::now().checked_add(disk.settings.journal.wait).unwrap_or_else(Instant::now);
-        let ring = self.wait(ring, by, |ring| ring.behind.clears.1 >= mine || ring.behind.ended);
-        if ring.behind.clears.1 < mine {
-            return Err(JournalError::Slow);
-        }
-        ring.behind.cleared.clone().map_or(Ok(()), Err)
+        drop(self.wait(ring, by, |ring| cleaning.get().is_some() || ring.behind.ended));
+        cleaning.get().cloned().unwrap_or(Err(JournalError::Slow))
+    }
+
+    /// The next round forgets all that was told until it begins.
+    pub(super) fn ask_to_clean(ring: &mut Ring) -> Arc<Cleaning> {
+        Arc::clone(ring.behind.clean.get_or_insert_default())
     }
 
     /// How the events on the disk are; nothing where there is no disk.
@@ -143,7 +147,7 @@ impl Hub {
             let mut left = |most: Duration| {
                 most.saturating_sub(now.saturating_duration_since(*first.get_or_insert(now)))
             };
-            let is_asked = behind.hurry || behind.stopping || behind.clears.0 > behind.clears.1;
+            let is_asked = behind.hurry || behind.stopping || behind.clean.is_some();
             let (waits, asleep) = match (is_asked, behind.text.is_empty()) {
                 (true, _) => (Duration::ZERO, false),
                 (false, false) => (left(GATHER), false),
@@ -160,13 +164,12 @@ impl Hub {
     }
 
     pub(super) fn take(ring: &mut Ring) -> Round {
-        let last = ring.last;
+        let (place, last) = (ring.next, ring.last);
         let behind = &mut ring.behind;
         behind.hurry = false;
         behind.closed = behind.stopping;
         behind.since = Some(Instant::now());
-        let (asked, done) = behind.clears;
-        let clear = (asked > done).then_some(asked);
+        let clear = behind.clean.take().map(|cleaning| (place, cleaning));
         Round { text: std::mem::take(&mut behind.text), last, clear, end: behind.stopping }
     }
 
@@ -176,22 +179,19 @@ impl Hub {
         let (lost, written) = disk.write(&round.text);
         drop(round.text);
         let mut result = written.and(made);
-        let mut cleared = None;
-        if round.clear.is_some() {
-            let clear = || if disk.is_settled() { disk.clear(round.last) } else { Err(JournalError::Io) };
-            cleared = Some(result.clone().and_then(|()| clear()));
-        }
+        let clear = || if disk.is_settled() { disk.clear(round.last) } else { Err(JournalError::Io) };
+        let cleared = round.clear.as_ref().map(|(place, _)| (*place, result.clone().and_then(|()| clear())));
         if round.end && result.is_ok() && disk.is_settled() {
             result = disk.end(round.last);
         }
         let mut ring = self.ring();
         let forgotten = match &cleared {
-            Some(Ok(())) => ring.forget(round.last),
-            Some(Err(_)) | None => Vec::new(),
+            Some((place, Ok(()))) => ring.forget(*place, round.last),
+            Some((_, Err(_))) | None => Vec::new(),
         };
         let behind = &mut ring.behind;
-        if let (Some(asked), Some(cleared)) = (round.clear, cleared) {
-            (behind.clears.1, behind.cleared) = (asked, cleared.err());
+        if let (Some((_, cleaning)), Some((_, result))) = (round.clear, cleared) {
+            let _ = cleaning.set(result);
         }
         behind.since = None;
         behind.settled = round.last;

@@ -386,6 +386,48 @@ fn a_cleaning_that_the_disk_does_not_take_forgets_nothing() {
 }
 
 #[test]
+fn a_cleaning_forgets_nothing_that_came_after_it_was_begun() {
+    let model = Model::new();
+    let hub = filled(&model, small(), 3);
+    let mut followed = follow(&hub);
+    let status = |state: &'static str| {
+        hub.tell(&NodeName::parse("s").unwrap(), &NodeName::parse("a").unwrap(), Push::State { state });
+    };
+    status("before");
+    let cleaning = Hub::ask_to_clean(&mut hub.ring());
+    let round = Hub::take(&mut hub.ring());
+    status("after");
+    hub.work(hub.disk.as_ref().expect("a disk"), round);
+    assert_eq!(cleaning.get(), Some(&Ok(())));
+    hub.publish(task("more"));
+    let batch = followed.next(9);
+    let pushed: Vec<_> =
+        batch.entries.iter().filter_map(|entry| entry.pushed()).map(|(_, payload)| payload).collect();
+    assert_eq!((batch.missed, pushed), (1, vec![r#"{"agent":"a","state":"after"}"#]));
+    assert_eq!(shown(&newest(&hub, &Filter::default(), 9)), [4]);
+}
+
+#[test]
+fn each_cleaning_is_answered_with_what_became_of_it() {
+    let model = Model::new();
+    let hub = filled(&model, small(), 3);
+    let asked = || Hub::ask_to_clean(&mut hub.ring());
+    model.fail(model.operations() + 1, Fault::NoSpace, true);
+    let (one, with_it) = (asked(), asked());
+    write(&hub);
+    model.recover();
+    let two = asked();
+    assert_eq!(two.get(), None, "nobody knows yet");
+    write(&hub);
+    assert_eq!([&one, &with_it].map(|asked| asked.get()), [Some(&Err(JournalError::NoSpace)); 2]);
+    assert_eq!(two.get(), Some(&Ok(())));
+    // What was done is not done again.
+    hub.publish(task("new"));
+    write(&hub);
+    assert_eq!(newest(&hub, &Filter::default(), 1)[0].draft.message, "new");
+}
+
+#[test]
 fn a_disk_that_fails_is_told_of_in_the_status_and_in_an_event_once_it_works_again() {
     let model = Model::new();
     let settings = Settings { waiting: 4_000, ..small() };
