@@ -26,6 +26,8 @@ struct Segment {
     first: Option<u64>,
     /// by the number of the event that stands there: none with a lower one stands behind it
     lines: BTreeMap<u64, At>,
+    /// the latest time of an event in it, as its line has it, where it was read to its end and grows no more
+    latest: Option<String>,
 }
 
 impl Marks {
@@ -51,6 +53,24 @@ impl Marks {
         if line.place.offset() >= before.saturating_add(APART) {
             lines.insert(id, (line.place, line.number));
         }
+    }
+
+    /// Whether all events of a segment are known to have an earlier time than this one. Each segment is asked for
+    /// itself: a clock that was set back writes earlier times behind later ones.
+    pub fn is_older(&self, segment: u32, oldest: &str) -> bool {
+        let latest = self.0.get(&segment).and_then(|segment| segment.latest.as_deref());
+        latest.is_some_and(|latest| latest < oldest)
+    }
+
+    /// Takes note of the latest time in a segment that was read to its end and grows no more.
+    pub fn ends(&mut self, segment: u32, latest: String) {
+        self.0.entry(segment).or_default().latest = Some(latest);
+    }
+
+    /// How many segments have such a time.
+    #[cfg(test)]
+    pub fn latest_known(&self) -> usize {
+        self.0.values().filter(|segment| segment.latest.is_some()).count()
     }
 
     /// Forgets the segments before this one: they are there no more.

@@ -60,18 +60,22 @@ impl<'a> Reader<'a> {
         for segment in self.disk.journal.segments().iter().rev() {
             let left = most.saturating_sub(found.len());
             let mut here = VecDeque::new();
-            let (mut any, mut all_older, mut full) = (false, true, left == 0);
+            let mut full = left == 0;
             if full {
                 break;
             }
+            if self.disk.marks().is_older(segment.id, &self.wanted.oldest) {
+                continue;
+            }
+            let mut latest = String::new();
             let read = self.disk.journal.lines_of(segment.id, &mut |line| {
-                if !self.event_of(line.json).is_some_and(|id| id < below && id > floor) {
-                    return;
-                }
-                any = true;
+                let Some(id) = self.event_of(line.json) else { return };
                 let text = std::str::from_utf8(line.json).unwrap_or_default();
-                all_older &= self.wanted.is_older(text);
-                if !self.wanted.may_be(text) {
+                let timestamp = line::timestamp(text).unwrap_or_default();
+                if timestamp > latest.as_str() {
+                    timestamp.clone_into(&mut latest);
+                }
+                if id >= below || id <= floor || !self.wanted.may_be(text) {
                     return;
                 }
                 let Some(event) = self.read(line.json) else { return };
@@ -88,8 +92,11 @@ impl<'a> Reader<'a> {
                 Err(JournalError::Gone) => break,
                 other => other.map_err(|_| Unread::Disk)?,
             }
+            if !segment.open {
+                self.disk.marks().ends(segment.id, latest);
+            }
             found.extend(here.into_iter().rev());
-            if full || (any && all_older) {
+            if full {
                 break;
             }
         }

@@ -118,20 +118,61 @@ fn a_restart_keeps_all_questions_and_their_answers() {
     assert_eq!(newest(&hub, &recent, usize::MAX).len(), 52, "the clock stands still");
 }
 
+/// `minutes`, at this time: how many events that finds, and in how many reads.
+fn asked(model: &Model, hub: &Hub, minutes: u64) -> (usize, usize) {
+    let reads = || model.log().iter().filter(|what| *what == "read").count();
+    let before = reads();
+    let found = newest(hub, &Filter { minutes: Some(minutes), ..Filter::default() }, 100).len();
+    (found, reads() - before)
+}
+
 #[test]
-fn what_is_too_old_is_not_looked_for_on_the_disk() {
+fn what_is_too_old_is_looked_for_on_the_disk_once() {
     let model = Model::new();
     drop(filled(&model, small(), 60));
     let clock = ManualClock::at(1_000_000_000 + 3 * 60_000);
     let (hub, _) = Hub::open(model.disk(), small(), clock).expect("events");
-    let asked = |minutes: u64| {
-        let before = model.log().iter().filter(|what| *what == "read").count();
-        let found = newest(&hub, &Filter { minutes: Some(minutes), ..Filter::default() }, 100).len();
-        (found, model.log().iter().filter(|what| *what == "read").count() - before)
-    };
-    let ((all, reads), (none, fewer)) = (asked(3), asked(2));
+    let ((all, reads), (none, fewer)) = (asked(&model, &hub, 3), asked(&model, &hub, 2));
     assert_eq!((all, none), (60, 0));
     assert!(fewer < reads / 2, "{fewer} of {reads}");
+    assert_eq!(asked(&model, &hub, 3).0, 60, "what is too old for one question is not for another");
+    // The segment that is written to is known not to be, and what is gone is held no longer.
+    hub.publish(task("new"));
+    write(&hub);
+    assert_eq!(asked(&model, &hub, 2).0, 1);
+    let known = || hub.disk.as_ref().expect("a disk").marks().latest_known();
+    assert_eq!(known(), segments(&model) - 1);
+    assert_eq!(hub.clear(), Ok(()));
+    for _ in 0..30 {
+        hub.publish(task("newer"));
+    }
+    write(&hub);
+    assert_eq!(hub.page(&Query { most: 99, ..Query::default() }).expect("read").events.len(), 30);
+    let hub = open(model.disk(), small());
+    assert_eq!(asked(&model, &hub, 9).0, 30);
+}
+
+#[test]
+fn a_clock_that_was_set_back_hides_no_event_of_the_last_minutes() {
+    const HOUR: u64 = 3_600_000;
+    let model = Model::new();
+    let at = |unix_ms: u64, count: usize| {
+        let (hub, _) = Hub::open(model.disk(), small(), ManualClock::at(unix_ms)).expect("events");
+        for _ in 0..count {
+            hub.publish(task("x"));
+        }
+        end(&hub);
+    };
+    // Right, an hour behind for some segments, and right again.
+    at(10 * HOUR, 20);
+    at(9 * HOUR, 60);
+    at(10 * HOUR + 120_000, 5);
+    let (hub, _) = Hub::open(model.disk(), small(), ManualClock::at(10 * HOUR + 180_000)).expect("events");
+    for _ in 0..2 {
+        assert_eq!(asked(&model, &hub, 10).0, 25);
+        assert_eq!(asked(&model, &hub, 2).0, 5);
+        assert_eq!(asked(&model, &hub, 120).0, 85);
+    }
 }
 
 #[test]
