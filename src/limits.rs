@@ -274,6 +274,8 @@ limits! {
     SWARM_MESSAGE_LOG: usize = 1_000, "count", "the_message_log_is_bounded_over_all_swarms_and_shows_beginnings_only";
     #[doc = "characters of a text that events and logs show"]
     PREVIEW: usize = 100, "count", "the_message_log_is_bounded_over_all_swarms_and_shows_beginnings_only";
+    #[doc = "characters of what an agent or object said last that the event of its end shows"]
+    LAST_OUTPUT: usize = 500, "count", "the_tail_is_the_last_characters";
     #[doc = "events of swarms"]
     SWARM_EVENTS: usize = 10_000, "count", "m11_the_ring_is_bounded_and_the_oldest_go";
     #[doc = "the same, in bytes"]

@@ -192,13 +192,12 @@ impl Conversation {
         self.lines.push((self.session, unix_ms, role, content), size);
     }
 
-    /// The last `most` characters of all lines.
-    pub fn last(&self, most: usize) -> String {
-        let mut lines: Vec<&str> = self.lines.newest(most).map(|(.., content)| content.as_str()).collect();
+    /// What was said last, for an event.
+    pub fn last(&self) -> String {
+        let newest = self.lines.newest(limits::LAST_OUTPUT).map(|(.., content)| content.as_str());
+        let mut lines: Vec<&str> = newest.collect();
         lines.reverse();
-        let text = lines.join("\n");
-        let begin = text.chars().count().saturating_sub(most);
-        text.chars().skip(begin).collect()
+        events::last(&lines.join("\n"))
     }
 
     /// Oldest first, the newest `most`, as clients know them.

@@ -14,6 +14,20 @@ pub fn preview(text: &str) -> String {
     beginning(&clean, limits::PREVIEW).to_owned()
 }
 
+/// The last [`limits::LAST_OUTPUT`] characters of a text, or as many of them as a text of an event holds, without
+/// agent tokens.
+pub(in crate::swarm) fn last(text: &str) -> String {
+    let clean = agent::redacted(end(text, limits::LAST_OUTPUT * AHEAD, usize::MAX));
+    end(&clean, limits::LAST_OUTPUT, limits::SWARM_EVENT_TEXT).to_owned()
+}
+
+/// The last characters: at most so many, and so many bytes.
+fn end(text: &str, most: usize, bytes: usize) -> &str {
+    let fits = |at: &usize| text.len().saturating_sub(*at) <= bytes;
+    let begin = text.char_indices().rev().map(|(at, _)| at).take(most).take_while(fits).last();
+    begin.and_then(|begin| text.get(begin..)).unwrap_or_default()
+}
+
 /// How much more of a text is read than is shown of it. A token shrinks to a fifth when it is replaced, and
 /// one that is read in part only is not known as one: it must lie behind all that is shown.
 const AHEAD: usize = 6;

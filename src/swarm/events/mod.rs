@@ -26,7 +26,7 @@ mod writer;
 
 use serde_json::{Map, Value};
 
-pub(in crate::swarm) use self::clean::cut;
+pub(in crate::swarm) use self::clean::{cut, last};
 #[cfg(any(test, fuzzing))]
 pub use self::line::fuzz_event_line;
 pub use self::{

@@ -26,8 +26,6 @@ use crate::{
 
 /// A pause after which what a process says is no longer an answer to what it was told.
 const OWN_ACCORD_MS: u64 = 1_000;
-/// Characters of what an object's process wrote last that are told with its end.
-const LAST_OUTPUT: usize = 500;
 /// Names in the list of allowed targets of an event.
 const SHOWN_TARGETS: usize = 32;
 
@@ -148,7 +146,7 @@ impl Pass<'_> {
     pub fn object_ended(&mut self, name: &NodeName, exit: Option<Exit>) {
         let Some(thing) = self.table.object_mut(name) else { return };
         thing.body = Body::Broken("its program has ended".to_owned());
-        let last = thing.heard.last(LAST_OUTPUT);
+        let last = thing.heard.last();
         let (failed, how) = match exit {
             Some(Exit::Code(code)) => (code != 0, format!("object {name} exited with status {code}")),
             Some(Exit::Signal(signal)) => (true, format!("object {name} was ended by signal {signal}")),

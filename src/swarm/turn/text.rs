@@ -1,6 +1,9 @@
 //! The text of one turn, bounded, and what of it is the agent's reply (spec genswarms E.4).
 
-use crate::{limits, swarm::events::cut};
+use crate::{
+    limits,
+    swarm::events::{self, cut},
+};
 
 /// What ends a turn; see docs/decisions/023.
 const MARKER: &str = "<<TURN_COMPLETE>>";
@@ -46,31 +49,23 @@ pub(super) fn reply(text: &str) -> String {
     text.strip_prefix("> ").unwrap_or(text).trim().to_owned()
 }
 
-/// The newest output, whatever turn it belongs to: what an ended program said last.
+/// The newest output, whatever turn it belongs to: what an ended program said last, without agent tokens. Each piece is
+/// cleaned before anything of it is cut off: half a token is not known as one.
 #[derive(Debug, Default)]
 pub(super) struct Tail(String);
 
 impl Tail {
-    const CHARS: usize = 500;
-
     pub fn push(&mut self, piece: &str) {
         if !self.0.is_empty() {
             self.0.push('\n');
         }
-        self.0.push_str(last(piece, Self::CHARS));
-        let kept = last(&self.0, Self::CHARS).len();
-        self.0.drain(..self.0.len() - kept);
+        self.0.push_str(&events::last(piece));
+        self.0 = events::last(&self.0);
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// The last `most` characters.
-fn last(text: &str, most: usize) -> &str {
-    let begin = text.char_indices().rev().nth(most.saturating_sub(1)).map_or(0, |(at, _)| at);
-    text.get(begin..).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -127,10 +122,26 @@ mod tests {
     #[test]
     fn the_tail_is_the_last_characters() {
         let mut tail = Tail::default();
-        tail.push("\u{e4}".repeat(2_000).as_str());
-        assert_eq!(tail.as_str().chars().count(), Tail::CHARS);
+        tail.push("x".repeat(2_000).as_str());
+        assert_eq!(tail.as_str().chars().count(), limits::LAST_OUTPUT);
         tail.push("end");
-        assert!(tail.as_str().ends_with("\u{e4}\nend") && tail.as_str().chars().count() == Tail::CHARS);
-        assert_eq!(last("abc", 0), "c", "never asked for");
+        assert!(tail.as_str().ends_with("x\nend") && tail.as_str().len() == limits::LAST_OUTPUT);
+        // As many as a text of an event holds: what is longer would lose its end there.
+        tail.push("\u{1f600}".repeat(2_000).as_str());
+        assert_eq!(tail.as_str(), "\u{1f600}".repeat(limits::SWARM_EVENT_TEXT / 4));
+        tail.push("");
+        assert!(tail.as_str().ends_with("\u{1f600}\n"));
+    }
+
+    #[test]
+    fn the_tail_holds_no_part_of_a_token_wherever_it_is_cut() {
+        let token = format!("lga_{}", "0123456789abcdef".repeat(4));
+        for behind in 0..=limits::LAST_OUTPUT {
+            let mut tail = Tail::default();
+            tail.push(&format!("{}{}", token.repeat(60), "x".repeat(behind)));
+            assert!(!tail.as_str().contains("cdef"), "{behind}: {}", tail.as_str());
+            tail.push("y");
+            assert!(!tail.as_str().contains("cdef") && tail.as_str().ends_with("\ny"), "{behind}");
+        }
     }
 }
