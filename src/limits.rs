@@ -278,8 +278,10 @@ limits! {
     LAST_OUTPUT: usize = 500, "count", "the_tail_is_the_last_characters";
     #[doc = "events of swarms"]
     SWARM_EVENTS: usize = 10_000, "count", "m11_the_ring_is_bounded_and_the_oldest_go";
-    #[doc = "the same, in bytes"]
+    #[doc = "the same, in bytes, whole texts excepted"]
     SWARM_EVENTS_BYTES: usize = 16 * 1024 * 1024, "bytes", "the_ring_is_bounded_in_bytes";
+    #[doc = "whole texts of turns and specs of new agents that followers of the channel are told, in memory; the oldest text goes"]
+    SWARM_TEXTS_BYTES: usize = 16 * 1024 * 1024, "bytes", "whole_texts_make_room_for_each_other_and_leave_the_events_alone";
     #[doc = "one text of an event"]
     SWARM_EVENT_TEXT: usize = 1024, "bytes", "an_events_texts_and_facts_are_bounded";
     #[doc = "an event's metadata"]

@@ -8,35 +8,67 @@ use super::{Event, Push, push};
 #[derive(Debug)]
 pub struct Entry {
     at: u64,
+    /// its place among those of its swarm, where somebody follows that; 0: nobody does
+    nth: u64,
     /// the number of the newest event up to here
     last: u64,
     size: usize,
     what: What,
+    push: Kept,
     pushed: OnceLock<Option<(&'static str, Box<str>)>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum What {
-    /// something that happened, and what followers are told with it
-    Event(Arc<Event>, Option<Push>),
+    /// something that happened
+    Event(Arc<Event>),
     /// something that is kept nowhere else, about an agent of a swarm
-    Told { swarm: String, agent: String, push: Push },
+    Told { swarm: String, agent: String },
+}
+
+/// What followers of the channel are told with it, beside what an event says itself.
+#[derive(Debug)]
+enum Kept {
+    Nothing,
+    /// and what its text takes of memory
+    Push(Push, usize),
+    /// it made room for others
+    Gone,
 }
 
 impl Entry {
-    pub(super) fn event_at(at: u64, event: Event, push: Option<Push>, size: usize) -> Self {
-        let what = What::Event(Arc::new(event), push);
-        let last = match &what {
-            What::Event(event, _) => event.id,
-            What::Told { .. } => 0,
-        };
-        Self { at, last, size, what, pushed: OnceLock::new() }
+    pub(super) fn event_at(
+        at: u64,
+        nth: u64,
+        event: Event,
+        push: Option<(Push, usize)>,
+        size: usize,
+    ) -> Self {
+        let last = event.id;
+        Self::new(at, nth, last, What::Event(Arc::new(event)), push, size)
     }
 
-    pub(super) fn told_at(at: u64, last: u64, swarm: String, agent: String, push: Push) -> Self {
-        let size = push.size().saturating_add(swarm.len()).saturating_add(agent.len() * 2);
-        let size = size.saturating_add(super::hub::EACH);
-        Self { at, last, size, what: What::Told { swarm, agent, push }, pushed: OnceLock::new() }
+    pub(super) fn told_at(
+        at: u64,
+        nth: u64,
+        last: u64,
+        swarm: String,
+        agent: String,
+        push: (Push, usize),
+    ) -> Self {
+        let size = swarm.len().saturating_add(agent.len() * 2).saturating_add(super::hub::EACH);
+        Self::new(at, nth, last, What::Told { swarm, agent }, Some(push), size)
+    }
+
+    fn new(at: u64, nth: u64, last: u64, what: What, push: Option<(Push, usize)>, size: usize) -> Self {
+        let push = push.map_or(Kept::Nothing, |(push, text)| Kept::Push(push, text));
+        Self { at, nth, last, size, what, push, pushed: OnceLock::new() }
+    }
+
+    /// The same without the text that followers are told with it.
+    pub(super) fn without_text(&self) -> Self {
+        let (at, nth, last, size, what) = (self.at, self.nth, self.last, self.size, self.what.clone());
+        Self { at, nth, last, size, what, push: Kept::Gone, pushed: OnceLock::from(None) }
     }
 
     /// Its place, from 1, rising by one. It is no number of an event, and begins anew with each launch.
@@ -44,10 +76,15 @@ impl Entry {
         self.at
     }
 
+    /// Its place among those of its swarm, where somebody follows that; 0 where nobody does.
+    pub(super) fn nth(&self) -> u64 {
+        self.nth
+    }
+
     /// The swarm that it is about, where it is one.
     pub fn swarm(&self) -> Option<&str> {
         match &self.what {
-            What::Event(event, _) => event.draft.swarm.as_deref(),
+            What::Event(event) => event.draft.swarm.as_deref(),
             What::Told { swarm, .. } => Some(swarm),
         }
     }
@@ -70,21 +107,27 @@ impl Entry {
     /// What followers of its swarm are told (spec genswarms D.6): the name and the payload, JSON.
     pub fn pushed(&self) -> Option<(&'static str, &str)> {
         let pushed = self.pushed.get_or_init(|| {
-            let told = match &self.what {
-                What::Event(event, Some(push)) => {
+            let told = match (&self.what, &self.push) {
+                (What::Event(event), Kept::Push(push, _)) => {
                     Some(push.told(event.draft.agent.as_deref().unwrap_or_default()))
                 }
-                What::Event(event, None) => push::of(event),
-                What::Told { agent, push, .. } => Some(push.told(agent)),
+                (What::Event(event), Kept::Nothing) => push::of(event),
+                (What::Told { agent, .. }, Kept::Push(push, _)) => Some(push.told(agent)),
+                (What::Event(_), Kept::Gone) | (What::Told { .. }, Kept::Nothing | Kept::Gone) => None,
             };
             told.map(|(name, payload)| (name, payload.into()))
         });
         pushed.as_ref().map(|(name, payload)| (*name, &**payload))
     }
 
+    /// Whether a text that followers would have been told with it is kept no more.
+    pub fn is_without_text(&self) -> bool {
+        matches!(self.push, Kept::Gone)
+    }
+
     pub(super) fn shared(&self) -> Option<&Arc<Event>> {
         match &self.what {
-            What::Event(event, _) => Some(event),
+            What::Event(event) => Some(event),
             What::Told { .. } => None,
         }
     }
@@ -94,8 +137,16 @@ impl Entry {
         self.last
     }
 
-    /// What it takes of memory, about.
+    /// What it takes of memory, about, without its text.
     pub(super) fn size(&self) -> usize {
         self.size
+    }
+
+    /// What its text takes.
+    pub(super) fn text_size(&self) -> usize {
+        match &self.push {
+            Kept::Push(_, text) => *text,
+            Kept::Nothing | Kept::Gone => 0,
+        }
     }
 }

@@ -12,6 +12,8 @@ pub struct Follow {
     hub: Arc<Hub>,
     /// the place of the next entry
     next: u64,
+    /// with all that is pushed
+    pushes: bool,
     _watch: Watch,
 }
 
@@ -25,11 +27,11 @@ pub struct Batch {
 }
 
 impl Follow {
-    pub(super) fn new(hub: Arc<Hub>, wake: Arc<Wake>) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, wake: Arc<Wake>, pushes: bool) -> Self {
         // First woken, then placed: nothing comes between the two.
         let watch = hub.watch(wake);
-        let next = hub.join();
-        Self { hub, next, _watch: watch }
+        let next = hub.join(pushes);
+        Self { hub, next, pushes, _watch: watch }
     }
 
     /// What came since the last time, at most `most`; nothing where nothing did. The wake is to be cleared before
@@ -49,6 +51,6 @@ impl Follow {
 
 impl Drop for Follow {
     fn drop(&mut self) {
-        self.hub.leave();
+        self.hub.leave(self.pushes);
     }
 }

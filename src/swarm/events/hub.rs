@@ -8,11 +8,14 @@ use std::{
     fmt,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
-use super::{Draft, Entry, Event, Follow, Push, Settings, behind::Behind, clean, disk::EventDisk, event};
+use super::{
+    Draft, Entry, Event, Follow, Of, Push, Settings, behind::Behind, clean, disk::EventDisk, event,
+    of::Counters,
+};
 use crate::{
     agent::{Watch, Watchers},
     limits,
@@ -33,15 +36,21 @@ pub struct Hub {
     pub(super) changed: Condvar,
     pub(super) disk: Option<EventDisk>,
     watchers: Arc<Watchers>,
-    /// how many follow; changed under the ring's lock only
+    /// how many follow, and how many of them with all that is pushed; changed under the ring's lock only
     following: AtomicUsize,
+    pushed_to: AtomicUsize,
 }
 
-/// Invariants: the places in `entries` rise by one, the last is below `next`; `bytes` is the sum of their sizes.
+/// Invariants: the places in `entries` rise by one, the last is below `next`; `bytes` is the sum of their sizes;
+/// `texts` are the places of those that have a text, in order, and `text_bytes` is what these take.
 #[derive(Default)]
 pub(super) struct Ring {
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
+    texts: VecDeque<u64>,
+    text_bytes: usize,
+    /// what is followed of single swarms
+    counters: Counters,
     /// the place of the next entry
     pub next: u64,
     /// the number of the newest event
@@ -62,6 +71,7 @@ impl Hub {
             disk: None,
             watchers: Arc::default(),
             following: AtomicUsize::new(0),
+            pushed_to: AtomicUsize::new(0),
         }
     }
 
@@ -86,8 +96,8 @@ impl Hub {
         let fields = event::fields(&draft);
         let push = draft.push.take().map(|push| {
             let push = push.cleaned();
-            let size = push.size();
-            (push, size)
+            let text = push.text_size();
+            (push, text)
         });
         let mut ring = self.ring();
         if ring.behind.closed {
@@ -96,15 +106,13 @@ impl Hub {
         let id = ring.last.saturating_add(1);
         ring.last = id;
         // Under the lock: who follows from now on is told of all that comes from now on.
-        let (push, more) = match push {
-            Some((push, size)) if self.is_followed() => (Some(push), size),
-            Some(_) | None => (None, 0),
-        };
+        let push = push.filter(|_| self.is_pushed_to());
         // So is the time: numbers and times rise together.
         let unix_ms = self.clock.unix_ms();
         let wake = ring.behind.put(id, unix_ms, &fields);
+        let nth = ring.counters.next(draft.swarm.as_deref());
         let event = Event::new(id, unix_ms, draft, fields);
-        let entry = Entry::event_at(ring.next, event, push, size.saturating_add(more));
+        let entry = Entry::event_at(ring.next, nth, event, push, size);
         let dropped = ring.push(Arc::new(entry));
         drop(ring);
         drop(dropped);
@@ -115,36 +123,44 @@ impl Hub {
         id
     }
 
-    /// Tells those who follow of something that nobody keeps.
+    /// Tells those who follow with all that is pushed of something that nobody keeps.
     pub fn tell(&self, swarm: &NodeName, agent: &NodeName, push: Push) {
-        if !self.is_followed() {
+        if !self.is_pushed_to() {
             return;
         }
         let push = push.cleaned();
+        let text = push.text_size();
         let mut ring = self.ring();
         if ring.behind.closed {
             return;
         }
-        let entry = Entry::told_at(ring.next, ring.last, swarm.to_string(), agent.to_string(), push);
+        let nth = ring.counters.next(Some(swarm.as_str()));
+        let (swarm, agent) = (swarm.to_string(), agent.to_string());
+        let entry = Entry::told_at(ring.next, nth, ring.last, swarm, agent, (push, text));
         let dropped = ring.push(Arc::new(entry));
         drop(ring);
         drop(dropped);
         self.wake();
     }
 
-    /// Follows the stream from now on. `wake` is woken whenever there is more.
+    /// Follows the events from now on. `wake` is woken whenever there is more.
     pub fn follow(self: &Arc<Self>, wake: Arc<Wake>) -> Follow {
-        Follow::new(Arc::clone(self), wake)
+        Follow::new(Arc::clone(self), wake, false)
+    }
+
+    /// Follows the stream with all that is pushed, which is kept only while somebody does.
+    pub fn follow_pushes(self: &Arc<Self>, wake: Arc<Wake>) -> Follow {
+        Follow::new(Arc::clone(self), wake, true)
+    }
+
+    /// Counts what is told of a swarm from now on, for one who follows it.
+    pub fn of(self: &Arc<Self>, swarm: &str) -> Of {
+        Of::new(Arc::clone(self), swarm)
     }
 
     /// The number of the newest event; 0 before the first.
     pub fn last(&self) -> u64 {
         self.ring().last
-    }
-
-    /// The place of the newest entry of the stream; 0 before the first.
-    pub fn place(&self) -> u64 {
-        self.ring().next.saturating_sub(1)
     }
 
     pub(super) fn unix_ms(&self) -> u64 {
@@ -156,16 +172,30 @@ impl Hub {
     }
 
     /// One more follows: the place of the next entry.
-    pub(super) fn join(&self) -> u64 {
+    pub(super) fn join(&self, pushes: bool) -> u64 {
         let ring = self.ring();
         self.following.fetch_add(1, Ordering::SeqCst);
+        self.pushed_to.fetch_add(usize::from(pushes), Ordering::SeqCst);
         ring.next
     }
 
     /// One less follows.
-    pub(super) fn leave(&self) {
+    pub(super) fn leave(&self, pushes: bool) {
         let _ring = self.ring();
         self.following.fetch_sub(1, Ordering::SeqCst);
+        self.pushed_to.fetch_sub(usize::from(pushes), Ordering::SeqCst);
+    }
+
+    /// One more counts what is told of a swarm: what he need not count, and where what is gone stands.
+    pub(super) fn count(&self, swarm: &str) -> (u64, Arc<AtomicU64>) {
+        let mut ring = self.ring();
+        let entries = ring.next.saturating_sub(1);
+        ring.counters.begin(swarm, entries)
+    }
+
+    /// One less does.
+    pub(super) fn count_no_more(&self, swarm: &str) {
+        self.ring().counters.end(swarm);
     }
 
     /// The entries from this place on, at most `most`; and how many of them are in memory no more.
@@ -207,6 +237,10 @@ impl Hub {
         self.following.load(Ordering::SeqCst) > 0
     }
 
+    fn is_pushed_to(&self) -> bool {
+        self.pushed_to.load(Ordering::SeqCst) > 0
+    }
+
     fn wake(&self) {
         if self.is_followed() {
             self.watchers.wake();
@@ -225,15 +259,37 @@ impl Ring {
     fn push(&mut self, entry: Arc<Entry>) -> Dropped {
         self.next = self.next.saturating_add(1);
         self.bytes = self.bytes.saturating_add(entry.size());
+        if entry.text_size() > 0 {
+            self.texts.push_back(entry.at());
+            self.text_bytes = self.text_bytes.saturating_add(entry.text_size());
+        }
         self.entries.push_back(entry);
         let mut dropped = Dropped::default();
         while self.entries.len() > limits::SWARM_EVENTS || self.bytes > limits::SWARM_EVENTS_BYTES {
             let Some(oldest) = self.entries.pop_front() else { break };
-            self.bytes = self.bytes.saturating_sub(oldest.size());
+            self.left(&oldest);
             self.gone = oldest.last();
             dropped.keep(oldest);
         }
+        while self.text_bytes > limits::SWARM_TEXTS_BYTES {
+            let Some(at) = self.texts.pop_front() else { break };
+            let place = usize::try_from(at.saturating_sub(self.first())).unwrap_or(usize::MAX);
+            let Some(entry) = self.entries.get_mut(place) else { break };
+            self.text_bytes = self.text_bytes.saturating_sub(entry.text_size());
+            let without = Arc::new(entry.without_text());
+            dropped.keep(std::mem::replace(entry, without));
+        }
         dropped
+    }
+
+    /// The oldest entry is here no more.
+    fn left(&mut self, oldest: &Entry) {
+        self.bytes = self.bytes.saturating_sub(oldest.size());
+        if self.texts.front() == Some(&oldest.at()) {
+            self.texts.pop_front();
+            self.text_bytes = self.text_bytes.saturating_sub(oldest.text_size());
+        }
+        self.counters.leaves(oldest);
     }
 
     /// Forgets the entries below this place, and with them the events up to this number. What is forgotten is the
@@ -242,10 +298,21 @@ impl Ring {
     pub fn forget(&mut self, place: u64, id: u64) -> Vec<Arc<Entry>> {
         let count = self.entries.partition_point(|entry| entry.at() < place);
         let forgotten: Vec<_> = self.entries.drain(..count).collect();
-        let bytes = forgotten.iter().map(|entry| entry.size()).sum();
-        self.bytes = self.bytes.saturating_sub(bytes);
+        forgotten.iter().for_each(|entry| self.left(entry));
         self.gone = self.gone.max(id.min(self.last));
         forgotten
+    }
+
+    /// How many texts there are, and what they take.
+    #[cfg(test)]
+    pub fn texts(&self) -> (usize, usize) {
+        (self.texts.len(), self.text_bytes)
+    }
+
+    /// How many swarms are counted.
+    #[cfg(test)]
+    pub fn counted(&self) -> usize {
+        self.counters.len()
     }
 
     /// The place of the oldest entry.

@@ -17,6 +17,7 @@ mod hub;
 mod line;
 mod marks;
 mod names;
+mod of;
 mod page;
 mod push;
 mod read;
@@ -38,6 +39,7 @@ pub use self::{
     follow::{Batch, Follow},
     hub::Hub,
     names::Name,
+    of::Of,
     page::{Page, Query, Recent, Unread},
     push::Push,
     writer::Health,

@@ -39,12 +39,12 @@ impl Push {
         }
     }
 
-    /// What it takes of memory, its JSON included.
-    pub(super) fn size(&self) -> usize {
+    /// What its text takes of memory, the JSON of it included.
+    pub(super) fn text_size(&self) -> usize {
         match self {
             Self::Output { content } => content.len().saturating_mul(2).saturating_add(escapes(content)),
             Self::Added { spec } => spec.to_string().len().saturating_mul(4),
-            Self::State { .. } => 64,
+            Self::State { .. } => 0,
         }
     }
 

@@ -57,7 +57,9 @@ impl<'a> Reader<'a> {
     pub fn newest(&self, below: u64, most: usize, mut room: usize) -> Result<Vec<Arc<Event>>, Unread> {
         let floor = self.disk.floor.load(Ordering::SeqCst);
         let mut found = Vec::new();
-        for segment in self.disk.journal.segments().iter().rev() {
+        let segments = self.disk.journal.segments();
+        self.disk.marks().forget_below(segments.first().map_or(0, |oldest| oldest.id));
+        for segment in segments.iter().rev() {
             let left = most.saturating_sub(found.len());
             let mut here = VecDeque::new();
             let mut full = left == 0;

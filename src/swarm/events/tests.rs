@@ -26,8 +26,14 @@ fn since(hub: &Hub, id: u64, most: usize) -> Page {
     hub.page(&Query { filter: Filter::default(), since: Some(id), most }).unwrap()
 }
 
+/// With all that is pushed.
 fn follow(hub: &Arc<Hub>) -> Follow {
-    hub.follow(Arc::new(Wake::new().unwrap()))
+    hub.follow_pushes(Arc::new(Wake::new().unwrap()))
+}
+
+/// The place of the newest entry.
+fn place(hub: &Hub) -> u64 {
+    hub.ring().next - 1
 }
 
 fn kept(draft: Draft) -> Value {
@@ -265,5 +271,6 @@ fn who_follows_is_woken_until_he_goes() {
 mod disk;
 mod kill;
 mod lines;
+mod of;
 mod power;
 mod stream;

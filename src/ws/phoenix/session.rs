@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     limits,
-    swarm::events::{Batch, Follow},
+    swarm::events::Follow,
     sys::poll::Wake,
     ws::{Out, Seat, Session, Sockets},
 };
@@ -87,9 +87,9 @@ impl Phoenix {
             Ok(response) => {
                 self.reply(&message.join_ref, &message, Ok(&response), out);
                 let hub = self.stage.hub();
-                self.follow.get_or_insert_with(|| hub.follow(Arc::clone(&self.wake)));
+                self.follow.get_or_insert_with(|| hub.follow_pushes(Arc::clone(&self.wake)));
                 let join_ref = message.join_ref.clone();
-                let topic = Topic::new(self.version, &message.topic, swarm, join_ref, hub.place());
+                let topic = Topic::new(self.version, &message.topic, hub.of(swarm), join_ref);
                 self.topics.insert(swarm.to_owned(), topic);
             }
             Err(reason) => {
@@ -158,13 +158,9 @@ impl Session for Phoenix {
         let Some(follow) = &mut self.follow else { return };
         let mut seen = 0_usize;
         while seen < SEEN {
-            let Batch { missed, entries } = follow.next(AT_ONCE);
-            if missed > 0 {
-                let first = entries.first().map(|entry| entry.at().saturating_sub(missed));
-                self.topics.values().for_each(|topic| topic.missed(first.unwrap_or(u64::MAX), missed, out));
-            }
+            let entries = follow.next(AT_ONCE).entries;
             if entries.is_empty() {
-                return;
+                return self.topics.values_mut().for_each(|topic| topic.rest(out));
             }
             for entry in &entries {
                 if !out.has_room() {

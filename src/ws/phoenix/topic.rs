@@ -2,14 +2,14 @@
 //!
 //! Subscriptions are sets: what matches several is pushed once. Each begins behind the newest event that its
 //! answer could show, so that no event is both in the answer and pushed behind it, and none is in neither. The topic
-//! itself begins where the stream was when it was joined.
+//! itself begins where the stream was when it was joined, and knows how much of its own swarm it missed.
 
 use std::collections::BTreeMap;
 
 use super::{Version, answer::Frames, message::Ref};
 use crate::{
     limits,
-    swarm::events::{Entry, Event, Filter, Hub, Recent},
+    swarm::events::{Entry, Event, Filter, Hub, Of, Recent},
     wire::node::NodeName,
     ws::Out,
 };
@@ -19,11 +19,11 @@ use crate::{
 pub(super) struct Topic {
     /// of the join
     pub join_ref: Ref,
-    /// the swarm's name
-    swarm: String,
+    /// what the stream has of the swarm since then
+    of: Of,
     frames: Frames,
-    /// where the stream was
-    joined: u64,
+    /// what was missed and not told of yet
+    missed: u64,
     /// the newest event that was pushed, or looked at
     pushed: u64,
     /// whose log is wanted, and behind which event; `None`: everybody's
@@ -37,39 +37,47 @@ pub(super) struct Topic {
 pub(super) struct Full;
 
 impl Topic {
-    /// One that takes what comes behind the place `joined` of the stream.
-    pub fn new(version: Version, topic: &str, swarm: &str, join_ref: Ref, joined: u64) -> Self {
+    /// One that takes what comes of a swarm from now on.
+    pub fn new(version: Version, topic: &str, of: Of, join_ref: Ref) -> Self {
         let frames = Frames::of(version, &join_ref, topic);
-        let swarm = swarm.to_owned();
-        Self { join_ref, swarm, frames, joined, pushed: 0, logs: BTreeMap::new(), events: Vec::new() }
+        Self { join_ref, of, frames, missed: 0, pushed: 0, logs: BTreeMap::new(), events: Vec::new() }
     }
 
     pub fn swarm(&self) -> &str {
-        &self.swarm
+        self.of.swarm()
     }
 
-    /// Pushes what of an entry is wanted: at most three frames.
+    /// Pushes what of an entry is wanted: at most three frames, and what was missed before them.
     pub fn push(&mut self, entry: &Entry, out: &mut Out<'_>) {
-        if entry.at() <= self.joined {
-            return;
-        }
+        let Some(missed) = self.of.passes(entry) else { return };
+        let texts = u64::from(entry.is_without_text());
+        self.missed = self.missed.saturating_add(missed).saturating_add(texts);
         if let Some((event, payload)) = entry.pushed() {
-            out.parts(&self.frames.push(event, payload));
+            self.tell(event, payload, out);
         }
         let Some(event) = entry.event() else { return };
         self.pushed = event.id;
         if self.wants_log_of(event) {
-            out.parts(&self.frames.push("log_entry", event.log_json()));
+            self.tell("log_entry", event.log_json(), out);
         }
         if self.wants(event) {
-            out.parts(&self.frames.push("event", event.json()));
+            self.tell("event", event.json(), out);
         }
     }
 
-    /// Tells that the entries from `first` on, `missed` of them, were not taken in time.
-    pub fn missed(&self, first: u64, missed: u64, out: &mut Out<'_>) {
-        let before = self.joined.saturating_add(1).saturating_sub(first);
-        let missed = missed.saturating_sub(before);
+    /// Tells what was missed, where nothing more is there to be pushed behind it.
+    pub fn rest(&mut self, out: &mut Out<'_>) {
+        self.missed = self.missed.saturating_add(self.of.missed());
+        self.tell_missed(out);
+    }
+
+    fn tell(&mut self, event: &str, payload: &str, out: &mut Out<'_>) {
+        self.tell_missed(out);
+        out.parts(&self.frames.push(event, payload));
+    }
+
+    fn tell_missed(&mut self, out: &mut Out<'_>) {
+        let missed = std::mem::take(&mut self.missed);
         if missed > 0 {
             out.parts(&self.frames.push("gap", &format!(r#"{{"missed":{missed}}}"#)));
         }
@@ -135,7 +143,7 @@ impl Topic {
     /// The newest events of the swarm that match, oldest first, and the number of the newest that may be one. What is
     /// `wanted` already and still to be pushed is left out.
     fn recent(&self, hub: &Hub, filter: Filter, wanted: fn(&Self, &Event) -> bool) -> (Recent, u64) {
-        let filter = Filter { swarm: Some(self.swarm.clone()), ..filter };
+        let filter = Filter { swarm: Some(self.swarm().to_owned()), ..filter };
         let since = hub.last();
         let mut recent = hub.recent(&filter, limits::CHANNEL_RECENT);
         // What happened meanwhile is pushed.

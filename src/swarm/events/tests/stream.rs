@@ -84,39 +84,78 @@ fn m10_an_entry_of_the_log_is_an_event_without_category_and_swarm() {
     assert_eq!(text(batch.entries[0].log_json()), event);
 }
 
-#[test]
-fn what_nobody_follows_is_not_kept_for_anybody() {
-    let (hub, _) = hub();
-    let output = || Push::Output { content: "x".repeat(limits::SWARM_EVENTS_BYTES).into() };
-    let told = || Draft::new(Name::Stdout, "x").swarm("s").agent("a").pushing(output());
-    hub.tell(&name("s"), &name("a"), output());
-    for _ in 0..3 {
-        hub.publish(told());
-    }
-    assert_eq!(newest(&hub, &Filter::default(), 9).len(), 3);
-    let mut followed = follow(&hub);
-    assert!(followed.next(9).entries.is_empty(), "from now on");
-    hub.publish(told());
-    assert_eq!(followed.next(9).missed, 1, "larger than all that is kept");
-    drop(followed);
-    hub.publish(told());
-    assert_eq!(newest(&hub, &Filter::default(), 9).len(), 1);
+fn output(text: &Arc<str>) -> Draft {
+    let push = Push::Output { content: Arc::clone(text) };
+    Draft::new(Name::Stdout, "x").swarm("s").agent("a").pushing(push)
 }
 
 #[test]
-fn whole_texts_count_as_what_they_take() {
+fn what_nobody_follows_is_not_kept_for_anybody() {
+    let (hub, _) = hub();
+    let text: Arc<str> = "whole".into();
+    let counted = || Arc::strong_count(&text);
+    let tell = || {
+        hub.publish(output(&text));
+        hub.tell(&name("s"), &name("a"), Push::Output { content: Arc::clone(&text) });
+    };
+    tell();
+    // Who follows the events is told of no texts: for him none are kept.
+    let mut events = hub.follow(Arc::new(Wake::new().unwrap()));
+    tell();
+    assert_eq!((place(&hub), events.next(9).entries.len(), counted()), (2, 1, 1));
+    let mut followed = follow(&hub);
+    tell();
+    assert_eq!((place(&hub), counted()), (4, 3));
+    assert_eq!((events.next(9).entries.len(), pushes(&followed.next(9)).len()), (2, 2));
+    drop(followed);
+    tell();
+    assert_eq!((place(&hub), events.next(9).entries.len(), counted()), (5, 1, 3));
+}
+
+#[test]
+fn whole_texts_make_room_for_each_other_and_leave_the_events_alone() {
+    const TEXTS: usize = 300;
     let (hub, _) = hub();
     let mut followed = follow(&hub);
-    let text: Arc<str> = "\u{1}".repeat(100_000).into();
-    for _ in 0..100 {
-        let push = Push::Output { content: Arc::clone(&text) };
-        hub.publish(Draft::new(Name::Stdout, "x").swarm("s").agent("a").pushing(push));
+    let state = || hub.tell(&name("s"), &name("a"), Push::State { state: "idle" });
+    for _ in 0..50 {
+        hub.publish(Draft::new(Name::AgentRemoved, "x").swarm("quiet").agent("b"));
+        state();
     }
+    let text: Arc<str> = "\u{1}".repeat(100_000).into();
+    for _ in 0..TEXTS {
+        hub.publish(output(&text));
+        assert!((Arc::strong_count(&text) - 1) * 7 * 100_000 <= limits::SWARM_TEXTS_BYTES);
+    }
+    state();
+    assert_eq!(newest(&hub, &Filter::default(), usize::MAX).len(), 50 + TEXTS);
     let batch = followed.next(usize::MAX);
-    let sizes = batch.entries.iter().map(|entry| 100_000 + entry.pushed().unwrap().1.len());
-    let bytes: usize = sizes.sum();
-    assert!(bytes <= limits::SWARM_EVENTS_BYTES && bytes > limits::SWARM_EVENTS_BYTES / 2, "{bytes}");
-    assert_eq!(batch.missed + batch.entries.len() as u64, 100);
+    assert_eq!((batch.missed, batch.entries.len()), (0, 100 + TEXTS + 1), "only texts went");
+    let (said, others): (Vec<_>, Vec<_>) = batch
+        .entries
+        .iter()
+        .partition(|entry| entry.event().is_some_and(|event| event.draft.event_type == Name::Stdout));
+    assert!(others.iter().all(|entry| entry.pushed().is_some() && !entry.is_without_text()));
+    let (gone, kept) = said.split_at(said.iter().filter(|entry| entry.is_without_text()).count());
+    assert!(gone.iter().all(|entry| entry.is_without_text() && entry.pushed().is_none()), "the oldest go");
+    let bytes: usize = kept.iter().map(|entry| 100_000 + entry.pushed().unwrap().1.len()).sum();
+    assert!(bytes > limits::SWARM_TEXTS_BYTES - 1_000_000 && bytes <= limits::SWARM_TEXTS_BYTES, "{bytes}");
+    // What is forgotten takes no room any more, and neither does what left with its event.
+    hub.clear().unwrap();
+    assert_eq!((hub.ring().texts(), Arc::strong_count(&text)), ((0, 0), 1 + kept.len()));
+    drop(batch);
+    assert_eq!(Arc::strong_count(&text), 1);
+    for _ in 0..10 {
+        hub.publish(output(&text));
+    }
+    for _ in 0..limits::SWARM_EVENTS {
+        hub.publish(Draft::new(Name::TaskSent, "x"));
+    }
+    assert_eq!((hub.ring().texts(), Arc::strong_count(&text)), ((0, 0), 1));
+    // One alone may take all of it.
+    hub.publish(output(&"x".repeat(limits::SWARM_TEXTS_BYTES).into()));
+    let last = followed.next(usize::MAX).entries.pop().unwrap();
+    assert!(last.is_without_text() && last.event().is_some() && hub.ring().texts() == (0, 0));
 }
 
 #[test]
@@ -145,7 +184,7 @@ fn a_slow_follower_is_told_of_the_exact_gap_and_goes_on() {
     publish(1);
     let batch = slow.next(9);
     assert_eq!((batch.missed, batch.entries.len()), (0, 1));
-    assert_eq!(batch.entries[0].at(), hub.place());
+    assert_eq!(batch.entries[0].at(), place(&hub));
 }
 
 /// However many publish: everything once, in one order for all, and numbers as the order is.
@@ -160,7 +199,7 @@ fn a_page_does_not_pass_over_what_has_left_the_memory() {
     // Whoever has looked so far must look again, and not go on behind what he has not seen.
     assert_eq!(hub.place_after(gone - 1), None);
     assert_eq!(hub.place_after(gone), Some(11));
-    assert_eq!(hub.place_after(last), Some(hub.place() + 1));
+    assert_eq!(hub.place_after(last), Some(place(&hub) + 1));
 }
 
 #[test]
@@ -179,7 +218,7 @@ fn followers_are_told_nothing_twice_and_nothing_out_of_order() {
     };
     let follower = || {
         let wake = Arc::new(Wake::new().unwrap());
-        let mut followed = hub.follow(wake.clone());
+        let mut followed = hub.follow_pushes(wake.clone());
         let over = &over;
         move || {
             let (mut seen, mut missed) = (Vec::new(), 0);

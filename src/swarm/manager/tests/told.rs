@@ -12,7 +12,7 @@ use crate::{
 };
 
 fn follow(rig: &Rig) -> Follow {
-    rig.swarms.events().follow(Arc::new(Wake::new().expect("a descriptor")))
+    rig.swarms.events().follow_pushes(Arc::new(Wake::new().expect("a descriptor")))
 }
 
 /// The pushes since the last time, without messages: what an agent does as `a idle`.
@@ -79,7 +79,7 @@ fn m10_each_change_that_was_made_is_told_once_behind_what_it_changed() {
 fn a_swarm_that_is_told_to_have_started_is_shown_as_one_that_runs() {
     let rig = Rig::new();
     let wake = Arc::new(Wake::new().expect("a descriptor"));
-    let mut follow = rig.swarms.events().follow(wake);
+    let mut follow = rig.swarms.events().follow_pushes(wake);
     let swarms = rig.swarms.clone();
     let end = Instant::now() + Duration::from_secs(60);
     let seen = thread::spawn(move || {

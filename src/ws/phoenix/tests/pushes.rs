@@ -1,5 +1,7 @@
 //! What is pushed (spec genswarms D.6): each once, in the stream's order, and to whom.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::super::{Version, testing::Rig};
@@ -171,7 +173,11 @@ fn m10_what_happens_is_pushed_as_clients_know_it() {
 fn a_slow_client_is_told_of_a_gap_on_each_topic_and_stays() {
     let mut rig = subscribed(&["swarm:s", "swarm:t"]);
     rig.takes = 0;
-    for _ in 0..limits::SWARM_EVENTS + 500 {
+    for _ in 0..limits::SWARM_EVENTS / 2 {
+        rig.world.happen("s", "a");
+    }
+    rig.world.happen("t", "b");
+    for _ in 0..limits::SWARM_EVENTS / 2 + 500 {
         rig.world.happen("s", "a");
     }
     rig.turn();
@@ -190,13 +196,43 @@ fn a_slow_client_is_told_of_a_gap_on_each_topic_and_stays() {
     let pushed = events(&frames);
     let first = gaps.first().unwrap().1;
     let (ours, theirs): (Vec<_>, Vec<_>) = gaps.iter().partition(|(topic, _)| topic == "swarm:s");
-    let counts = |gaps: &[&(Value, u64)]| gaps.iter().map(|(_, missed)| *missed).collect::<Vec<_>>();
-    assert_eq!(counts(&ours), counts(&theirs), "each topic is told the same");
-    let missed: u64 = gaps.iter().filter(|(topic, _)| topic == "swarm:s").map(|(_, missed)| missed).sum();
+    let missed = |gaps: &[&(Value, u64)]| gaps.iter().map(|(_, missed)| missed).sum::<u64>();
+    assert_eq!(missed(&theirs), 1, "each topic is told of its own swarm");
+    let missed = missed(&ours);
     assert_eq!(pushed.len() as u64 + missed, 2 * limits::SWARM_EVENTS as u64 + 500);
     assert!(pushed.is_sorted());
     let at = frames.iter().position(|frame| frame[3] == "gap").unwrap();
     assert!(frames[at..].iter().all(|frame| frame[3] != "event" || frame[4]["id"].as_u64() > Some(first)));
+}
+
+/// A text that made room for others is missed where it was, and nothing else of its turn is.
+#[test]
+fn a_text_that_is_kept_no_more_is_a_gap_in_its_place() {
+    let mut rig = subscribed(&["swarm:s", "swarm:t"]);
+    let text: Arc<str> = "x".repeat(limits::SWARM_TEXTS_BYTES / 32).into();
+    let say = |rig: &Rig, swarm: &str, content: &Arc<str>| {
+        let push = Push::Output { content: Arc::clone(content) };
+        rig.world.hub.publish(Draft::new(Name::Stdout, "x").swarm(swarm).agent("a").pushing(push));
+    };
+    say(&rig, "t", &text);
+    rig.world.happen("t", "b");
+    say(&rig, "s", &text);
+    say(&rig, "s", &"short".into());
+    (0..15).for_each(|_| say(&rig, "s", &text));
+    let seen = |frames: &[Value], topic: &str| -> Vec<String> {
+        let ours = frames.iter().filter(|frame| frame[2] == topic && frame[3] != "log_entry");
+        let word = |frame: &Value| match frame[3].as_str() {
+            Some("gap") => format!("gap {}", frame[4]["missed"]),
+            Some("agent_output") => format!("text {}", frame[4]["content"].as_str().unwrap().len()),
+            other => other.unwrap().to_owned(),
+        };
+        ours.map(word).collect()
+    };
+    let frames = rig.turn();
+    let long = format!("text {}", text.len());
+    assert_eq!(seen(&frames, "swarm:t"), ["gap 1", "event", "event"]);
+    let (first, rest) = (["gap 1", "event", "text 5", "event"], [long.as_str(), "event"].repeat(15));
+    assert_eq!(seen(&frames, "swarm:s"), [&first[..], &rest].concat());
 }
 
 #[test]
