@@ -268,6 +268,7 @@ fn who_follows_is_woken_until_he_goes() {
     assert!(!is_woken());
 }
 
+mod cleaning;
 mod disk;
 mod kill;
 mod lines;
