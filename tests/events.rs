@@ -333,6 +333,17 @@ fn the_end_of_the_instance_is_told_as_69() {
     assert!(said.contains("`--after "), "how to go on: {said}");
 }
 
+/// A browser that comes back asks for the address that it was given, and says how far it came.
+#[test]
+fn who_says_both_begins_behind_the_later_number() {
+    let instance = started();
+    let last = newest(&instance);
+    assert!(last > 1);
+    let comes_back = format!("Last-Event-ID: {}\r\n", last - 1);
+    let (_, mut follower) = Follower::ask(&instance, "1.1", "&since=0", &comes_back);
+    assert_eq!(follower.number(), last);
+}
+
 /// All places are taken when it begins, and one is given back.
 #[test]
 fn what_is_followed_begins_where_the_instance_was_busy_at_first() {

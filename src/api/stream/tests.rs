@@ -104,6 +104,14 @@ fn frames_come_as_they_are_given_and_a_comment_where_there_are_none() {
     rig.ends();
 }
 
+/// Otherwise its thread would turn without end.
+#[test]
+fn a_source_that_has_nothing_lets_its_thread_sleep_until_the_next_comment() {
+    let mut pump = Pump::new(1_000);
+    pump.turn(&mut Given::default(), 1_000);
+    assert_eq!(pump.deadline(), 1_000 + limits::STREAM_BEAT_MS);
+}
+
 #[test]
 fn the_end_of_the_instance_is_told_behind_what_waits() {
     let mut rig = Rig::with(Given::default());

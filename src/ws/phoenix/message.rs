@@ -245,6 +245,8 @@ mod tests {
         let whole = r#"{"topic":"t","event":"e","payload":[],"ref":"9","join_ref":"3","more":1}"#;
         assert_eq!(read(whole), Ok(event(text("3"))));
         assert_eq!(parse_binary(Version::V1, whole.as_bytes()), Ok(event(text("3"))));
+        let not_utf8 = [whole.as_bytes().split_last().expect("bytes").1, b",\"x\":\"\xff\"}"].concat();
+        assert_eq!(parse_binary(Version::V1, &not_utf8), Err(Malformed));
         for missing in ["topic", "event", "payload", "ref"] {
             let mut frame = json!({"topic": "t", "event": "e", "payload": {}, "ref": null});
             assert!(read(&frame.to_string()).is_ok());

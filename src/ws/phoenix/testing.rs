@@ -68,7 +68,7 @@ pub(super) struct Rig {
     pub world: Arc<World>,
     pub machine: Machine,
     pub session: Phoenix,
-    _seat: Seat,
+    pub seat: Seat,
     pub now: u64,
     /// bytes that the client takes at each turn
     pub takes: usize,
@@ -86,16 +86,7 @@ impl Rig {
         let seat = Sockets::new(1).enter().unwrap().unwrap();
         let mut session = Phoenix::new(Arc::clone(&world) as _, version, &seat);
         let machine = Machine::new(Settings::channel(), &mut session, 0);
-        Self {
-            world,
-            machine,
-            session,
-            _seat: seat,
-            now: 0,
-            takes: usize::MAX,
-            closed: None,
-            bytes: Vec::new(),
-        }
+        Self { world, machine, session, seat, now: 0, takes: usize::MAX, closed: None, bytes: Vec::new() }
     }
 
     /// A text frame, and the frames that come.

@@ -1,11 +1,12 @@
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 use super::*;
 use crate::{
-    swarm::events::{Draft, Level, Name},
+    swarm::events::{Draft, Level, Name, testing},
     sys::poll::Wake,
     wire::clock::ManualClock,
 };
@@ -124,29 +125,46 @@ fn who_is_slow_holds_a_place_and_no_more_than_his_queue() {
     let mut late = follower(&hub, Filter::default(), Some(Begin::After(0)));
     late.catch_up(limits::STREAM_QUEUE).expect("memory");
     assert!(bytes(&late) <= limits::STREAM_QUEUE + EACH);
-    for follower in [&mut slow, &mut late] {
+    let mut fresh = follower(&hub, Filter::default(), Some(Begin::After(0)));
+    for follower in [&mut slow, &mut late, &mut fresh] {
         let mut out = Frames::default();
         assert_eq!(follower.next(&mut out, 0), Next::Woken);
         assert!(out.text().len() <= limits::STREAM_QUEUE && out.room() < EACH, "as much as has room");
         assert!(bytes(follower) <= 2 * EACH);
     }
     let given = |follower: &mut Follower| given(follower).len();
+    drop(fresh);
     hub.clear().expect("memory");
     let of_page = late.page.len();
     assert_eq!(kept.iter().filter(|event| event.strong_count() > 0).count(), of_page);
     assert_eq!((given(&mut slow), given(&mut late)), (1, of_page + 1), "the rest is a gap");
 }
 
-/// The ring turns over while the pages are read: they begin again from where they came to.
+/// The ring turns over while the pages are read: they begin again from where they came to, on the disk.
 #[test]
 fn a_stream_that_outruns_the_pages_is_caught_up_with() {
-    let hub = hub();
-    (0..10).for_each(|_| _ = hub.publish(draft("x")));
+    let hub = testing::on_disk((0..10).map(|_| draft("x")));
+    hub.start().expect("a thread");
     let mut follower = follower(&hub, Filter::default(), Some(Begin::After(0)));
-    follower.catch_up(limits::STREAM_QUEUE).expect("memory");
-    let kept = limits::SWARM_EVENTS as u64;
-    (0..kept).for_each(|_| _ = hub.publish(draft("x")));
-    assert_eq!(given(&mut follower), numbers(1..=kept + 10));
+    follower.catch_up(limits::STREAM_QUEUE).expect("the disk");
+    let last = limits::SWARM_EVENTS as u64 + 500;
+    (10..last).for_each(|_| _ = hub.publish(draft("x")));
+    assert_eq!(given(&mut follower), numbers(1..=last));
+    hub.stop(Instant::now() + Duration::from_secs(60));
+}
+
+#[test]
+fn a_follower_comes_back_to_a_disk_that_is_busy_and_ends_at_one_that_cannot_be_read() {
+    let (hub, breaks) = testing::on_disk_that_breaks((0..200).map(|_| draft("x")));
+    let mut waits = follower(&hub, Filter::default(), Some(Begin::After(0)));
+    let mut broken = follower(&hub, Filter::default(), Some(Begin::After(0)));
+    let held = testing::hold(&hub);
+    assert_eq!(waits.catch_up(limits::STREAM_QUEUE), Err(Unread::Busy));
+    assert_eq!(waits.next(&mut Frames::default(), 7), Next::At(7 + AGAIN_MS));
+    drop(held);
+    assert_eq!(given(&mut waits), numbers(1..=200));
+    breaks();
+    assert_eq!(broken.next(&mut Frames::default(), 7), Next::End("events_unreadable"));
 }
 
 /// Says that it is over, also where a test fails: its threads end then.

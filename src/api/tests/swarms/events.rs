@@ -195,6 +195,7 @@ fn the_last_event_id_counts_and_one_from_before_is_refused() {
         ("/api/events?follow=1&since=3", "2"),
         ("/api/events?follow=1", "x"),
         ("/api/events?follow=1", "-1"),
+        ("/api/events?follow=1", "+5"),
         ("/api/events?follow=1", "99999999999999999999"),
         ("/api/events?follow=1", "3\r\nLast-Event-ID: 3"),
     ] {

@@ -201,6 +201,12 @@ fn subscriptions_of_one_topic_are_bounded() {
         true,
         "it is one of them"
     );
+    let name = Name::ALL[3].as_str();
+    for _ in 0..100 {
+        let again = ask(&mut rig, "subscribe_events", &json!({"filters": {"event_type": name}}));
+        assert_eq!(again["subscribed"], true, "it is one of them");
+    }
+    assert_eq!(rig.session.held(), (1, limits::CHANNEL_SUBSCRIPTIONS));
     ask(&mut rig, "unsubscribe_logs", &json!({"agent": "a3"}));
     assert_eq!(ask(&mut rig, "subscribe_logs", &json!({}))["subscribed"], true);
     for at in 0..1_000 {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Version, testing::Rig};
-use crate::limits;
+use crate::{limits, sys::poll::Wake};
 
 fn error(join_ref: Value, own: &str, topic: &str, reason: &str) -> Value {
     json!([join_ref, own, topic, "phx_reply", {"response": {"reason": reason}, "status": "error"}])
@@ -58,6 +58,13 @@ fn m10_a_leave_is_answered_and_then_the_topic_is_closed() {
     assert_eq!(rig.say(&json!([null, "6", "phoenix", "phx_leave", 1])).len(), 1);
     rig.world.happen("s", "a");
     assert_eq!(rig.turn(), [] as [Value; 0], "nothing is pushed");
+    let mut events = rig.world.hub.follow(std::sync::Arc::new(Wake::new().unwrap()));
+    rig.world.tell("s", "a", "working");
+    assert!(events.next(9).entries.is_empty(), "nothing is kept for who has left all topics");
+    // Who joined without a ref leaves with any.
+    rig.say(&json!([null, "7", "swarm:s", "phx_join", {}]));
+    let closed = json!([null, null, "swarm:s", "phx_close", {}]);
+    assert_eq!(rig.say(&leave(json!("7"))), [ok(Value::Null, "5", "swarm:s", json!({})), closed]);
 }
 
 #[test]
@@ -119,7 +126,7 @@ fn m10_a_malformed_frame_closes_the_connection_with_1011() {
         ] {
             let mut rig = Rig::new(version);
             assert_eq!(rig.send(first, frame), [] as [Value; 0]);
-            assert_eq!(rig.closed, Some(1011), "{frame:?}");
+            assert_eq!((rig.closed, rig.seat.sockets().ignored()), (Some(1011), 1), "{frame:?}");
             assert_eq!(rig.say(&json!(["1", "1", "swarm:s", "phx_join", {}])), [] as [Value; 0]);
         }
     }

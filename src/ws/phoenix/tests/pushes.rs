@@ -16,6 +16,11 @@ fn events(frames: &[Value]) -> Vec<(String, u64)> {
     pushed.map(|frame| (frame[2].as_str().unwrap().to_owned(), frame[4]["id"].as_u64().unwrap())).collect()
 }
 
+/// The numbers in a list of events, where it is one.
+fn ids(events: &Value) -> Vec<u64> {
+    events.as_array().into_iter().flatten().map(|event| event["id"].as_u64().unwrap()).collect()
+}
+
 fn subscribed(topics: &[&str]) -> Rig {
     let mut rig = Rig::new(Version::V2);
     for topic in topics {
@@ -69,38 +74,48 @@ fn m10_an_event_is_in_the_answer_of_a_subscription_or_pushed_behind_it() {
     fall_behind(&mut rig);
     let before: Vec<u64> = (0..60).map(|_| rig.world.happen("s", "a")).collect();
     rig.say(&json!(["1", "9", "swarm:s", "subscribe_events", {}]));
+    rig.say(&json!(["1", "8", "swarm:s", "subscribe_logs", {}]));
     let behind: Vec<u64> = (0..30).map(|_| rig.world.happen("s", "a")).collect();
     rig.takes = usize::MAX;
     let frames = rig.turn();
-    let answer = frames.iter().find(|frame| frame[1] == "9").unwrap();
-    let recent = answer[4]["response"]["recent_events"].as_array().unwrap();
-    let recent: Vec<u64> = recent.iter().map(|event| event["id"].as_u64().unwrap()).collect();
-    assert_eq!(recent, before[10..]);
-    let pushed = events(&frames).into_iter().filter(|(topic, _)| topic == "swarm:s").map(|(_, id)| id);
-    assert_eq!(pushed.collect::<Vec<_>>(), behind);
+    for (own, list, event) in [("9", "recent_events", "event"), ("8", "recent_logs", "log_entry")] {
+        let answer = frames.iter().find(|frame| frame[1] == own).unwrap();
+        assert_eq!(ids(&answer[4]["response"][list]), before[10..]);
+        let pushed = frames.iter().filter(|frame| frame[2] == "swarm:s" && frame[3] == event);
+        assert_eq!(pushed.map(|frame| frame[4]["id"].as_u64().unwrap()).collect::<Vec<_>>(), behind);
+    }
+}
+
+/// What happens elsewhere is passed by, however much it is.
+#[test]
+fn what_happens_behind_much_of_another_swarm_is_pushed_at_once() {
+    let mut rig = subscribed(&["swarm:s"]);
+    (0..5_000).for_each(|_| _ = rig.world.happen("elsewhere", "a"));
+    let id = rig.world.happen("s", "a");
+    assert_eq!(events(&rig.turn()), [("swarm:s".to_owned(), id)]);
 }
 
 /// Whatever was subscribed before, and however often: what is still to be pushed is in no answer.
 #[test]
 fn m10_who_subscribes_again_is_given_each_event_once() {
+    subscribes_again(&[("subscribe_logs", json!({"agent": "a"}))]);
+    subscribes_again(&[("subscribe_logs", json!({"agent": "a"})), ("subscribe_logs", json!({}))]);
+}
+
+#[track_caller]
+fn subscribes_again(again: &[(&str, Value)]) {
     let mut rig = subscribed(&["swarm:t", "swarm:s"]);
     rig.say(&json!(["1", "3", "swarm:s", "subscribe_logs", {"agent": "a"}]));
     fall_behind(&mut rig);
     let happened: Vec<u64> = (0..30).map(|_| rig.world.happen("s", "a")).collect();
-    for (event, payload) in [
-        ("subscribe_events", json!({})),
-        ("subscribe_events", json!({"filters": {"level": "info"}})),
-        ("subscribe_logs", json!({"agent": "a"})),
-        ("subscribe_logs", json!({})),
-    ] {
+    let events =
+        [("subscribe_events", json!({})), ("subscribe_events", json!({"filters": {"level": "info"}}))];
+    for (event, payload) in events.iter().chain(again) {
         rig.say(&json!(["1", "9", "swarm:s", event, payload]));
     }
     let more: Vec<u64> = (0..3).map(|_| rig.world.happen("s", "a")).collect();
     rig.takes = usize::MAX;
     let frames = rig.turn();
-    let ids = |events: &Value| -> Vec<u64> {
-        events.as_array().into_iter().flatten().map(|event| event["id"].as_u64().unwrap()).collect()
-    };
     for (kind, list) in [("event", "recent_events"), ("log_entry", "recent_logs")] {
         let mut seen: Vec<u64> = frames
             .iter()
