@@ -17,7 +17,7 @@ use std::{
 
 use loopgate::sys::tty::Size;
 use serde_json::{Value, json};
-use stand_in::{inode, loopgate, new_home, ran, write_key_file};
+use stand_in::{always, inode, loopgate, new_home, ran, write_key_file};
 use support::{PATIENCE, TempDir};
 use terminal::OnTerminal;
 
@@ -44,6 +44,38 @@ fn a_sentence_on_stderr_fits_the_terminal_and_is_one_line_in_a_pipe() {
     assert!(painted.starts_with("\u{1b}[31mloopgate:\u{1b}[0m "), "{painted:?}");
     for env in [&[("TERM", "xterm"), ("NO_COLOR", "1")][..], &[("TERM", "dumb")], &[]] {
         assert!(!said(&home, &["stats"], env).contains('\u{1b}'), "{env:?}");
+    }
+}
+
+#[test]
+fn what_is_typed_wrong_or_finds_nothing_is_told_as_it_is() {
+    let (_temp, home) = new_home();
+    for (args, says) in [
+        (&["--versoin"][..], "did you mean `--version`?"),
+        (&["--hlep"], "did you mean `--help`?"),
+        (&["events", "--limit", "x"], "a number from 1 on and not `x`"),
+        (&["logs", "-n", "x"], "a number from 1 to 1000 and not `x`"),
+    ] {
+        let wrong = ran(&mut loopgate(&home, args));
+        assert!(wrong.code == Some(2) && wrong.err.contains(says), "{args:?}: {}", wrong.err);
+    }
+    let none = always(200, &json!({"logs": [], "events": [], "next": 0}));
+    for (args, says) in
+        [(["logs", "s"], "nothing of that was logged yet"), (["events", "-e"], "no such event")]
+    {
+        let person = ran(&mut loopgate(&none.home, &args));
+        assert_eq!((person.code, person.out.as_str()), (Some(0), ""), "{}", person.err);
+        assert!(person.err.starts_with(says), "{}", person.err);
+        let program = ran(loopgate(&none.home, &args).arg("--json"));
+        assert_eq!((program.out.as_str(), program.err.as_str()), ("", ""));
+    }
+    let status =
+        |reason: Value| json!({"name": "s", "agents": [{"name": "a", "state": "error", "reason": reason}]});
+    for (reason, says) in
+        [(Value::Null, "a is in state error\n"), (json!("why"), "a is in state error: why\n")]
+    {
+        let ill = always(200, &status(reason));
+        assert_eq!(ran(&mut loopgate(&ill.home, &["status", "s"])).err, says);
     }
 }
 

@@ -281,7 +281,8 @@ fn the_verb_shows_the_newest_last_and_what_was_asked_for() {
     assert!(all.lines().count() > 2 && all == since && all == minutes);
     let (_, two, _) = ran(&instance, &["events", "--json", "--limit", "2"]);
     assert!(all.ends_with(&two) && two.lines().count() == 2);
-    assert_eq!(ran(&instance, &["events", "-w"]), (Some(0), String::new(), String::new()));
+    let none = "no such event is kept\n".to_owned();
+    assert_eq!(ran(&instance, &["events", "-w"]), (Some(0), String::new(), none));
     assert_eq!(ran(&instance, &["events", "-s", "nope"]).1, "");
     for (args, code, says) in [
         (&["events", "--type", "task_snt"][..], 65, "is 'task_sent' meant?"),

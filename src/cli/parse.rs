@@ -47,12 +47,12 @@ impl Arguments {
         let Some(text) = self.text(flag)? else { return Ok(None) };
         match text.parse().ok().filter(|number| range.contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(usage(format!(
-                "{flag} takes a number from {} to {} and not `{}`",
-                range.start(),
-                range.end(),
-                display::line(text)
-            ))),
+            None => {
+                let (least, most) = (range.start(), *range.end());
+                let bounds = if most == i64::MAX { "on".to_owned() } else { format!("to {most}") };
+                let given = display::line(text);
+                Err(usage(format!("{flag} takes a number from {least} {bounds} and not `{given}`")))
+            }
         }
     }
 
@@ -105,7 +105,10 @@ pub fn unknown(name: &str) -> Failure {
     match nearest(name, shown.flat_map(|command| command.aliases.iter().copied().chain([command.name]))) {
         Some(meant) => usage(format!("{what}; did you mean `{meant}`?"))
             .next(format!("`loopgate help {meant}` says what it takes, `loopgate help` lists the commands")),
-        None => no_command(what),
+        None => match nearest(name, ["--help", "--version"]).filter(|_| name.starts_with("--")) {
+            Some(meant) => no_command(format!("{what}; did you mean `{meant}`?")),
+            None => no_command(what),
+        },
     }
 }
 

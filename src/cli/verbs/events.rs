@@ -158,9 +158,11 @@ fn newest(
         return Err(usage(what));
     }
     let page = page(client, &format!("limit={most}{filters}"))?;
-    for event in list(&page, "events").iter().rev() {
-        show.one(event, output)?;
+    let events = list(&page, "events");
+    if events.is_empty() && !show.json {
+        output.say("no such event is kept");
     }
+    events.iter().rev().try_for_each(|event| show.one(event, output))?;
     Ok(next_of(&page))
 }
 

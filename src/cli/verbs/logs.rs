@@ -72,9 +72,12 @@ pub fn logs(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fail
                 false => swarm::refused(&answer),
             });
         }
-        for record in list(&answer.json(), "logs") {
-            asked.show(record, output)?;
+        let answer = answer.json();
+        let records = list(&answer, "logs");
+        if records.is_empty() && !asked.json {
+            output.say("nothing of that was logged yet; --all shows what was printed and what happened too");
         }
+        records.iter().try_for_each(|record| asked.show(record, output))?;
         return Ok(Exit::Ok.into());
     };
     // Whether it is there is asked once, with an answer that says what else it may be.

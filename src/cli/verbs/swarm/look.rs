@@ -84,6 +84,8 @@ fn show(rows: &[Vec<String>], output: &mut Output) -> Result<(), Failure> {
 pub(super) fn say_troubles(status: &Value, output: &mut Output) {
     let nodes = list(status, "agents").iter().chain(list(status, "objects"));
     for node in nodes.filter(|node| node.get("state").and_then(Value::as_str) == Some("error")) {
-        output.say(&format!("{} is in state error: {}", shown(node.get("name")), shown(node.get("reason"))));
+        let why = node.get("reason").filter(|reason| !reason.is_null());
+        let why = why.map_or_else(String::new, |reason| format!(": {}", shown(Some(reason))));
+        output.say(&format!("{} is in state error{why}", shown(node.get("name"))));
     }
 }
