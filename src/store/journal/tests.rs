@@ -349,5 +349,7 @@ fn a_number_that_leaves_none_for_others_is_refused() {
 
 #[path = "tests_disk.rs"]
 mod disk;
+#[path = "tests_newest.rs"]
+mod newest;
 #[path = "tests_power.rs"]
 mod power;
