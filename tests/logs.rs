@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     process::{Child, ChildStderr, ChildStdout, Output, Stdio},
 };
 
@@ -256,4 +256,65 @@ fn the_verb_says_what_is_meant_where_it_is_not_clear() {
     }
     assert_eq!(out(&instance, &["logs", "alone", "-n", "1"]), "last\n");
     assert!(out(&instance, &["logs", "alone"]).starts_with("bold\n"));
+}
+
+/// Follows what `s` logs until each of `until` was in the data of a frame; the data of all frames, and the last id.
+fn frames(instance: &Instance, query: &str, last: &str, until: &[&str]) -> (Vec<Value>, String) {
+    let mut stream = instance.connect();
+    write!(
+        stream,
+        "GET /api/swarms/s/logs?follow=1&kind={query} HTTP/1.1\r\nHost: {}\r\nLast-Event-ID: {last}\r\n\r\n",
+        instance.address
+    )
+    .expect("it is asked");
+    let (mut rows, mut id, mut until) = (Vec::new(), String::new(), until.to_vec());
+    for line in BufReader::new(stream).lines() {
+        let line = line.expect("text");
+        if let Some(text) = line.strip_prefix("id: ") {
+            text.clone_into(&mut id);
+        }
+        if let Some(data) = line.strip_prefix("data: ") {
+            rows.push(serde_json::from_str(data).expect("JSON"));
+            until.retain(|text| !data.contains(text));
+            if until.is_empty() {
+                return (rows, id);
+            }
+        }
+    }
+    panic!("it ended before: {until:?}");
+}
+
+#[test]
+fn who_comes_back_to_logs_and_events_misses_and_repeats_none_of_either() {
+    let mut instance = started();
+    task(&instance, "mock", "one");
+    holds(&instance, "mock", "two one");
+    let (_, mut id) = frames(&instance, "conversation,events&limit=50", "", &["two one", "turn complete"]);
+    let mut seen = Vec::new();
+    for at in 0..6 {
+        if at == 3 {
+            assert!(instance.terminate().success());
+            instance.start_again();
+            out(&instance, &["start", "s"]);
+        }
+        let said = format!("task number {at}");
+        task(&instance, "mock", &said);
+        let all = [said.as_str(), &format!("two {said}"), "task_sent", "turn complete"];
+        let (rows, last) = frames(&instance, "conversation,events", &id, &all);
+        assert!(rows.iter().all(|row| row["missed"].is_null()), "{rows:?}");
+        assert!(
+            last.split_once('-')
+                .is_some_and(|(n, event)| n.parse::<u64>().is_ok() && event.parse::<u64>().is_ok())
+        );
+        seen.extend(rows);
+        id = last;
+    }
+    let sent = |row: &&Value| row["event_type"] == "task_sent";
+    assert_eq!(seen.iter().filter(sent).count(), 6, "each event once");
+    let users = seen.iter().filter(|row| row["role"] == "user").count();
+    let ids: std::collections::BTreeSet<String> =
+        seen.iter().map(|row| format!("{} {}", row["n"], row["id"])).collect();
+    assert_eq!((users, ids.len()), (6, seen.len()), "each record once, and nothing twice");
+    let (alone, id) = frames(&instance, "conversation&since=0", "", &["two one"]);
+    assert!(!alone.is_empty() && id.parse::<u64>().is_ok(), "without events it is a number");
 }

@@ -7,6 +7,7 @@
 //! then. A follower has one of the WebSockets' places.
 
 use std::{
+    fmt::Display,
     io::{ErrorKind, Write},
     net::{Shutdown, TcpStream},
     os::fd::AsFd,
@@ -35,13 +36,13 @@ use crate::{
 /// A queue above this many bytes is not kept once it is empty.
 const KEPT: usize = 4 * 1024;
 
-/// What a frame has beside its data, at most: names, a number of 20 digits, a word of ten letters.
-const AROUND: usize = 64;
+/// What a frame has beside its data, at most: names, two numbers of 20 digits, a word of ten letters.
+const AROUND: usize = 96;
 
 /// What a stream shows.
 pub(super) trait Source: Send {
     /// Puts in what comes next, until there is no more or it does not fit; `now` is in ms of the instance's
-    /// clock. Never waits. Called again when its wake was woken, and when all that it gave was taken.
+    /// clock. Waits for nobody: one call reads a bounded piece of a disk at most. Called again when its wake was woken, and when all that it gave was taken.
     fn next(&mut self, out: &mut Frames, now: u64) -> Next;
 }
 
@@ -69,6 +70,12 @@ impl Frames {
     /// nothing waits there is room for any.
     #[must_use]
     pub(super) fn put(&mut self, event: &'static str, id: Option<u64>, data: &str) -> bool {
+        self.put_at(event, id.as_ref().map(|id| id as &dyn Display), data)
+    }
+
+    /// The same, with a place that is more than a number.
+    #[must_use]
+    pub(super) fn put_at(&mut self, event: &'static str, id: Option<&dyn Display>, data: &str) -> bool {
         let waiting = self.waiting().len();
         if waiting > 0 && waiting + data.len() + AROUND > limits::STREAM_QUEUE {
             return false;
@@ -82,7 +89,7 @@ impl Frames {
         limits::STREAM_QUEUE.saturating_sub(self.waiting().len())
     }
 
-    fn append(&mut self, event: &'static str, id: Option<u64>, data: &str) {
+    fn append(&mut self, event: &'static str, id: Option<&dyn Display>, data: &str) {
         if let Some(id) = id {
             self.line("id", &id.to_string());
         }
@@ -150,16 +157,23 @@ pub(super) fn answer(
 /// A browser that comes back asks for the address that it asked for first, and says in `Last-Event-ID` how far
 /// it came: the later one counts. An earlier one is somebody's mistake.
 pub(super) fn begin(request: &Request<'_>, since: Option<u64>) -> Result<Option<u64>> {
+    begin_at(request, since, number)
+}
+
+/// The same of a stream whose places are more than numbers.
+pub(super) fn begin_at<T: PartialOrd>(
+    request: &Request<'_>,
+    since: Option<T>,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>> {
     let wrong = |sentence: &str| Fault::field(400, "bad_query", "Last-Event-ID", sentence);
     let mut sent = request.head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"last-event-id"));
     let last = match (sent.next(), sent.next()) {
         (None, _) => None,
         (Some((_, b"")), None) => None,
         (Some((_, value)), None) => {
-            let text =
-                std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-            let number = text.and_then(|text| text.parse::<u64>().ok());
-            Some(number.ok_or_else(|| wrong("Last-Event-ID is no number of an event"))?)
+            let place = std::str::from_utf8(value).ok().and_then(read);
+            Some(place.ok_or_else(|| wrong("Last-Event-ID is no number of an event"))?)
         }
         (Some(_), Some(_)) => return Err(wrong("Last-Event-ID stands there twice")),
     };
@@ -169,6 +183,12 @@ pub(super) fn begin(request: &Request<'_>, since: Option<u64>) -> Result<Option<
         }
         (last, since) => Ok(last.or(since)),
     }
+}
+
+/// A number as it is written in an id.
+pub(super) fn number(text: &str) -> Option<u64> {
+    // parse() would take a plus sign.
+    text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Writes what `source` shows until somebody ends it.

@@ -46,8 +46,8 @@ pub struct Frames {
 pub struct Frame {
     /// what it is; `message` where it does not say
     pub event: String,
-    /// its number, where it has one
-    pub id: Option<u64>,
+    /// its place in the stream, where it has one: a number, or two with `-` between them
+    pub id: Option<String>,
     /// what it says
     pub data: String,
 }
@@ -64,8 +64,8 @@ pub enum Told {
 }
 
 impl Client {
-    /// Asks for the stream at `path`; where `after` is given, for what comes behind that number.
-    pub fn stream(&self, path: &str, after: Option<u64>) -> Result<Streamed, ClientError> {
+    /// Asks for the stream at `path`; where `after` is given, for what comes behind that place.
+    pub fn stream(&self, path: &str, after: Option<&str>) -> Result<Streamed, ClientError> {
         let mut fields = "Accept: text/event-stream, application/json\r\nConnection: close\r\n".to_owned();
         if let Some(after) = after {
             fields.push_str(&format!("Last-Event-ID: {after}\r\n"));
@@ -167,7 +167,7 @@ impl AsFd for Frames {
     }
 }
 
-/// Takes frames apart as browsers do (the HTML standard, "server-sent events"), numbers excepted: ours are.
+/// Takes frames apart as browsers do (the HTML standard, "server-sent events"), ids excepted: ours are numbers.
 #[derive(Debug, Default)]
 struct Decoder {
     /// what has come and is not used
@@ -180,7 +180,7 @@ struct Decoder {
     event: String,
     data: String,
     has_data: bool,
-    id: Option<u64>,
+    id: Option<String>,
     size: usize,
 }
 
@@ -235,7 +235,7 @@ impl Decoder {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
             "event" => value.clone_into(&mut self.event),
-            "id" => self.id = value.parse().ok().filter(|_| value.bytes().all(|b| b.is_ascii_digit())),
+            "id" => self.id = is_place(value).then(|| value.to_owned()),
             "data" => {
                 if std::mem::replace(&mut self.has_data, true) {
                     self.data.push('\n');
@@ -246,6 +246,12 @@ impl Decoder {
         }
         None
     }
+}
+
+/// Whether this is a place as instances give it out, and not what else might stand in a field of a request.
+fn is_place(text: &str) -> bool {
+    let number = |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('-').map_or_else(|| number(text), |(one, other)| number(one) && number(other))
 }
 
 #[cfg(test)]

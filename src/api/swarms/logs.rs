@@ -2,27 +2,28 @@
 //!
 //! A page has the newest, or behind a number the first after it, and is oldest first either way. Who follows takes his
 //! place before he is given what is kept, so that nothing lies between the two. The logs of a swarm may be followed
-//! together with its events: what came since the last look is put in the order of its times.
+//! together with its events: what came since the last look is put in the order of its times, and each frame has the
+//! place in both, so that who comes back is given what he has not had of either.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 use serde_json::{Value, json};
 
+use super::query::{self, bad};
 use crate::{
     admit::Caller,
     api::{
         App,
-        request::{Fault, Request, Result, ok},
+        request::{Request, Result, ok},
         stream::{self, Frames, Next, Source},
     },
     limits,
     swarm::{
         self, Swarms,
-        events::{self, Entry, Event, Filter},
-        logs::{Follow, Kinds, Page, Query, Row},
+        events::{self, Entry, Event, Filter, Hub},
+        logs::{Follow, Kinds, Look, Query, Row, Unread},
     },
     sys::poll::Wake,
-    wire::nearest,
 };
 
 /// Records in an answer, where it is not said how many.
@@ -57,55 +58,67 @@ struct Asked {
     kinds: Kinds,
     events: bool,
     limit: Option<usize>,
-    since: Option<u64>,
+    since: Option<Place>,
     follow: bool,
+}
+
+/// Up to where somebody was given records, and events where he follows both: `N`, or `N-EVENT`.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+struct Place {
+    n: u64,
+    event: Option<u64>,
+}
+
+impl Place {
+    fn read(text: &str) -> Option<Self> {
+        match text.split_once('-') {
+            None => Some(Self { n: stream::number(text)?, event: None }),
+            Some((n, event)) => Some(Self { n: stream::number(n)?, event: Some(stream::number(event)?) }),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.event {
+            None => write!(f, "{}", self.n),
+            Some(event) => write!(f, "{}-{event}", self.n),
+        }
+    }
 }
 
 impl Asked {
     fn read(request: &Request<'_>) -> Result<Self> {
         for pair in request.head.query().unwrap_or_default().split('&') {
             let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-            let slip = nearest::nearest(name, PARAMETERS).filter(|_| !PARAMETERS.contains(&name));
-            if let Some(meant) = slip {
-                return Err(bad("kind", format!("there is no such query parameter; is '{meant}' meant?")));
+            if !PARAMETERS.contains(&name) {
+                query::no_slip(name, &PARAMETERS)?;
             }
         }
-        let limit = request.whole_param("limit")?;
-        let limit = limit.map(|limit| match usize::try_from(limit) {
-            Ok(limit) if (1..=limits::LOG_PAGE).contains(&limit) => Ok(limit),
-            Ok(_) | Err(_) => {
-                let sentence =
-                    format!("query parameter 'limit' is a whole number from 1 to {}", limits::LOG_PAGE);
-                Err(bad("limit", sentence))
-            }
-        });
-        let kinds = request.param("kind")?;
-        let (mut said, mut printed, mut events) = (kinds.is_none(), false, false);
-        for kind in kinds.iter().flat_map(|kinds| kinds.split(',')) {
-            match kind {
-                "conversation" => said = true,
-                "output" => printed = true,
-                "events" => events = true,
-                "all" => (said, printed) = (true, true),
-                other => {
-                    let near = nearest::nearest(other, KINDS).map(|near| format!("; is '{near}' meant?"));
-                    let near = near.unwrap_or_else(|| format!("; there are {}", KINDS.join(", ")));
-                    return Err(bad("kind", format!("query parameter 'kind' knows no such word{near}")));
-                }
-            }
-        }
-        let follow = match request.param("follow")?.as_deref() {
-            None | Some("0" | "false") => false,
-            Some("1" | "true") => true,
-            Some(_) => return Err(bad("follow", "query parameter 'follow' is 1 or 0".to_owned())),
+        let limit = request.param("limit")?;
+        let limit =
+            limit.map(|limit| query::whole("limit", &limit, 1, limits::LOG_PAGE as u64)).transpose()?;
+        let asked = request.param("kind")?;
+        let kinds = match &asked {
+            Some(kinds) => query::words("kind", kinds, &KINDS, |kind| kind)?,
+            None => vec!["conversation"],
         };
-        let since = request.whole_param("since")?;
+        let has = |kind| kinds.contains(&kind);
+        let all = has("all");
+        let follow = request.param("follow")?.map_or(Ok(false), |value| query::follow(&value))?;
+        let events = has("events");
+        let read = |text: &str| Place::read(text).filter(|place| place.event.is_none() || (events && follow));
+        let since = request.param("since")?.map(|since| {
+            let sentence =
+                "query parameter 'since' is a whole number, or where events are followed too two: N-EVENT";
+            read(&since).ok_or_else(|| bad("since", sentence.to_owned()))
+        });
         let asked = Self {
-            plain: kinds.is_none(),
-            kinds: Kinds { said, printed },
+            plain: asked.is_none(),
+            kinds: Kinds { said: all || has("conversation"), printed: all || has("output") },
             events,
-            limit: limit.transpose()?,
-            since,
+            limit: limit.and_then(|limit| usize::try_from(limit).ok()),
+            since: since.transpose()?,
             follow,
         };
         match asked {
@@ -114,8 +127,8 @@ impl Asked {
                 "who follows begins with the newest or behind a number, not with both".to_owned(),
             )),
             // Who comes back says how far he came: he begins there, and has had the newest.
-            Self { follow: true, since, .. } => match stream::begin(request, since)? {
-                Some(number) => Ok(Self { since: Some(number), limit: None, ..asked }),
+            Self { follow: true, since, .. } => match stream::begin_at(request, since, read)? {
+                Some(place) => Ok(Self { since: Some(place), limit: None, ..asked }),
                 None => Ok(asked),
             },
             Self { events: true, since: Some(_), .. } => {
@@ -126,12 +139,8 @@ impl Asked {
     }
 
     fn query(&self, most: usize) -> Query {
-        Query { kinds: self.kinds, since: self.since, most }
+        Query { kinds: self.kinds, since: self.since.map(|since| since.n), most }
     }
-}
-
-fn bad(name: &'static str, sentence: String) -> Fault {
-    Fault::field(400, "bad_query", name, sentence)
 }
 
 fn answer(app: &App, caller: &Caller, request: &Request<'_>, swarm: &str, agent: Option<&str>) -> Result {
@@ -139,7 +148,8 @@ fn answer(app: &App, caller: &Caller, request: &Request<'_>, swarm: &str, agent:
     if asked.follow {
         return stream::answer(app, caller, request, |wake| {
             let follow = app.swarms.follow_logs(swarm, agent, asked.kinds, Arc::clone(wake))?;
-            let events = asked.events.then(|| Events::follow(app, swarm, agent, wake));
+            let after = asked.since.and_then(|since| since.event);
+            let events = asked.events.then(|| Events::follow(app, filter(swarm, agent), after, wake));
             let whose = (swarm.to_owned(), agent.map(str::to_owned));
             let mut follower = Follower::new(Arc::clone(&app.swarms), whose, &asked, follow, events);
             // What cannot be read is refused while there is still an answer to give.
@@ -202,22 +212,34 @@ impl Waiting {
         }
     }
 
-    /// As a frame; whether it had room.
-    fn put(&self, out: &mut Frames) -> bool {
-        match self {
-            Self::Gap(missed) => out.put("gap", None, &json!({ "missed": missed }).to_string()),
+    /// As a frame, behind which `at` is its reader's place; whether it had room.
+    fn put(&self, out: &mut Frames, at: &mut Place) -> bool {
+        let (name, next, json) = match self {
+            Self::Gap(missed) => return out.put("gap", None, &json!({ "missed": missed }).to_string()),
             Self::Log(row) => {
-                out.put("log", Some(row.record.n), &row.record.to_full_value(&row.agent).to_string())
+                let next = Place { n: row.record.n, ..*at };
+                ("log", next, row.record.to_full_value(&row.agent).to_string())
             }
-            Self::Event(event) => put_event(out, event.json()),
-            Self::Entry(entry) => entry.event_json().is_none_or(|json| put_event(out, json)),
+            Self::Event(_) | Self::Entry(_) => {
+                let Some(event) = self.event() else { return true };
+                let json = format!("{{\"kind\":\"event\",{}", event.json().get(1..).unwrap_or_default());
+                ("event", Place { event: Some(event.id), ..*at }, json)
+            }
+        };
+        let had_room = out.put_at(name, Some(&next), &json);
+        if had_room {
+            *at = next;
+        }
+        had_room
+    }
+
+    fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Entry(entry) => entry.event(),
+            Self::Gap(_) | Self::Log(_) => None,
         }
     }
-}
-
-/// An event has no number here: those of the stream are the records'.
-fn put_event(out: &mut Frames, json: &str) -> bool {
-    out.put("event", None, &format!("{{\"kind\":\"event\",{}", json.get(1..).unwrap_or_default()))
 }
 
 /// Both in the order of their times; each keeps its own order.
@@ -236,26 +258,57 @@ fn merged(rows: Vec<Row>, events: Vec<Waiting>) -> VecDeque<Waiting> {
 
 /// The events of those who are followed.
 struct Events {
+    hub: Arc<Hub>,
     follow: events::Follow,
     filter: Filter,
-    /// those up to this number were there before
-    last: u64,
+    /// those up to this number were given, or looked at, or were there before
+    done: u64,
+    /// those up to here are asked for by their numbers, where `done` lies before it
+    up_to: u64,
+    /// nothing was lost between the pages and the stream
+    joined: bool,
+}
+
+/// What came of events.
+#[derive(Default)]
+struct Came {
+    missed: u64,
+    any: bool,
+    events: Vec<Waiting>,
 }
 
 impl Events {
-    fn follow(app: &App, swarm: &str, agent: Option<&str>, wake: &Arc<Wake>) -> Self {
-        let hub = app.swarms.events();
+    fn follow(app: &App, filter: Filter, after: Option<u64>, wake: &Arc<Wake>) -> Self {
+        let hub = Arc::clone(app.swarms.events());
         // In this order: what comes between the two is among those that were there.
         let follow = hub.follow(Arc::clone(wake));
-        Self { follow, filter: filter(swarm, agent), last: hub.last() }
+        let last = hub.last();
+        // A number from another time or home is behind all that there is.
+        let done = after.map_or(last, |after| after.min(last));
+        Self { hub, follow, filter, done, up_to: last, joined: after.is_none() }
     }
 
-    fn next(&mut self) -> (u64, bool, Vec<Waiting>) {
+    fn next(&mut self) -> std::result::Result<Came, events::Unread> {
+        if self.done < self.up_to {
+            let query = events::Query { filter: self.filter.clone(), since: Some(self.done), most: AT_ONCE };
+            let page = self.hub.page(&query)?;
+            let last = page.events.last().map_or(0, |event| event.id).max(page.next);
+            // One that leads no further would be asked for again without end.
+            self.done = if last > self.done { last } else { self.up_to };
+            let events = page.events.into_iter().map(Waiting::Event).collect();
+            return Ok(Came { missed: page.missed, any: true, events });
+        }
         let batch = self.follow.next(AT_ONCE);
+        if batch.missed > 0 && !self.joined {
+            // The pages took so long that their end is out of the stream again: once more from there.
+            self.up_to = self.hub.last();
+            return Ok(Came { any: true, ..Came::default() });
+        }
+        self.joined = true;
         let any = !batch.entries.is_empty();
-        let wanted = |event: &Event| event.id > self.last && self.filter.matches(event, event.unix_ms);
+        let wanted = |event: &Event| event.id > self.done && self.filter.matches(event, event.unix_ms);
         let entries = batch.entries.into_iter().filter(|entry| entry.event().is_some_and(wanted));
-        (batch.missed, any, entries.map(Waiting::Entry).collect())
+        Ok(Came { missed: batch.missed, any, events: entries.map(Waiting::Entry).collect() })
     }
 }
 
@@ -268,6 +321,10 @@ struct Follower {
     events: Option<Events>,
     /// behind this number there is more that was there before
     since: Option<u64>,
+    /// the page of it that is being made
+    look: Option<Look>,
+    /// up to where he was given everything
+    at: Place,
     waiting: VecDeque<Waiting>,
 }
 
@@ -279,38 +336,59 @@ impl Follower {
         follow: Follow,
         events: Option<Events>,
     ) -> Self {
-        let Asked { kinds, since, .. } = *asked;
-        Self { swarms, whose, kinds, follow, events, since, waiting: VecDeque::new() }
+        let (kinds, since) = (asked.kinds, asked.since.map(|since| since.n));
+        let event = events.as_ref().map(|events| events.done);
+        let at = Place { n: since.unwrap_or(follow.begins()), event };
+        Self { swarms, whose, kinds, follow, events, since, look: None, at, waiting: VecDeque::new() }
     }
 
     /// What was there before: the newest, or the first behind the number.
     fn begin(&mut self, limit: Option<usize>) -> Result<()> {
         if self.since.is_some() {
-            return Ok(self.catch_up()?);
+            return match self.catch_up() {
+                // While somebody else reads there he waits: a browser that is refused does not come back.
+                Ok(()) | Err(swarm::Fault::Busy) => Ok(()),
+                Err(fault) => Err(fault.into()),
+            };
         }
         let Some(most) = limit else { return Ok(()) };
-        let mut page = self.page(&Query { kinds: self.kinds, since: None, most })?;
-        page.rows.retain(|row| row.record.n <= self.follow.begins());
         let (swarm, agent) = &self.whose;
+        let query = Query { kinds: self.kinds, since: None, most };
+        let mut page = self.swarms.logs(swarm, agent.as_deref(), &query)?;
+        page.rows.retain(|row| row.record.n <= self.follow.begins());
         let events = self.events.as_ref().map(|events| {
             let mut kept = self.swarms.events().recent(&filter(swarm, agent.as_deref()), most).events;
-            kept.retain(|event| event.id <= events.last);
+            kept.retain(|event| event.id <= events.done);
             kept.into_iter().rev().map(Waiting::Event).collect()
         });
         self.waiting = merged(page.rows, events.unwrap_or_default());
         self.waiting.drain(..self.waiting.len().saturating_sub(most));
+        // Who is cut off in the middle of them comes back for the rest.
+        let first = self.waiting.iter().find_map(|one| match one {
+            Waiting::Log(row) => Some(row.record.n),
+            Waiting::Gap(_) | Waiting::Event(_) | Waiting::Entry(_) => None,
+        });
+        let first_event = self.waiting.iter().find_map(|one| Some(one.event()?.id));
+        self.at.n = first.map_or(self.at.n, |n| n.saturating_sub(1));
+        self.at.event = self.at.event.map(|event| first_event.map_or(event, |first| first.saturating_sub(1)));
         Ok(())
     }
 
-    fn page(&self, query: &Query) -> std::result::Result<Page, swarm::Fault> {
-        let (swarm, agent) = &self.whose;
-        self.swarms.logs(swarm, agent.as_deref(), query)
-    }
-
-    /// Takes one more page of what was there before.
+    /// Takes one more page of what was there before, or goes on to make it.
     fn catch_up(&mut self) -> std::result::Result<(), swarm::Fault> {
         let Some(since) = self.since else { return Ok(()) };
-        let page = self.page(&Query { kinds: self.kinds, since: Some(since), most: AT_ONCE })?;
+        let mut look = match self.look.take() {
+            Some(look) => look,
+            None => {
+                let (swarm, agent) = &self.whose;
+                let query = Query { kinds: self.kinds, since: Some(since), most: AT_ONCE };
+                self.swarms.look_at_logs(swarm, agent.as_deref(), &query)?
+            }
+        };
+        let Ok(page) = look.page_at_once().map_err(|Unread::Busy| ()) else {
+            self.look = Some(look);
+            return Err(swarm::Fault::Busy);
+        };
         let begins = self.follow.begins();
         if page.missed > 0 {
             self.waiting.push_back(Waiting::Gap(page.missed));
@@ -323,39 +401,47 @@ impl Follower {
     }
 
     /// Takes what came; whether anything did, and whether it is over.
-    fn go_on(&mut self) -> (bool, bool) {
+    fn go_on(&mut self) -> std::result::Result<(bool, bool), events::Unread> {
+        let came = self.events.as_mut().map_or_else(|| Ok(Came::default()), Events::next)?;
         let batch = self.follow.next(AT_ONCE);
-        let (missed, any, events) = self.events.as_mut().map(Events::next).unwrap_or_default();
-        let missed = missed.saturating_add(batch.missed);
-        let any = any || missed > 0 || !batch.rows.is_empty();
+        let missed = came.missed.saturating_add(batch.missed);
+        let any = came.any || missed > 0 || !batch.rows.is_empty();
         if missed > 0 {
             self.waiting.push_back(Waiting::Gap(missed));
         }
-        self.waiting.append(&mut merged(batch.rows, events));
-        (any, batch.gone)
+        self.waiting.append(&mut merged(batch.rows, came.events));
+        Ok((any, batch.gone))
     }
 }
 
 impl Source for Follower {
     fn next(&mut self, out: &mut Frames, now: u64) -> Next {
+        let again = Next::At(now.saturating_add(AGAIN_MS));
+        let mut has_read = false;
         for _ in 0..ROUNDS {
             while let Some(first) = self.waiting.front() {
-                if !first.put(out) {
+                if !first.put(out, &mut self.at) {
                     return Next::Woken;
                 }
                 self.waiting.pop_front();
             }
             if self.since.is_some() {
+                // One page of the disk at a time: the socket has its look in between.
+                if std::mem::replace(&mut has_read, true) {
+                    return Next::At(now);
+                }
                 match self.catch_up() {
                     Ok(()) => continue,
-                    Err(swarm::Fault::Busy) => return Next::At(now.saturating_add(AGAIN_MS)),
+                    Err(swarm::Fault::Busy) => return again,
                     Err(fault) => return Next::End(fault.code()),
                 }
             }
             match self.go_on() {
-                (_, true) => return Next::End("swarm_gone"),
-                (false, false) => return Next::Woken,
-                (true, false) => {}
+                Ok((_, true)) => return Next::End("swarm_gone"),
+                Ok((false, false)) => return Next::Woken,
+                Ok((true, false)) => {}
+                Err(events::Unread::Busy) => return again,
+                Err(events::Unread::Disk) => return Next::End("events_unreadable"),
             }
         }
         // Others have their turn, and the socket its look.

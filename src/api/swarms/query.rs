@@ -40,7 +40,7 @@ impl EventQuery {
             let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
             let Some((name, seen)) = PARAMETERS.into_iter().zip(&mut seen).find(|(known, _)| *known == name)
             else {
-                no_slip(name)?;
+                no_slip(name, &PARAMETERS)?;
                 continue;
             };
             if std::mem::replace(seen, true) {
@@ -70,13 +70,7 @@ impl EventQuery {
                 self.limit = usize::try_from(limit).ok();
             }
             "since" => self.since = Some(whole(name, value, 0, u64::MAX)?),
-            "follow" => {
-                self.follow = match value {
-                    "1" | "true" => true,
-                    "0" | "false" => false,
-                    _ => return Err(bad(name, "query parameter 'follow' is 1 or 0".to_owned())),
-                }
-            }
+            "follow" => self.follow = follow(value)?,
             _ => {}
         }
         Ok(())
@@ -111,17 +105,26 @@ impl EventQuery {
     }
 }
 
-fn bad(name: &'static str, sentence: String) -> Fault {
+pub(super) fn bad(name: &'static str, sentence: String) -> Fault {
     Fault::field(400, "bad_query", name, sentence)
 }
 
 /// Refuses a name that looks like one of ours.
-fn no_slip(name: &str) -> Result<()> {
-    let near = nearest(name, PARAMETERS);
-    let Some(meant) = near.and_then(|near| PARAMETERS.into_iter().find(|known| *known == near)) else {
+pub(super) fn no_slip(name: &str, ours: &[&'static str]) -> Result<()> {
+    let near = nearest(name, ours.iter().copied());
+    let Some(meant) = near.and_then(|near| ours.iter().find(|known| **known == near)) else {
         return Ok(());
     };
     Err(bad(meant, format!("there is no query parameter '{}'; is '{meant}' meant?", shown(name))))
+}
+
+/// Whether it is followed.
+pub(super) fn follow(value: &str) -> Result<bool> {
+    match value {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(bad("follow", "query parameter 'follow' is 1 or 0".to_owned())),
+    }
 }
 
 fn narrow(name: &'static str, place: &mut Option<String>, of_path: &str) -> Result<()> {
@@ -134,7 +137,7 @@ fn narrow(name: &'static str, place: &mut Option<String>, of_path: &str) -> Resu
 }
 
 /// Words between commas, each known; in their own order, each once.
-fn words<T: Copy + PartialEq>(
+pub(super) fn words<T: Copy + PartialEq>(
     name: &'static str,
     value: &str,
     all: &[T],
@@ -164,7 +167,7 @@ fn text(name: &'static str, value: &str) -> Result<String> {
     Ok(value.to_owned())
 }
 
-fn whole(name: &'static str, value: &str, least: u64, most: u64) -> Result<u64> {
+pub(super) fn whole(name: &'static str, value: &str, least: u64, most: u64) -> Result<u64> {
     // parse() would take a plus sign.
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
     let number = value.parse().ok().filter(|number| digits && (least..=most).contains(number));

@@ -59,7 +59,7 @@ pub fn events(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fa
         &ends,
         &format!("/api/events?follow=1{filters}"),
         Some("--after"),
-        Some(last),
+        Some(last.to_string()),
         output,
         |frame, output| {
             let event = serde_json::from_str(&frame.data).unwrap_or(Value::Null);

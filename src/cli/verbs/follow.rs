@@ -69,22 +69,22 @@ impl Ends {
     }
 }
 
-/// Shows each frame of the stream at `path` that is no gap and no end, from behind number `after` on. `on` is the
+/// Shows each frame of the stream at `path` that is no gap and no end, from behind place `after` on. `on` is the
 /// flag that goes on behind a number, where the command has one.
 pub fn follow(
     ends: &Ends,
     path: &str,
     on: Option<&str>,
-    mut after: Option<u64>,
+    mut after: Option<String>,
     output: &mut Output,
     mut show: impl FnMut(&Frame, &mut Output) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
-    let mut frames = match connect(path, after) {
+    let mut frames = match connect(path, after.as_deref()) {
         Ok(frames) => frames,
         // It was there a moment ago, or it is busy.
         Err(none) if none.may_pass => {
             output.say(&format!("loopgate: {}; trying again", none.failure.what()));
-            match again(ends, path, after, none.failure)? {
+            match again(ends, path, after.as_deref(), none.failure)? {
                 Some(frames) => frames,
                 None => return Ok(Exit::Ok.into()),
             }
@@ -96,7 +96,7 @@ pub fn follow(
             Ok(Told::Frame(frame)) => {
                 match frame.event.as_str() {
                     "gap" => output.say(&gap(&frame)),
-                    "end" => return Err(ended(&frame, on.zip(after))),
+                    "end" => return Err(ended(&frame, on.zip(after.as_deref()))),
                     _ => show(&frame, output)?,
                 }
                 after = frame.id.or(after);
@@ -110,7 +110,7 @@ pub fn follow(
             Err(error) => error,
         };
         output.say(&format!("loopgate: {error}; trying again"));
-        match again(ends, path, after, client_failure(&error))? {
+        match again(ends, path, after.as_deref(), client_failure(&error))? {
             Some(other) => frames = other,
             None => return Ok(Exit::Ok.into()),
         }
@@ -121,7 +121,7 @@ pub fn follow(
 fn again(
     ends: &Ends,
     path: &str,
-    after: Option<u64>,
+    after: Option<&str>,
     broken: Failure,
 ) -> Result<Option<Box<Frames>>, Failure> {
     let mut last = broken;
@@ -160,7 +160,7 @@ impl NoStream {
 }
 
 /// Looks for the instance anew each time: it may have been started again, elsewhere.
-fn connect(path: &str, after: Option<u64>) -> Result<Box<Frames>, NoStream> {
+fn connect(path: &str, after: Option<&str>) -> Result<Box<Frames>, NoStream> {
     let client = swarm::operator().map_err(NoStream::broken)?;
     match client.stream(path, after) {
         Ok(Streamed::Frames(frames)) => Ok(frames),
@@ -188,7 +188,7 @@ fn gap(frame: &Frame) -> String {
 }
 
 /// The instance's own word that it is over, and with which flag another one goes on.
-fn ended(frame: &Frame, on: Option<(&str, u64)>) -> Failure {
+fn ended(frame: &Frame, on: Option<(&str, &str)>) -> Failure {
     let on = on.map_or_else(String::new, |(flag, after)| format!("; `{flag} {after}` goes on from here"));
     match field(&data(frame), "code").as_str() {
         Some("stopping") => Failure::new(Exit::NotRunning, "the instance has ended")

@@ -1,13 +1,13 @@
 //! `logs`: what agents said and printed, the newest last, and what they say and print.
 //!
 //! One stream carries it: the newest first, and what comes behind them without leaving any out. Each record begins
-//! with its time and stands at the left edge; what it says on further lines stands further in, so that no text can
-//! make up a record. A name that is no swarm's may be that of an agent that runs alone: then its terminal's last
+//! with its time and stands at the left edge; what it says on further lines stands further in, also where a terminal
+//! would break a line, so that no text can make up a record. A name that is no swarm's may be that of an agent that runs alone: then its terminal's last
 //! lines are shown.
 
 mod alone;
 
-use std::process::ExitCode;
+use std::{io, os::fd::AsFd, process::ExitCode};
 
 use serde_json::Value;
 
@@ -28,6 +28,7 @@ use crate::{
     },
     client::Client,
     limits,
+    sys::tty,
     wire::{
         id::AgentId,
         node::{FullName, NodeName},
@@ -114,7 +115,7 @@ impl Asked {
         if self.json {
             output.data(&display::json_line(record))
         } else {
-            output.data(&text(record, output.paint()))
+            output.data(&text(record, output.paint(), width()))
         }
     }
 }
@@ -191,13 +192,23 @@ fn the_only_swarm(client: &Client) -> Result<NodeName, Failure> {
     }
 }
 
-/// A record for a person: its time, whose it is, who speaks, what.
-fn text(record: &Value, paint: Paint) -> String {
+/// How wide the terminal is now; no bound where there is none.
+fn width() -> usize {
+    const UNSAID: usize = 80;
+    match tty::size(io::stdout().as_fd()).map(|size| usize::from(size.cols)) {
+        Ok(0) => UNSAID,
+        Ok(columns) => columns,
+        Err(_) => usize::MAX,
+    }
+}
+
+/// A record for a person: its time, whose it is, who speaks, what; no line of it is broken by a terminal.
+fn text(record: &Value, paint: Paint, width: usize) -> String {
     let field = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
     let at = when::point(field("timestamp"), 0).map_or_else(|| "-".to_owned(), when::shown);
     let agent = format!("{:<12}", display::line(field("agent")));
     // An event has a name, and the rest a voice.
-    let (who, content) = match field("event_type") {
+    let (who, plain, content) = match field("event_type") {
         "" => {
             let voice = if field("role").is_empty() { field("stream") } else { field("role") };
             let tone = match voice {
@@ -206,19 +217,46 @@ fn text(record: &Value, paint: Paint) -> String {
                 "stderr" => Tone::Warn,
                 _ => Tone::Dim,
             };
-            (paint.tone(tone, &format!("{:<9}", display::line(voice))), field("content"))
+            let voice = format!("{:<9}", display::line(voice));
+            (paint.tone(tone, &voice), voice, field("content"))
         }
         name => {
-            let level = paint.level(&format!("{:<9}", display::line(field("level"))));
-            (format!("{level} {}:", display::line(name)), field("message"))
+            let (level, name) = (format!("{:<9}", display::line(field("level"))), display::line(name));
+            (format!("{} {name}:", paint.level(&level)), format!("{level} {name}:"), field("message"))
         }
     };
-    let lines: Vec<String> =
-        content.split('\n').map(|line| display::line(&line.replace('\t', "    "))).collect();
-    let content = lines.join(&format!("\n{FURTHER}"));
     let cut = if record.get("truncated") == Some(&Value::Bool(true)) { " [...]" } else { "" };
-    let line = format!("{}  {}  {who} {content}{cut}", paint.tone(Tone::Dim, &at), paint.name(&agent));
+    let content = format!("{content}{cut}");
+    let before = [at.as_str(), &agent, &plain].iter().map(|text| columns(text) + 2).sum::<usize>();
+    let mut lines = Vec::new();
+    for line in content.split('\n') {
+        let line = display::line(&line.replace('\t', "    "));
+        let room = width.saturating_sub(if lines.is_empty() { before } else { FURTHER.len() });
+        broken(&line, room, width.saturating_sub(FURTHER.len()), &mut lines);
+    }
+    let content = lines.join(&format!("\n{FURTHER}"));
+    let line = format!("{}  {}  {who} {content}", paint.tone(Tone::Dim, &at), paint.name(&agent));
     line.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// Breaks a line where the terminal would: its first part has this room, each other that.
+fn broken(line: &str, first: usize, others: usize, lines: &mut Vec<String>) {
+    let (mut part, mut left) = (String::new(), first);
+    for c in line.chars() {
+        let wide = columns(c.encode_utf8(&mut [0; 4]));
+        if wide > left {
+            lines.push(std::mem::take(&mut part));
+            left = others.max(2);
+        }
+        part.push(c);
+        left = left.saturating_sub(wide);
+    }
+    lines.push(part);
+}
+
+/// How many columns a text takes at most: no terminal gives a character more than two.
+fn columns(text: &str) -> usize {
+    text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum()
 }
 
 #[cfg(test)]
@@ -235,19 +273,19 @@ mod tests {
     #[test]
     fn a_record_is_shown_with_its_time_whose_it_is_and_who_speaks() {
         assert_eq!(
-            text(&record("hello"), Paint::NONE),
+            text(&record("hello"), Paint::NONE, usize::MAX),
             "2026-11-22T00:00:00.007Z  coder         user      hello"
         );
         let mut cut = record("x");
         cut["truncated"] = true.into();
-        assert!(text(&cut, Paint::NONE).ends_with(" x [...]"));
+        assert!(text(&cut, Paint::NONE, usize::MAX).ends_with(" x [...]"));
         let printed = json!({"timestamp": "2026-11-22T00:00:00.000000Z", "agent": "a", "stream": "stderr",
                              "content": "oh"});
-        assert!(text(&printed, Paint::NONE).ends_with("a             stderr    oh"));
+        assert!(text(&printed, Paint::NONE, usize::MAX).ends_with("a             stderr    oh"));
         let event = json!({"timestamp": "2026-11-22T00:00:00.000000Z", "agent": "a", "event_type": "agent_error",
                            "level": "error", "message": "agent a failed"});
-        assert!(text(&event, Paint::NONE).ends_with("error     agent_error: agent a failed"));
-        let painted = text(&event, Paint::ALWAYS);
+        assert!(text(&event, Paint::NONE, usize::MAX).ends_with("error     agent_error: agent a failed"));
+        let painted = text(&event, Paint::ALWAYS, usize::MAX);
         let level = Paint::ALWAYS.level("error    ");
         assert!(painted.ends_with(&format!("  {level} agent_error: agent a failed")), "as `events` does");
     }
@@ -256,7 +294,7 @@ mod tests {
     fn nothing_from_outside_can_forge_a_line_or_reach_the_terminal() {
         let forged =
             "one\n2026-11-22T00:00:00.007Z  coder  user  forged\r\n\u{1b}]0;t\u{7}\u{202e}\u{2028}two\n";
-        let shown = text(&record(forged), Paint::NONE);
+        let shown = text(&record(forged), Paint::NONE, usize::MAX);
         let mut lines = shown.lines();
         assert!(lines.next().is_some_and(|line| line.ends_with("one")));
         assert!(lines.all(|line| line.starts_with(FURTHER.trim_end())), "{shown}");
@@ -267,7 +305,24 @@ mod tests {
         odd["agent"] = "a\nb\u{1b}[2J".into();
         odd["timestamp"] = "\n".into();
         odd["role"] = "user\nx".into();
-        assert_eq!(text(&odd, Paint::NONE).lines().count(), 1);
-        assert_eq!(text(&Value::Null, Paint::NONE).lines().count(), 1);
+        assert_eq!(text(&odd, Paint::NONE, usize::MAX).lines().count(), 1);
+        assert_eq!(text(&Value::Null, Paint::NONE, usize::MAX).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_text_as_wide_as_the_terminal_forges_no_record() {
+        let record_like = "2026-11-22T00:00:00.007Z  coder         user      forged";
+        for width in [60, 80, 81, 200] {
+            for pad in 0..=2 * width {
+                let content =
+                    format!("{}{record_like}\n{}{record_like}", " ".repeat(pad), "\u{4e2d}".repeat(pad));
+                let shown = text(&record(&content), Paint::NONE, width);
+                let lines: Vec<&str> = shown.lines().collect();
+                assert!(lines.iter().all(|line| columns(line) <= width), "{shown}");
+                assert!(lines.iter().skip(1).all(|line| line.starts_with(FURTHER.trim_end())), "{shown}");
+            }
+        }
+        let narrow = text(&record("hello"), Paint::NONE, 3);
+        assert!(narrow.lines().count() > 1 && narrow.replace(['\n', ' ', '|'], "").ends_with("hello"));
     }
 }

@@ -27,7 +27,7 @@ fn asked(behave: impl Fn(&mut Visit) + Send + Sync + 'static) -> (Result<Streame
         visit.request();
         behave(visit);
     });
-    (client(&stand_in).stream("/events?follow=1", Some(7)), stand_in)
+    (client(&stand_in).stream("/events?follow=1", Some("7")), stand_in)
 }
 
 #[track_caller]
@@ -40,7 +40,7 @@ fn frames(streamed: Result<Streamed, ClientError>) -> Box<Frames> {
 }
 
 fn frame(event: &str, id: Option<u64>, data: &str) -> Frame {
-    Frame { event: event.to_owned(), id, data: data.to_owned() }
+    Frame { event: event.to_owned(), id: id.map(|id| id.to_string()), data: data.to_owned() }
 }
 
 #[test]

@@ -107,6 +107,12 @@ fn the_limit_of_a_page_of_logs_is_bounded_and_junk_is_refused() {
             "sinse=1",
             "kind=events&since=1",
             "follow=1&since=1&limit=5",
+            "since=1-2",
+            "follow=1&since=1-2",
+            "follow=1&kind=all,events&since=1-",
+            "follow=1&kind=all,events&since=-2",
+            "follow=1&kind=all,events&since=1-2-3",
+            "follow=1&kind=all,events&since=1-+2",
             "limit=%zz",
         ] {
             let (status, error) = rig.refuses("GET", &format!("{path}?{query}"), &Value::Null);
