@@ -141,6 +141,17 @@ mod tests {
         let (on, off) = (Paint { on: true }, Paint { on: false });
         assert_eq!(on.state("done (exit 1)"), "\x1b[2mdone (exit 1)\x1b[0m");
         assert_eq!(on.level("error"), "\x1b[31merror\x1b[0m");
+        for (code, states) in [
+            (32, &["running", "started", "idle", "ready", "ok"][..]),
+            (36, &["working", "starting", "initializing", "delivered"]),
+            (33, &["waiting_input", "waiting", "paused", "stopping"]),
+            (31, &["error", "crashed", "failed", "dead"]),
+            (2, &["done", "stopped", "expired"]),
+        ] {
+            for state in states {
+                assert_eq!(on.state(state), format!("\x1b[{code}m{state}\x1b[0m"));
+            }
+        }
         for word in ["running", "error", "waiting_input", "something else", ""] {
             assert_eq!(off.state(word), word);
             assert_eq!(off.level(word), word);
