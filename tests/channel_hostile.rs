@@ -178,6 +178,35 @@ fn a_client_that_never_reads_costs_little_and_the_others_are_told_everything() {
     still_serves(&mut neighbour);
 }
 
+/// Each holds a copy of what is on its way to it; when they are gone the instance is about as small as before.
+#[test]
+fn what_clients_that_hang_have_held_is_given_back_when_they_are_gone() {
+    const HANGING: usize = 40;
+    const TURNS: usize = 10;
+    let _alone = alone();
+    let instance = started();
+    let mut neighbour = client(&instance);
+    neighbour.join("s");
+    let text = "x".repeat(900_000);
+    let mut say = || {
+        neighbour.asked("s", "send_task", &json!({"agent": "a", "task": text}));
+        neighbour.told("agent_output");
+    };
+    // What the hub keeps is there before.
+    (0..3 * TURNS).for_each(|_| say());
+    let before = Size::of(&instance);
+    let hanging: Vec<Client> = (0..HANGING)
+        .map(|_| {
+            let mut client = self::client(&instance);
+            client.join("s");
+            client
+        })
+        .collect();
+    (0..TURNS).for_each(|_| say());
+    drop(hanging);
+    back_at(&instance, before, 2 * LEFT_BEHIND);
+}
+
 #[test]
 fn places_are_bounded_for_channels_too_and_given_back() {
     let _alone = alone();

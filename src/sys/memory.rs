@@ -1,12 +1,31 @@
-//! Our own memory: giving back what only the start needed.
+//! Our own memory: giving back what only the start, or a busy hour, needed.
 //!
 //! The kernel maps a program's code in pieces of 64 KiB around each page that is used, and keeps
 //! them mapped. A start goes through most of the program once; an instance that waits uses little.
+//! The C library keeps what was freed, in a heap for nearly each thread, and of large buffers too
+//! once it has seen one.
 
 use std::{fs::File, io::Read, num::NonZero, ptr::NonNull};
 
 /// The longest list of mappings that is read.
 const LIST: u64 = 1024 * 1024;
+
+/// From this size on a buffer has a mapping of its own, which goes when it is freed (`man 3 mallopt`).
+#[cfg(target_env = "gnu")]
+const OWN_MAPPING: libc::c_int = 128 * 1024;
+
+/// Makes every large buffer go back to the kernel when it is freed: the C library begins so, and with the
+/// first one that is freed takes its size for small.
+#[cfg(target_env = "gnu")]
+pub fn return_large_buffers() {
+    // SAFETY: sets a number in the C library, under its own lock; nothing of ours is passed. What it answers
+    // only says whether the number is one that it takes.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_MAPPING) };
+}
+
+/// The other C libraries do so anyway.
+#[cfg(not(target_env = "gnu"))]
+pub fn return_large_buffers() {}
 
 /// Lets go of the pages of code that are mapped now. They stay in the kernel's page cache, and come
 /// back one by one when they are used. Where the mappings cannot be read nothing is changed.

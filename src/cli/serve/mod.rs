@@ -112,6 +112,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     })?;
     process::close_inherited(args.key_fd.and_then(|fd| u32::try_from(fd).ok()))
         .map_err(|error| broken("descriptors cannot be closed", &error))?;
+    memory::return_large_buffers();
     let environment = Environment::capture(env::take_secret);
     harden().map_err(|error| broken("the process cannot be protected", &error))?;
     let signals = SignalFd::new(&[SIGTERM, SIGINT, SIGHUP])
