@@ -270,6 +270,7 @@ fn who_follows_is_woken_until_he_goes() {
 
 mod cleaning;
 mod disk;
+mod failing;
 mod kill;
 mod lines;
 mod of;

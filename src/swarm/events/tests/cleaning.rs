@@ -50,6 +50,28 @@ fn a_cleaning_that_the_disk_does_not_take_forgets_nothing() {
 }
 
 #[test]
+fn what_is_forgotten_is_not_shown_while_its_segments_cannot_be_removed() {
+    let remove = |model: &Model| model.log().iter().position(|what| what.starts_with("remove "));
+    let other = Model::new();
+    assert_eq!(filled(&other, small(), 30).clear(), Ok(()));
+    let first = remove(&other).expect("segments were removed") + 1;
+    let model = Model::new();
+    let hub = filled(&model, small(), 30);
+    model.fail(first, Fault::Io, false);
+    assert_eq!(hub.clear(), Ok(()), "it is said on the disk");
+    assert_eq!(remove(&model), Some(first - 1));
+    assert!(segments(&model) > 2 && on_disk(&model).contains("task_sent"));
+    // The disk lets itself be read.
+    assert!(newest(&hub, &Filter::default(), 99).is_empty());
+    assert!(since(&hub, 0, 99).events.is_empty());
+    hub.publish(task("new"));
+    assert_eq!(shown(&newest(&hub, &Filter::default(), 99)), [31]);
+    write(&hub);
+    assert_eq!(segments(&model), 1, "what comes next is written once they are gone");
+    assert_eq!(shown(&newest(&hub, &Filter::default(), 99)), [31]);
+}
+
+#[test]
 fn a_cleaning_forgets_nothing_that_came_after_it_was_begun() {
     let model = Model::new();
     let hub = filled(&model, small(), 3);
