@@ -4,7 +4,6 @@
 //! thrown away after it. A reader holds a place and asks for what came after it, so a slow one holds up nobody.
 
 use std::{
-    collections::VecDeque,
     fmt,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -14,11 +13,10 @@ use std::{
 
 use super::{
     Draft, Entry, Event, Follow, Of, Push, Settings, behind::Behind, clean, disk::EventDisk, event,
-    of::Counters,
+    ring::Ring,
 };
 use crate::{
     agent::{Watch, Watchers},
-    limits,
     store::{Disk, JournalError, journal::Opened},
     sys::poll::Wake,
     wire::{clock::Clock, node::NodeName},
@@ -27,8 +25,8 @@ use crate::{
 /// What an entry takes of memory beside its texts.
 pub(super) const EACH: usize = 512;
 
-/// All events of one instance, the newest [`limits::SWARM_EVENTS`] and [`limits::SWARM_EVENTS_BYTES`] of them in
-/// memory, and many more on the disk, where there is one.
+/// All events of one instance, the newest [`crate::limits::SWARM_EVENTS`] and [`crate::limits::SWARM_EVENTS_BYTES`] of
+/// them in memory, and many more on the disk, where there is one.
 pub struct Hub {
     clock: Arc<dyn Clock>,
     ring: Mutex<Ring>,
@@ -41,32 +39,12 @@ pub struct Hub {
     pushed_to: AtomicUsize,
 }
 
-/// Invariants: the places in `entries` rise by one, the last is below `next`; `bytes` is the sum of their sizes;
-/// `texts` are the places of those that have a text, in order, and `text_bytes` is what these take.
-#[derive(Default)]
-pub(super) struct Ring {
-    entries: VecDeque<Arc<Entry>>,
-    bytes: usize,
-    texts: VecDeque<u64>,
-    text_bytes: usize,
-    /// what is followed of single swarms
-    counters: Counters,
-    /// the place of the next entry
-    pub next: u64,
-    /// the number of the newest event
-    pub last: u64,
-    /// the number of the newest event that is in memory no more
-    gone: u64,
-    /// what waits for the disk
-    pub behind: Behind,
-}
-
 impl Hub {
     /// An empty one, in memory alone.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            ring: Mutex::new(Ring { next: 1, ..Ring::default() }),
+            ring: Mutex::new(Ring::new(0, Behind::default())),
             changed: Condvar::new(),
             disk: None,
             watchers: Arc::default(),
@@ -85,8 +63,7 @@ impl Hub {
         let (disk, first, opened) = EventDisk::open(disk, settings)?;
         let last = first.saturating_sub(1);
         let behind = Behind { on: true, most: settings.waiting, settled: last, ..Behind::default() };
-        let ring = Ring { next: 1, last, gone: last, behind, ..Ring::default() };
-        let hub = Self { ring: Mutex::new(ring), disk: Some(disk), ..Self::new(clock) };
+        let hub = Self { ring: Mutex::new(Ring::new(last, behind)), disk: Some(disk), ..Self::new(clock) };
         Ok((Arc::new(hub), opened))
     }
 
@@ -200,37 +177,24 @@ impl Hub {
 
     /// The entries from this place on, at most `most`; and how many of them are in memory no more.
     pub(super) fn after(&self, place: u64, most: usize) -> (u64, Vec<Arc<Entry>>) {
-        let ring = self.ring();
-        let first = ring.first();
-        let skip = usize::try_from(place.saturating_sub(first)).unwrap_or(usize::MAX);
-        let count = ring.entries.len().saturating_sub(skip).min(most);
-        let entries = ring.entries.range(skip.min(ring.entries.len())..).take(count).cloned().collect();
-        (first.saturating_sub(place), entries)
+        self.ring().after(place, most)
     }
 
     /// The newest entries below this place, at most `most`, oldest first.
     pub(super) fn before(&self, place: u64, most: usize) -> Vec<Arc<Entry>> {
-        let ring = self.ring();
-        let end = usize::try_from(place.saturating_sub(ring.first())).unwrap_or(usize::MAX);
-        let end = end.min(ring.entries.len());
-        ring.entries.range(end.saturating_sub(most)..end).cloned().collect()
+        self.ring().before(place, most)
     }
 
     /// The place of the first entry behind the event of this number; none where an event behind it has left the
     /// memory meanwhile.
     pub(super) fn place_after(&self, id: u64) -> Option<u64> {
-        let ring = self.ring();
-        if ring.gone > id {
-            return None;
-        }
-        let skip = ring.entries.partition_point(|entry| entry.last() <= id);
-        Some(ring.first().saturating_add(u64::try_from(skip).unwrap_or(u64::MAX)))
+        self.ring().place_after(id)
     }
 
     /// The numbers of the newest event that is in memory no more, and of the newest at all.
     pub(super) fn kept(&self) -> (u64, u64) {
         let ring = self.ring();
-        (ring.gone, ring.last)
+        (ring.gone(), ring.last)
     }
 
     fn is_followed(&self) -> bool {
@@ -250,90 +214,6 @@ impl Hub {
     /// Nothing here is half changed when another holder panics.
     pub(super) fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ring {
-    /// One more entry, in its place. What made room is the caller's to throw away.
-    #[must_use]
-    fn push(&mut self, entry: Arc<Entry>) -> Dropped {
-        self.next = self.next.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(entry.size());
-        if entry.text_size() > 0 {
-            self.texts.push_back(entry.at());
-            self.text_bytes = self.text_bytes.saturating_add(entry.text_size());
-        }
-        self.entries.push_back(entry);
-        let mut dropped = Dropped::default();
-        while self.entries.len() > limits::SWARM_EVENTS || self.bytes > limits::SWARM_EVENTS_BYTES {
-            let Some(oldest) = self.entries.pop_front() else { break };
-            self.left(&oldest);
-            self.gone = oldest.last();
-            dropped.keep(oldest);
-        }
-        while self.text_bytes > limits::SWARM_TEXTS_BYTES {
-            let Some(at) = self.texts.pop_front() else { break };
-            let place = usize::try_from(at.saturating_sub(self.first())).unwrap_or(usize::MAX);
-            let Some(entry) = self.entries.get_mut(place) else { break };
-            self.text_bytes = self.text_bytes.saturating_sub(entry.text_size());
-            let without = Arc::new(entry.without_text());
-            dropped.keep(std::mem::replace(entry, without));
-        }
-        dropped
-    }
-
-    /// The oldest entry is here no more.
-    fn left(&mut self, oldest: &Entry) {
-        self.bytes = self.bytes.saturating_sub(oldest.size());
-        if self.texts.front() == Some(&oldest.at()) {
-            self.texts.pop_front();
-            self.text_bytes = self.text_bytes.saturating_sub(oldest.text_size());
-        }
-        self.counters.leaves(oldest);
-    }
-
-    /// Forgets the entries below this place, and with them the events up to this number. What is forgotten is the
-    /// caller's to throw away.
-    #[must_use]
-    pub fn forget(&mut self, place: u64, id: u64) -> Vec<Arc<Entry>> {
-        let count = self.entries.partition_point(|entry| entry.at() < place);
-        let forgotten: Vec<_> = self.entries.drain(..count).collect();
-        forgotten.iter().for_each(|entry| self.left(entry));
-        self.gone = self.gone.max(id.min(self.last));
-        forgotten
-    }
-
-    /// How many texts there are, and what they take.
-    #[cfg(test)]
-    pub fn texts(&self) -> (usize, usize) {
-        (self.texts.len(), self.text_bytes)
-    }
-
-    /// How many swarms are counted.
-    #[cfg(test)]
-    pub fn counted(&self) -> usize {
-        self.counters.len()
-    }
-
-    /// The place of the oldest entry.
-    fn first(&self) -> u64 {
-        self.next.saturating_sub(u64::try_from(self.entries.len()).unwrap_or(u64::MAX))
-    }
-}
-
-/// What made room: nearly always one entry.
-#[derive(Default)]
-struct Dropped {
-    one: Option<Arc<Entry>>,
-    more: Vec<Arc<Entry>>,
-}
-
-impl Dropped {
-    fn keep(&mut self, entry: Arc<Entry>) {
-        match self.one {
-            None => self.one = Some(entry),
-            Some(_) => self.more.push(entry),
-        }
     }
 }
 

@@ -21,6 +21,7 @@ mod of;
 mod page;
 mod push;
 mod read;
+mod ring;
 #[cfg(test)]
 pub(crate) mod testing;
 mod writer;

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Draft, Hub, Level, Name, disk::EventDisk, hub::Ring};
+use super::{Draft, Hub, Level, Name, disk::EventDisk, ring::Ring};
 use crate::{limits, store::JournalError};
 
 /// How long events are gathered before they are written.
