@@ -90,6 +90,7 @@ impl Rig {
     }
 
     /// A text frame, and the frames that come.
+    #[cfg(test)]
     pub fn say(&mut self, frame: &Value) -> Vec<Value> {
         self.send(0x81, frame.to_string().as_bytes())
     }
