@@ -37,7 +37,7 @@ pub use self::{
     record::{Record, Voice},
     screen::Screen,
 };
-use super::kept::Shelf;
+use super::{desk::Desk, kept::Shelf};
 use crate::wire::{clock::Clock, node::NodeName};
 #[cfg(test)]
 pub use clean::CLEANED;
@@ -93,13 +93,13 @@ struct Shared {
     shelf: Option<Arc<Shelf>>,
     writer: Arc<Writer>,
     /// held by who reads files: one at a time
-    reading: page::Desk,
+    reading: Desk,
 }
 
 impl Logs {
     /// Of the swarms on this shelf; without one they are kept in memory alone. No thread runs yet.
     pub fn new(clock: Arc<dyn Clock>, shelf: Option<Arc<Shelf>>) -> Arc<Self> {
-        let shared = Shared { clock, shelf, writer: Arc::default(), reading: page::Desk::default() };
+        let shared = Shared { clock, shelf, writer: Arc::default(), reading: Desk::default() };
         Arc::new(Self { shared: Arc::new(shared), swarms: Mutex::default() })
     }
 

@@ -1,16 +1,16 @@
 //! A page of logs: what is in memory, and before that what is on the disk.
 //!
 //! A page holds the newest records, or the first after a number; it is bounded in records and bytes, and so is what is
-//! read of files for it. One reader at a time reads files: the others wait their turn, and not for ever, or come back
+//! read of files for it. One reader at a time reads files: the others stand in a row, and not for ever, or come back
 //! for it.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
-    Kinds, Row, SETTLE, lock,
+    Kinds, Row, SETTLE,
     of_swarm::SwarmLog,
     sheet::{Sheet, Source},
 };
@@ -47,31 +47,6 @@ pub struct Page {
 pub enum Unread {
     /// others read for too long, or for now
     Busy,
-}
-
-/// The turn to read files.
-#[derive(Default)]
-pub(super) struct Desk {
-    taken: Mutex<bool>,
-    free: Condvar,
-}
-
-/// The turn; dropped, it is the next one's.
-pub(super) struct Turn<'a>(&'a Desk);
-
-impl Desk {
-    pub fn enter(&self, within: Duration) -> Result<Turn<'_>, Unread> {
-        let waited = self.free.wait_timeout_while(lock(&self.taken), within, |taken| *taken);
-        let mut taken = waited.unwrap_or_else(PoisonError::into_inner).0;
-        if std::mem::replace(&mut *taken, true) { Err(Unread::Busy) } else { Ok(Turn(self)) }
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        *lock(&self.0.taken) = false;
-        self.0.free.notify_one();
-    }
 }
 
 /// A page that is being made.
