@@ -5,11 +5,13 @@
 //! together with its events: what came since the last look is put in the order of its times, and each frame has the
 //! place in both, so that who comes back is given what he has not had of either.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+mod asked;
+
+use std::{collections::VecDeque, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::query::{self, bad};
+use self::asked::{Asked, Place};
 use crate::{
     admit::Caller,
     api::{
@@ -17,7 +19,6 @@ use crate::{
         request::{Request, Result, ok},
         stream::{self, Frames, Next, Source},
     },
-    limits,
     swarm::{
         self, Swarms,
         events::{self, Entry, Event, Filter, Hub},
@@ -34,10 +35,6 @@ const AT_ONCE: usize = 64;
 const ROUNDS: usize = 16;
 /// What a follower waits where somebody else reads the disk, in ms.
 const AGAIN_MS: u64 = 100;
-/// What may be asked for.
-const KINDS: [&str; 4] = ["conversation", "output", "events", "all"];
-/// The parameters.
-const PARAMETERS: [&str; 4] = ["kind", "limit", "since", "follow"];
 
 /// `GET /api/swarms/:swarm/agents/:agent/logs`. Without a `kind` as clients of GenSwarms know it: the conversation.
 pub(in crate::api) fn of_agent(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
@@ -48,99 +45,6 @@ pub(in crate::api) fn of_agent(app: &App, caller: &Caller, request: &Request<'_>
 /// `GET /api/swarms/:swarm/logs`: of all its agents, as one.
 pub(in crate::api) fn of_swarm(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     answer(app, caller, request, request.id, None)
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    /// none is given: rows have the four fields that clients of GenSwarms know
-    plain: bool,
-    kinds: Kinds,
-    events: bool,
-    limit: Option<usize>,
-    since: Option<Place>,
-    follow: bool,
-}
-
-/// Up to where somebody was given records, and events where he follows both: `N`, or `N-EVENT`.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-struct Place {
-    n: u64,
-    event: Option<u64>,
-}
-
-impl Place {
-    fn read(text: &str) -> Option<Self> {
-        match text.split_once('-') {
-            None => Some(Self { n: stream::number(text)?, event: None }),
-            Some((n, event)) => Some(Self { n: stream::number(n)?, event: Some(stream::number(event)?) }),
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.event {
-            None => write!(f, "{}", self.n),
-            Some(event) => write!(f, "{}-{event}", self.n),
-        }
-    }
-}
-
-impl Asked {
-    fn read(request: &Request<'_>) -> Result<Self> {
-        for pair in request.head.query().unwrap_or_default().split('&') {
-            let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-            if !PARAMETERS.contains(&name) {
-                query::no_slip(name, &PARAMETERS)?;
-            }
-        }
-        let limit = request.param("limit")?;
-        let limit =
-            limit.map(|limit| query::whole("limit", &limit, 1, limits::LOG_PAGE as u64)).transpose()?;
-        let asked = request.param("kind")?;
-        let kinds = match &asked {
-            Some(kinds) => query::words("kind", kinds, &KINDS, |kind| kind)?,
-            None => vec!["conversation"],
-        };
-        let has = |kind| kinds.contains(&kind);
-        let all = has("all");
-        let follow = request.param("follow")?.map_or(Ok(false), |value| query::follow(&value))?;
-        let events = has("events");
-        let read = |text: &str| Place::read(text).filter(|place| place.event.is_none() || (events && follow));
-        let since = request.param("since")?.map(|since| {
-            let sentence =
-                "query parameter 'since' is a whole number, or where events are followed too two: N-EVENT";
-            read(&since).ok_or_else(|| bad("since", sentence.to_owned()))
-        });
-        let asked = Self {
-            plain: asked.is_none(),
-            kinds: Kinds { said: all || has("conversation"), printed: all || has("output") },
-            events,
-            limit: limit.and_then(|limit| usize::try_from(limit).ok()),
-            since: since.transpose()?,
-            follow,
-        };
-        match asked {
-            Self { follow: true, since: Some(_), limit: Some(_), .. } => Err(bad(
-                "limit",
-                "who follows begins with the newest or behind a number, not with both".to_owned(),
-            )),
-            // Who comes back says how far he came: he begins there, and has had the newest.
-            Self { follow: true, since, .. } => match stream::begin_at(request, since, read)? {
-                Some(place) => Ok(Self { since: Some(place), limit: None, ..asked }),
-                None => Ok(asked),
-            },
-            Self { events: true, since: Some(_), .. } => {
-                Err(bad("since", "numbers of events are others: ask for them at their own route".to_owned()))
-            }
-            asked => Ok(asked),
-        }
-    }
-
-    fn query(&self, most: usize) -> Query {
-        Query { kinds: self.kinds, since: self.since.map(|since| since.n), most }
-    }
 }
 
 fn answer(app: &App, caller: &Caller, request: &Request<'_>, swarm: &str, agent: Option<&str>) -> Result {
