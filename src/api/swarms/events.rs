@@ -141,7 +141,8 @@ enum Begin {
     Minutes,
 }
 
-fn unread(unread: Unread) -> Fault {
+/// Why events are not shown.
+pub(super) fn unread(unread: Unread) -> Fault {
     match unread {
         Unread::Busy => Fault::new(429, "busy", "older events are being read for somebody else; try again"),
         Unread::Disk => Fault::new(500, "events_unreadable", "the events cannot be read from the disk"),
@@ -244,6 +245,7 @@ impl Follower {
         tell(&mut self.missed, out)
     }
 }
+
 /// Tells how many were missed, where there are any; whether it had room.
 fn tell(missed: &mut u64, out: &mut Frames) -> bool {
     let told = *missed == 0 || out.put("gap", None, &json!({ "missed": *missed }).to_string());

@@ -12,6 +12,7 @@ use std::{collections::VecDeque, sync::Arc};
 use serde_json::{Value, json};
 
 use self::asked::{Asked, Place};
+use super::events::unread;
 use crate::{
     admit::Caller,
     api::{
@@ -63,11 +64,9 @@ fn answer(app: &App, caller: &Caller, request: &Request<'_>, swarm: &str, agent:
     }
     let most = asked.limit.unwrap_or(DEFAULT);
     let page = app.swarms.logs(swarm, agent, &asked.query(most))?;
-    let events = match asked.events {
-        true => app.swarms.events().recent(&filter(swarm, agent), most).events,
-        false => Vec::new(),
-    };
-    let rows = merged(page.rows, events.into_iter().rev().map(Waiting::Event).collect());
+    let events =
+        if asked.events { newest(app.swarms.events(), filter(swarm, agent), most)? } else { Vec::new() };
+    let rows = merged(page.rows, events.into_iter().map(Waiting::Event).collect());
     let rows: Vec<Value> = rows
         .iter()
         .skip(rows.len().saturating_sub(most))
@@ -78,6 +77,12 @@ fn answer(app: &App, caller: &Caller, request: &Request<'_>, swarm: &str, agent:
 
 fn filter(swarm: &str, agent: Option<&str>) -> Filter {
     Filter { swarm: Some(swarm.to_owned()), agent: agent.map(str::to_owned), ..Filter::default() }
+}
+
+/// The newest events, oldest first. Fewer than there are would look like all of them: who cannot be given them is told.
+fn newest(hub: &Hub, filter: Filter, most: usize) -> Result<Vec<Arc<Event>>> {
+    let page = hub.page(&events::Query { filter, since: None, most }).map_err(unread)?;
+    Ok(page.events.into_iter().rev().collect())
 }
 
 /// What is to be written.
@@ -260,12 +265,12 @@ impl Follower {
         let query = Query { kinds: self.kinds, since: None, most };
         let mut page = self.swarms.logs(swarm, agent.as_deref(), &query)?;
         page.rows.retain(|row| row.record.n <= self.follow.begins());
-        let events = self.events.as_ref().map(|events| {
-            let mut kept = self.swarms.events().recent(&filter(swarm, agent.as_deref()), most).events;
+        let mut kept = Vec::new();
+        if let Some(events) = &self.events {
+            kept = newest(&events.hub, events.filter.clone(), most)?;
             kept.retain(|event| event.id <= events.done);
-            kept.into_iter().rev().map(Waiting::Event).collect()
-        });
-        self.waiting = merged(page.rows, events.unwrap_or_default());
+        }
+        self.waiting = merged(page.rows, kept.into_iter().map(Waiting::Event).collect());
         self.waiting.drain(..self.waiting.len().saturating_sub(most));
         // Who is cut off in the middle of them comes back for the rest.
         let first = self.waiting.iter().find_map(|one| match one {

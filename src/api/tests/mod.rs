@@ -239,11 +239,15 @@ fn no_swarms() -> Arc<Swarms> {
 
 /// The swarms of a home.
 fn open_swarms(home: &TempHome) -> Arc<Swarms> {
+    open_swarms_with(home, Arc::new(Hub::new(ManualClock::at(1_000_000))))
+}
+
+fn open_swarms_with(home: &TempHome, events: Arc<Hub>) -> Arc<Swarms> {
     let (clock, url): (Arc<dyn Clock>, _) = (ManualClock::at(1_000_000), "http://127.0.0.1:4000".to_owned());
     let (swarms, troubles) = Swarms::open(Parts {
         home: Arc::new(Home::open(&home.path()).expect("a home")),
         agents: Agents::new(Arc::clone(&clock), agent::Settings::new(url.clone(), 1_024)).expect("a thread"),
-        events: Arc::new(Hub::new(Arc::clone(&clock))),
+        events,
         clock,
         settings: manager::Settings { cap: 100, url },
     })

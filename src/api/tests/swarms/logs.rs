@@ -1,6 +1,7 @@
 //! The logs of agents over REST: as clients of GenSwarms know them, and in pages with numbers.
 
 use super::*;
+use crate::swarm::events::{Draft, Name, testing};
 
 const LOGS: &str = "/api/swarms/s/agents/a/logs";
 
@@ -130,4 +131,34 @@ fn the_limit_of_a_page_of_logs_is_bounded_and_junk_is_refused() {
         assert_eq!(rig.refuses("GET", path, &Value::Null), (404, "Swarm not found".to_owned()));
     }
     assert_eq!(rig.api("HEAD", &format!("{LOGS}?follow=1"), &Value::Null).status, 400);
+}
+
+#[test]
+fn logs_are_never_shown_without_events_that_could_not_be_read() {
+    let sent = |_| Draft::new(Name::TaskSent, "before").swarm("s").agent("a");
+    let (hub, breaks) = testing::on_disk_that_breaks((0..3).map(sent));
+    let home = TempHome::in_memory();
+    let swarms = open_swarms_with(&home, Arc::clone(&hub));
+    let rig = Rig::of(home, swarms);
+    rig.does("POST", "/api/swarms", &json!({"config": config()}));
+    let paths = [LOGS, "/api/swarms/s/logs"];
+    let refused = |status: u16, code: &str| {
+        for path in paths {
+            for query in ["kind=events", "kind=all,events", "kind=all,events&follow=1&limit=100"] {
+                let answer = rig.api("GET", &format!("{path}?{query}"), &Value::Null);
+                assert_eq!((answer.status, answer.code()), (status, code), "{path}?{query}: {}", answer.body);
+            }
+            rig.look(&format!("{path}?kind=all"));
+        }
+    };
+    let held = testing::hold(&hub);
+    refused(429, "busy");
+    drop(held);
+    for path in paths {
+        let rows = rig.look(&format!("{path}?kind=all,events"))["logs"].clone();
+        let before = |row: &&Value| row["message"] == "before";
+        assert_eq!(rows.as_array().expect("a list").iter().filter(before).count(), 3);
+    }
+    breaks();
+    refused(500, "events_unreadable");
 }

@@ -50,8 +50,12 @@ impl Rig {
 
     /// On what is in this home already.
     fn open(home: TempHome) -> Self {
-        let skills = Skills::at(home.path().join("skills"));
         let swarms = open_swarms(&home);
+        Self::of(home, swarms)
+    }
+
+    fn of(home: TempHome, swarms: Arc<Swarms>) -> Self {
+        let skills = Skills::at(home.path().join("skills"));
         Self { instance: Made { swarms, skills, ..Made::with_api_token(Some(API_TOKEN)) }.instance(), home }
     }
 
