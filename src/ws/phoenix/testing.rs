@@ -68,6 +68,7 @@ pub(super) struct Rig {
     pub world: Arc<World>,
     pub machine: Machine,
     pub session: Phoenix,
+    #[cfg_attr(not(test), allow(dead_code))] // fuzzing looks at answers alone
     pub seat: Seat,
     pub now: u64,
     /// bytes that the client takes at each turn

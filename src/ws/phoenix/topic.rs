@@ -47,26 +47,31 @@ impl Topic {
         self.of.swarm()
     }
 
-    /// Pushes what of an entry is wanted: at most three frames, and what was missed before them.
+    /// Pushes what of an entry is wanted: at most three frames, and what was missed before them. What may be large is
+    /// the last of them, so that where there is room for the first there is for all.
     pub fn push(&mut self, entry: &Entry, out: &mut Out<'_>) {
         let Some(missed) = self.of.passes(entry) else { return };
         let texts = u64::from(entry.is_without_text());
         self.missed = self.missed.saturating_add(missed).saturating_add(texts);
+        if let Some(event) = entry.event() {
+            self.pushed = event.id;
+            if self.wants_log_of(event) {
+                self.tell("log_entry", event.log_json(), out);
+            }
+            if self.wants(event) {
+                self.tell("event", event.json(), out);
+            }
+        }
         if let Some((event, payload)) = entry.pushed() {
             self.tell(event, payload, out);
         }
-        let Some(event) = entry.event() else { return };
-        self.pushed = event.id;
-        if self.wants_log_of(event) {
-            self.tell("log_entry", event.log_json(), out);
-        }
-        if self.wants(event) {
-            self.tell("event", event.json(), out);
-        }
     }
 
-    /// Tells what was missed, where nothing more is there to be pushed behind it.
+    /// Tells what was missed, where nothing more is there to be pushed behind it. Without room it is told later.
     pub fn rest(&mut self, out: &mut Out<'_>) {
+        if !out.has_room() {
+            return;
+        }
         self.missed = self.missed.saturating_add(self.of.missed());
         self.tell_missed(out);
     }

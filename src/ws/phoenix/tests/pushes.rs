@@ -246,8 +246,42 @@ fn a_text_that_is_kept_no_more_is_a_gap_in_its_place() {
     let frames = rig.turn();
     let long = format!("text {}", text.len());
     assert_eq!(seen(&frames, "swarm:t"), ["gap 1", "event", "event"]);
-    let (first, rest) = (["gap 1", "event", "text 5", "event"], [long.as_str(), "event"].repeat(15));
+    let (first, rest) = (["gap 1", "event", "event", "text 5"], ["event", long.as_str()].repeat(15));
     assert_eq!(seen(&frames, "swarm:s"), [&first[..], &rest].concat());
+}
+
+/// Over the bound of what may wait, where JSON escapes each byte of it.
+fn say_much(rig: &Rig, swarm: &str) {
+    let push = Push::Output { content: "\u{1b}".repeat(200_000).into() };
+    rig.world.hub.publish(Draft::new(Name::Stdout, "x").swarm(swarm).agent("a").pushing(push));
+}
+
+#[test]
+fn a_text_over_all_that_may_wait_comes_with_its_event_and_log_entry() {
+    let mut rig = subscribed(&["swarm:s"]);
+    rig.say(&json!(["1", "3", "swarm:s", "subscribe_logs", {}]));
+    (0..3).for_each(|_| say_much(&rig, "s"));
+    let names: Vec<Value> = rig.turn().into_iter().map(|frame| frame[3].clone()).collect();
+    assert_eq!(names, ["log_entry", "event", "agent_output"].repeat(3));
+    assert_eq!(rig.closed, None);
+}
+
+#[test]
+fn a_gap_of_one_topic_waits_behind_a_text_of_another() {
+    let mut rig = subscribed(&["swarm:s", "swarm:t"]);
+    rig.takes = 0;
+    say_much(&rig, "s");
+    rig.turn();
+    rig.world.happen("t", "b");
+    (1..limits::SWARM_EVENTS).for_each(|_| _ = rig.world.happen("elsewhere", "a"));
+    say_much(&rig, "s");
+    rig.takes = usize::MAX;
+    let frames = rig.turn();
+    let seen: Vec<(&Value, &Value)> = frames.iter().map(|frame| (&frame[2], &frame[3])).collect();
+    let (s, t) = (json!("swarm:s"), json!("swarm:t"));
+    let [event, output, gap] = ["event", "agent_output", "gap"].map(|name| json!(name));
+    assert_eq!(seen, [(&s, &event), (&s, &output), (&s, &event), (&s, &output), (&t, &gap)]);
+    assert_eq!((frames[4][4]["missed"].as_u64(), rig.closed), (Some(1), None));
 }
 
 #[test]
