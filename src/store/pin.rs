@@ -10,12 +10,11 @@ use std::{
     ffi::OsStr,
     fs::{File, OpenOptions},
     io::{self, ErrorKind},
-    os::{
-        fd::AsRawFd,
-        unix::fs::{MetadataExt, OpenOptionsExt},
-    },
+    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
     path::{Component, Path, PathBuf},
 };
+
+use crate::sys::mount;
 
 /// Takes hold of `name` in `above`, of a link the link; `CrossesDevices` where something is mounted over it.
 pub(super) fn pin(above: &File, name: &OsStr) -> io::Result<File> {
@@ -26,7 +25,11 @@ pub(super) fn pin(above: &File, name: &OsStr) -> io::Result<File> {
     };
     let flags = libc::O_PATH | libc::O_NOFOLLOW;
     let pinned = OpenOptions::new().read(true).custom_flags(flags).open(at(above, name))?;
-    if mount(&pinned)? == mount(above)? { Ok(pinned) } else { Err(io::Error::from_raw_os_error(libc::EXDEV)) }
+    if mount::of(&pinned)? == mount::of(above)? {
+        Ok(pinned)
+    } else {
+        Err(io::Error::from_raw_os_error(libc::EXDEV))
+    }
 }
 
 /// The way to an entry of an open directory, whatever the directory's name leads to by now.
@@ -37,12 +40,4 @@ pub(super) fn at(directory: &File, name: impl AsRef<OsStr>) -> PathBuf {
 /// The way to what is open, or pinned, itself.
 pub(super) fn itself(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
-}
-
-/// On which mount it lies: the kernel's own number, for which no file system is asked (`man 5 proc_pid_fdinfo`).
-fn mount(file: &File) -> io::Result<u64> {
-    let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
-    let number = facts.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
-    // A system that has none for us (gVisor) has no FUSE for an agent either: there the device tells.
-    number.map_or_else(|| file.metadata().map(|facts| facts.dev()), Ok)
 }

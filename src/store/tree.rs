@@ -5,7 +5,8 @@
 //! first, so that two descriptors do, whatever the depth. Nothing is reached by a name alone that could be a
 //! link by now: each directory is opened without following one, and what is in it is reached through it.
 //! A directory that its owner may not write to (caches of build tools are kept so) is made writable first.
-//! What is mounted somewhere in it stays, with all that is in there, and so does the way to it.
+//! What is mounted somewhere in it stays, with all that is in there, in the directory in which it is mounted; that
+//! one may be moved to the top like others. All else goes.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -38,9 +39,8 @@ pub(super) fn remove(above: &File, name: &OsStr) -> io::Result<()> {
         let mut progress = false;
         for entry in std::fs::read_dir(at(&top, "."))? {
             let entry = entry?;
-            let emptied = empty(&top, &entry.file_name(), is_directory(&entry), &mut moved)
-                .and_then(|()| moved.empty_all(&top));
-            match emptied {
+            let emptied = empty(&top, &entry.file_name(), is_directory(&entry), &mut moved);
+            match emptied.and(moved.empty_all(&top)) {
                 Ok(()) => progress = true,
                 Err(error) => trouble = Some(error),
             }
@@ -70,18 +70,20 @@ impl Moved {
         format!(".{:016x}.{number}", self.mark).into()
     }
 
-    /// Empties and removes them, those that this moves up too.
+    /// Empties and removes them, those that this moves up too; the first error, after all of them.
     fn empty_all(&mut self, top: &File) -> io::Result<()> {
+        let mut all = Ok(());
         while self.done < self.made {
             let name = self.name(self.done);
             self.done = self.done.saturating_add(1);
-            empty(top, &name, true, self)?;
+            all = all.and(empty(top, &name, true, self));
         }
-        Ok(())
+        all
     }
 }
 
-/// Removes one entry of `top`; of a directory, what it holds first, but for directories: those move up.
+/// Removes one entry of `top`; of a directory, what it holds first, but for directories: those move up. What
+/// cannot be removed or moved holds up nothing beside it.
 fn empty(top: &File, name: &OsStr, directory: bool, moved: &mut Moved) -> io::Result<()> {
     if !directory {
         return gone(std::fs::remove_file(at(top, name)));
@@ -90,6 +92,7 @@ fn empty(top: &File, name: &OsStr, directory: bool, moved: &mut Moved) -> io::Re
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
+    let mut all = Ok(());
     for entry in std::fs::read_dir(at(&directory, "."))? {
         let entry = entry?;
         let from = at(&directory, entry.file_name());
@@ -97,16 +100,19 @@ fn empty(top: &File, name: &OsStr, directory: bool, moved: &mut Moved) -> io::Re
             // What is moved to another place must be writable itself.
             drop(enter(&directory, &entry.file_name()));
             let name = moved.name(moved.made);
-            gone(std::fs::rename(from, at(top, name)))?;
-            moved.made = moved.made.saturating_add(1);
+            let done = gone(std::fs::rename(from, at(top, name)));
+            if done.is_ok() {
+                moved.made = moved.made.saturating_add(1);
+            }
+            all = all.and(done);
         } else {
-            gone(std::fs::remove_file(from))?;
+            all = all.and(gone(std::fs::remove_file(from)));
         }
     }
     match std::fs::remove_dir(at(top, name)) {
-        // Something came in meanwhile; the next round sees to it.
-        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
-        other => gone(other),
+        // Something stayed, or came in meanwhile; the next round sees to it.
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => all,
+        other => all.and(gone(other)),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod diag;
 pub mod env;
 pub mod inherited;
 pub mod memory;
+pub mod mount;
 pub mod poll;
 pub mod proc;
 pub mod process;

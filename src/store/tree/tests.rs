@@ -17,6 +17,10 @@ fn open(path: &Path) -> File {
     File::open(path).expect("a directory")
 }
 
+fn entries(path: &Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").path()).collect()
+}
+
 #[test]
 fn a_tree_is_removed_with_all_that_is_in_it_and_nothing_that_a_link_leads_to() {
     let temp = TempHome::new();
@@ -124,6 +128,19 @@ fn what_is_mounted_in_a_tree_stays_and_holds_up_no_removal() {
     for file in [top.join("1"), top.join("d/2"), top.join("d/e/3"), kept.join("file")] {
         std::fs::write(file, "x").expect("written");
     }
+    // Beside the mounts and above them, before and behind: no order of entries saves any of it.
+    for place in ["a", "c", "deep/er"] {
+        for sibling in ["0", "z", "0.d/inner", "z.d/inner"] {
+            std::fs::create_dir_all(top.join(place).join(sibling)).expect("made");
+            std::fs::write(top.join(place).join(sibling).join("secret"), "x").expect("written");
+        }
+    }
+    std::fs::create_dir_all(top.join("deep/er/mounted")).expect("made");
+    let bound_deep = std::process::Command::new("mount")
+        .arg("--bind")
+        .args([&kept, &top.join("deep/er/mounted")])
+        .status();
+    assert!(bound_deep.expect("it runs").success());
     let _silent = Silent::over(&top.join("a/b"));
     let bound =
         std::process::Command::new("mount").arg("--bind").args([&kept, &top.join("c/project")]).status();
@@ -132,6 +149,10 @@ fn what_is_mounted_in_a_tree_stays_and_holds_up_no_removal() {
     assert!(remove(&above, "tree".as_ref()).is_err(), "it cannot be gone");
     assert!(kept.join("file").exists(), "nothing of what was mounted there was removed");
     assert!(!top.join("1").exists() && !top.join("d").exists(), "the rest is");
+    let mut stayed: Vec<_> = entries(&top).iter().flat_map(|above| entries(above)).collect();
+    stayed.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
+    let stayed: Vec<_> = stayed.iter().filter_map(|path| path.file_name()).collect();
+    assert_eq!(stayed, ["b", "mounted", "project"], "nothing else is left, at any depth");
     let mounted = remove(&open(&top.join("a")), "b".as_ref()).expect_err("refused");
     assert_eq!(mounted.raw_os_error(), Some(libc::EXDEV));
 }
