@@ -13,6 +13,7 @@ use std::{
     io::{self, ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::PathBuf,
+    time::SystemTime,
 };
 
 use crate::{
@@ -191,6 +192,11 @@ impl Lent {
             each(entry?.file_name());
         }
         Ok(entries.next().is_some())
+    }
+
+    /// When the entry of this name, of a link the link, was last changed.
+    pub fn changed(&self, name: &OsStr) -> Result<SystemTime, LentError> {
+        Ok(pin(&self.directory, name)?.metadata()?.modified()?)
     }
 
     /// Reads a regular file of ours that has this name and no other, of at most `most` bytes.

@@ -166,6 +166,9 @@ fn what_is_mounted_in_a_lent_directory_is_refused_and_never_asked() {
     assert!(lent.fresh_below("inner").is_err());
     assert_eq!(read(&lent, "file"), Err(LentError::Mounted));
     assert_eq!(lent.pieces("file").expect_err("refused"), LentError::Mounted);
+    for name in ["inner", "file"] {
+        assert_eq!(lent.changed(OsStr::new(name)), Err(LentError::Mounted));
+    }
     assert_eq!(lent.append("file", b"x\n", 64), Err(LentError::Mounted));
     for name in ["inner", "file"] {
         assert!(lent.write(name, b"x").is_err() && lent.remove(name.as_ref()).is_err());

@@ -5,8 +5,7 @@
 //! hundred agents that write nothing cost a hundred questions and no more.
 
 use std::{
-    fs,
-    path::PathBuf,
+    ffi::OsStr,
     sync::{
         Arc, Mutex, MutexGuard, TryLockError,
         atomic::{AtomicBool, Ordering},
@@ -20,9 +19,10 @@ use super::lock;
 use crate::{
     agent::{
         inbox::Inbox,
-        outbox::{Letter, Outbox},
+        outbox::{self, Letter, Outbox},
     },
     limits,
+    store::Lent,
     swarm::kept::AgentDirs,
     wire::clock::Clock,
 };
@@ -33,7 +33,8 @@ const SETTLED: Duration = Duration::from_millis(1_000 + 2 * limits::OUTBOX_UNFIN
 
 /// One agent's directories.
 pub(super) struct Place {
-    outbox_at: PathBuf,
+    /// the agent's own directory
+    root: Arc<Lent>,
     outbox: Mutex<Post>,
     inbox: Mutex<Inbox>,
     /// it is another agent's now, or another run's
@@ -62,7 +63,7 @@ impl Place {
         let outbox = Outbox::open(Arc::clone(dirs.root()), Arc::clone(clock));
         let inbox = Inbox::open(Arc::clone(dirs.root()), Arc::clone(clock));
         Self {
-            outbox_at: dirs.outbox(),
+            root: Arc::clone(dirs.root()),
             outbox: Mutex::new(Post { outbox, more: false, settled: None }),
             inbox: Mutex::new(inbox),
             closed: AtomicBool::new(false),
@@ -88,8 +89,8 @@ impl Place {
         if self.is_closed() {
             return None;
         }
-        // Read before the look: what comes during it changes the time again.
-        let changed = fs::symlink_metadata(&self.outbox_at).and_then(|about| about.modified()).ok();
+        // Read before the look: what comes during it changes the time again. Where it has none, the look tells why.
+        let changed = self.root.changed(OsStr::new(outbox::NAME)).ok();
         if !post.more && changed.is_some() && changed == post.settled {
             return None;
         }

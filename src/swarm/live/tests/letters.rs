@@ -9,7 +9,10 @@ use std::{
 use serde_json::{Value, json};
 
 use super::rig::{Program, Rig, local, name, object, swarm};
-use crate::limits;
+use crate::{
+    limits,
+    store::testing::{Silent, in_own_mounts},
+};
 
 fn outbox(program: &Program) -> PathBuf {
     PathBuf::from(program.variable("OUTBOX_DIR").expect("an outbox"))
@@ -149,6 +152,35 @@ fn an_agent_that_floods_its_outbox_takes_its_turn_only() {
     }
     assert_eq!(rig.waiting("c"), limits::OUTBOX_LETTERS * 3);
     assert_eq!(fs::read_dir(outbox(&a)).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_system_that_answers_nothing_over_an_outbox_holds_up_no_ticker_and_no_end() {
+    if !in_own_mounts(
+        module_path!(),
+        "a_file_system_that_answers_nothing_over_an_outbox_holds_up_no_ticker_and_no_end",
+    ) {
+        return;
+    }
+    for is_whole in [false, true] {
+        let rig = Rig::new(&swarm(&[local("a"), local("b"), local("c")], &[], "a>c b>c"));
+        let (a, b) = (rig.program("a"), rig.program("b"));
+        post(&a, "1.json", &json!({"to": "c", "content": "under it"}));
+        post(&b, "1.json", &json!({"to": "c", "content": "beside it"}));
+        let own = outbox(&a);
+        let _silent = Silent::over(if is_whole { own.parent().expect("its directory") } else { &own });
+        for _ in 0..9 {
+            rig.passes(1_000);
+        }
+        let mut heard = rig.program("c").heard();
+        rig.program("c").done();
+        heard.extend(rig.program("c").heard());
+        // Its own directory is held since it was started, and reached whatever is mounted over its name.
+        let wanted: &[_] = if is_whole { &["a: under it", "b: beside it"] } else { &["b: beside it"] };
+        assert_eq!(heard, wanted);
+        assert_eq!(rig.events("invalid_line").len(), usize::from(!is_whole), "told once");
+        assert!(rig.live.stop(Duration::from_millis(limits::STOP_MS)));
+    }
 }
 
 #[test]
