@@ -35,7 +35,7 @@ pub use handle::Agent;
 pub use latency::{Latency, Lengths, Took};
 pub use launch::Settings;
 pub use member::{Full, Lines, Member, MemberSpec, Place, Sink, Stream};
-pub use redact::{may_hold_token, redacted};
+pub use redact::{may_hold_token, redacted, without_begun};
 pub use registry::Agents;
 pub use types::{
     BeyondEnd, Controller, Delivery, Exit, InputError, Later, Offer, Output, Pace, Record, ResizeError,

@@ -41,6 +41,20 @@ pub fn redacted(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// A text that was cut, without what may be the begin of a token at its end.
+pub fn without_begun(text: &str) -> &str {
+    let begun = text.rfind(token::PREFIX).and_then(|at| text.split_at_checked(at));
+    let is_begun = |rest: &str| {
+        let digits = rest.as_bytes().get(PREFIX.len()..).unwrap_or_default();
+        digits.len() < token::DIGITS && digits.iter().copied().all(is_digit)
+    };
+    begun.filter(|(_, rest)| is_begun(rest)).map_or(text, |(whole, _)| whole)
+}
+
+fn is_digit(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
 /// A line with every agent token in it replaced. Of one that was cut, what may be the begin of a token is
 /// left out.
 pub(super) fn of_line(line: &[u8], cut: bool) -> Cow<'_, [u8]> {
@@ -93,7 +107,7 @@ impl Redactor {
             self.matched += usize::from(fits);
             fits
         } else {
-            let fits = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            let fits = is_digit(byte);
             if fits {
                 self.digits.push(byte);
             }
@@ -142,6 +156,18 @@ mod tests {
         assert_eq!(&*of_line(begin, false), begin);
         assert_eq!(&*of_line(begin, true), b"my token is ");
         assert!(matches!(of_line(b"lga is no prefix", true), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_text_that_was_cut_ends_in_no_part_of_a_token() {
+        let token = format!("lga_{}", "0123456789abcdef".repeat(4));
+        for length in 4..token.len() {
+            let text = format!("{token} and \u{e4}{}", &token[..length]);
+            assert_eq!(without_begun(&text), format!("{token} and \u{e4}"), "{length}");
+        }
+        for whole in ["", "lg", "lga_12 ", "lga_12\u{e4}", "lga_x", &token, &format!("{token}a")] {
+            assert_eq!(without_begun(whole), whole);
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::{
 
 /// What stands in a secret's place.
 const MASK: &str = "[REDACTED]";
-/// How much more of a text is looked at than is kept: a token shrinks to a fifth when it is replaced, and one
-/// that is seen in part only is not known as one.
+/// How much more of a text is looked at than is kept: a token shrinks to a fifth when it is replaced. Sequences and
+/// the values of secrets shrink to less, so that the end of what is looked at may be kept, too.
 const AHEAD: usize = 6;
 
 /// A text as it is kept.
@@ -38,31 +38,33 @@ impl Raw {
     }
 
     pub fn cleaned(&self) -> Content {
-        let kept = content(&self.text);
-        Content { cut: kept.cut || self.cut, ..kept }
+        content(&self.text, self.cut)
     }
 }
 
-/// A text of the conversation.
-pub(super) fn content(text: &str) -> Content {
+/// A text of the conversation; `begun` where its end is missing.
+pub(super) fn content(text: &str, begun: bool) -> Content {
     #[cfg(test)]
     CLEANED.set(CLEANED.get() + 1);
     let seen = cut(text, limits::LOG_TEXT * AHEAD);
+    let begun = begun || seen.len() < text.len();
     // Line by line: a sequence that never ends takes the rest of its line along, and not of the text.
     let plain = |line: &str| sanitise::clean(line.strip_suffix('\r').unwrap_or(line));
     let lines: Vec<String> = seen.split('\n').map(plain).collect();
-    let clean = agent::redacted(&masked(&lines.join("\n")));
+    let clean = masked(&lines.join("\n"));
+    // A token that is seen in part only is not known as one.
+    let clean = agent::redacted(if begun { agent::without_begun(&clean) } else { &clean });
     // Once more: the name of a secret may begin where a token ended.
     let clean = masked(&clean);
     let kept = cut(&clean, limits::LOG_TEXT);
-    Content { cut: kept.len() < clean.len() || seen.len() < text.len(), text: kept.into() }
+    Content { cut: kept.len() < clean.len() || begun, text: kept.into() }
 }
 
 /// A line that a program printed; `cut` where its end is missing.
 pub(super) fn line(line: &[u8], cut: bool) -> Content {
     let seen = line.get(..limits::LOG_TEXT * AHEAD).unwrap_or(line);
-    let kept = content(String::from_utf8_lossy(seen).trim_end_matches(['\r', '\n']));
-    Content { cut: kept.cut || cut || seen.len() < line.len(), ..kept }
+    let text = String::from_utf8_lossy(seen);
+    content(text.trim_end_matches(['\r', '\n']), cut || seen.len() < line.len())
 }
 
 /// The text without the values of secrets: behind `NAME=` in capitals, as a shell prints its variables, and
@@ -159,7 +161,7 @@ mod tests {
     use super::*;
 
     fn kept(text: &str) -> String {
-        content(text).text.into()
+        content(text, false).text.into()
     }
 
     #[test]
@@ -215,14 +217,35 @@ mod tests {
     #[test]
     fn a_records_text_is_bounded_and_says_where_it_was_longer() {
         let long = "\u{e4}".repeat(limits::LOG_TEXT);
-        let kept = content(&long);
+        let kept = content(&long, false);
         assert_eq!((kept.text.len(), kept.cut), (limits::LOG_TEXT, true));
         let huge = vec![b'x'; limits::AGENT_LINE];
         assert_eq!((line(&huge, false).text.len(), line(&huge, false).cut), (limits::LOG_TEXT, true));
-        assert!(line(b"x", true).cut && !content("x").cut);
+        assert!(line(b"x", true).cut && !content("x", false).cut);
         // A token across the cut is not seen in part.
         let token = format!("lga_{}", "0123456789abcdef".repeat(4));
         let text = format!("{}{token}", "x".repeat(limits::LOG_TEXT - 20));
-        assert!(!content(&text).text.contains("lga_"));
+        assert!(!content(&text, false).text.contains("lga_"));
+    }
+
+    #[test]
+    fn a_token_across_the_end_of_what_is_looked_at_is_not_kept_in_part() {
+        let (token, seen) = (format!("lga_{}", "0123456789abcdef".repeat(4)), limits::LOG_TEXT * AHEAD);
+        let secret = format!("A_KEY={} ", "k".repeat(1_000));
+        for shrinks in ["\u{1b}[31m", "\u{1b}[0;38;5;196m\u{1b}[0m", &secret] {
+            for within in [5, 40, token.len() - 1] {
+                let room = seen - within;
+                let mut text = shrinks.repeat(room / shrinks.len());
+                text.extend(std::iter::repeat_n('x', room - text.len()));
+                text.push_str(&token);
+                text.push_str(" more");
+                let kept = [Raw::of(&text).cleaned(), content(&text, false), line(text.as_bytes(), false)];
+                for kept in kept {
+                    assert!(kept.cut && !kept.text.contains("lga_"), "{within} of it after {shrinks:?}");
+                }
+            }
+        }
+        let printed = line(b"lga_0123", true);
+        assert_eq!((&*printed.text, printed.cut), ("", true));
     }
 }

@@ -181,7 +181,7 @@ impl SwarmLog {
     fn tell(self: &Arc<Self>, id: u64, text: &str) {
         let agent = self.lock().agents.iter().find(|(_, held)| held.id == id).map(|(name, _)| name.clone());
         if let Some(agent) = agent {
-            self.push(&agent, id, Voice::Said(Role::System), clean::content(text));
+            self.push(&agent, id, Voice::Said(Role::System), clean::content(text, false));
         }
     }
 

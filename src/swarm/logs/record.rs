@@ -109,7 +109,7 @@ impl Record {
             let (kind, key, who) = voice.words();
             text("kind") == Some(kind) && text(key) == Some(who)
         };
-        let content = clean::content(text("content")?);
+        let content = clean::content(text("content")?, false);
         Some(Self {
             n: number("n")?,
             seq: number("seq")?,

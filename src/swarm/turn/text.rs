@@ -1,7 +1,7 @@
 //! The text of one turn, bounded, and what of it is the agent's reply (spec genswarms E.4).
 
 use crate::{
-    limits,
+    agent, limits,
     swarm::events::{self, cut},
 };
 
@@ -35,8 +35,13 @@ impl Text {
         self.lost = self.lost.saturating_add(u64::try_from(lost).unwrap_or(u64::MAX));
     }
 
-    /// The text, and how many bytes of it were lost.
-    pub fn into_parts(self) -> (String, u64) {
+    /// The text, and how many bytes of it were lost. A token that was cut is lost: it would not be known as one.
+    pub fn into_parts(mut self) -> (String, u64) {
+        if self.lost > 0 {
+            let whole = agent::without_begun(&self.kept).len();
+            self.lost = self.lost.saturating_add((self.kept.len() - whole) as u64);
+            self.kept.truncate(whole);
+        }
         (self.kept, self.lost)
     }
 }
@@ -106,6 +111,18 @@ mod tests {
         assert!((limits::TURN_TEXT - 1..=limits::TURN_TEXT).contains(&kept.len()));
         assert_eq!(kept.len() as u64 + lost, 2 + 3 * (limits::TURN_TEXT as u64 / 2 + 1) + 5);
         assert!(!kept.contains("more"));
+    }
+
+    #[test]
+    fn a_turns_text_that_was_cut_ends_in_no_part_of_a_token() {
+        let token = format!("lga_{}", "0123456789abcdef".repeat(4));
+        let mut text = Text::default();
+        text.push(&"x".repeat(limits::TURN_TEXT - 40));
+        text.append(&token);
+        assert_eq!(text.into_parts(), ("x".repeat(limits::TURN_TEXT - 40), 68));
+        let mut text = Text::default();
+        text.push("lga_0123");
+        assert_eq!(text.into_parts(), ("lga_0123".to_owned(), 0), "nothing was lost");
     }
 
     #[test]
