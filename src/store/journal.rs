@@ -307,6 +307,10 @@ impl Journal {
         let from = from.filter(|(place, _)| place.segment == id);
         let from = from.map_or((0, known.base), |(place, number)| (place.offset.into(), number));
         let next = self.state().segments.iter().find(|next| next.id > id).map(|next| next.base);
+        if known.bytes == 0 {
+            // its writer may remove it at any time
+            return Ok(());
+        }
         let file = self.file(&known)?;
         let end = next.unwrap_or(u64::MAX);
         open::lines_from(&*file, &known, from, end, &self.settings, &mut |shown| match shown {

@@ -59,6 +59,8 @@ struct Inner {
     operations: usize,
     log: Vec<String>,
     fault: Option<(usize, Fault, bool)>,
+    /// how these begin, and how many of them fail
+    refused: Vec<(&'static str, usize)>,
     /// the operation after a short write
     full: bool,
     crash_after: Option<usize>,
@@ -129,9 +131,15 @@ impl Model {
         self.inner().fault = Some((nth, fault, stays));
     }
 
+    /// So many operations whose names in the log begin so fail with EIO, and all others work.
+    pub fn refuse(&self, what: &'static str, times: usize) {
+        self.inner().refused.push((what, times));
+    }
+
     /// From here on nothing fails.
     pub fn recover(&self) {
         let mut inner = self.inner();
+        inner.refused.clear();
         (inner.fault, inner.full) = (None, false);
     }
 
@@ -150,7 +158,7 @@ impl Model {
     pub fn after_kill(&self) -> Self {
         let mut inner = self.inner().clone();
         (inner.fault, inner.full, inner.crash_after, inner.operations) = (None, false, None, 0);
-        inner.log.clear();
+        (inner.refused, inner.log) = (Vec::new(), Vec::new());
         Self(Arc::new(Mutex::new(inner)))
     }
 
@@ -203,6 +211,13 @@ impl Inner {
         let now = self.operations;
         self.log.push(what);
         if self.crash_after.is_some_and(|last| now > last) {
+            return Err(Fault::Io.error());
+        }
+        let last = self.log.last().map_or("", String::as_str);
+        if let Some((_, left)) =
+            self.refused.iter_mut().find(|(what, left)| *left > 0 && last.starts_with(what))
+        {
+            *left -= 1;
             return Err(Fault::Io.error());
         }
         if self.full && room {

@@ -5,6 +5,9 @@
 //! disk, and asking again would only be told that all is well (the kernel forgets what it could not
 //! write): the segment is closed for good, and the lines go into a new one whose base shuts out
 //! whatever of them stands in the old one.
+//!
+//! A disk whose syncs fail for long would be filled with files that way: of the segments in which nothing
+//! ever counted the first stays, which shuts out what stands before it, and the last; the others go.
 
 use std::{
     collections::VecDeque,
@@ -45,6 +48,9 @@ pub(super) struct Open {
     pub bytes: u64,
 }
 
+/// Most segments in a row in which nothing counts, where not even removing them works.
+const VAIN: usize = 8;
+
 /// The one writer; whoever holds it leads.
 pub(super) struct Writer {
     /// none where the last one is full, or closed for good
@@ -54,6 +60,10 @@ pub(super) struct Writer {
     pub last: u64,
     /// segments made since the list of all was last brought up to date
     pub made: Vec<Known>,
+    /// the ids of those removed since then
+    pub unmade: Vec<u32>,
+    /// segments made since the last line that counts
+    pub vain: Vec<Known>,
     pub segment_bytes: u64,
 }
 
@@ -105,13 +115,36 @@ impl Writer {
 
     /// A new segment, whose name is on the disk.
     fn make(&mut self, disk: &dyn Disk) -> Result<Open, JournalError> {
+        self.tidy(disk);
+        if self.vain.len() >= VAIN {
+            return Err(JournalError::Io);
+        }
         let known = Known { id: self.next_id, base: self.last.saturating_add(1), bytes: 0 };
         self.next_id = self.next_id.checked_add(1).ok_or(JournalError::Io)?;
         let file = disk.create(&known.name())?;
         // listed from here on, whatever becomes of it: it must be removed before those after it are
         self.made.push(known);
+        self.vain.push(known);
         disk.sync_dir(SyncPoint::NewSegment)?;
         Ok(Open { id: known.id, file: Arc::from(file), bytes: 0 })
+    }
+
+    /// Removes the segments in which nothing counts, but for the first and the last of them. All have the same base,
+    /// so that it does not matter which of them are there after a loss of power; the sync of the directory that the
+    /// next one needs anyway is theirs too, and before it nothing counts.
+    fn tidy(&mut self, disk: &dyn Disk) {
+        let last = self.vain.len().saturating_sub(1);
+        let mut at = 0_usize;
+        let (made, unmade) = (&mut self.made, &mut self.unmade);
+        self.vain.retain(|known| {
+            let stays = at == 0 || at == last || disk.remove(&known.name()).is_err();
+            at = at.saturating_add(1);
+            if !stays {
+                made.retain(|made| made.id != known.id);
+                unmade.push(known.id);
+            }
+            stays
+        });
     }
 
     fn write(open: &Open, bytes: &[u8]) -> Result<(), Failed> {
@@ -136,6 +169,7 @@ impl Writer {
             places.push(place);
             self.last = line.number;
         }
+        self.vain.clear();
         self.open = Some(open);
         Ok(places)
     }

@@ -122,7 +122,15 @@ pub(super) fn open(
         Some(known) => known.id.checked_add(1).ok_or_else(|| out_of_ids(known))?,
     };
     let segment_bytes = settings.segment_bytes.min(u64::from(u32::MAX));
-    let mut writer = Writer { open: None, next_id, last, made: Vec::new(), segment_bytes };
+    let mut writer = Writer {
+        open: None,
+        next_id,
+        last,
+        made: Vec::new(),
+        unmade: Vec::new(),
+        vain: Vec::new(),
+        segment_bytes,
+    };
     if let (Some((file, tail)), Some(known)) = (newest, segments.last_mut()) {
         settle(disk, file, &tail, known, &mut writer, &mut opened)?;
     }

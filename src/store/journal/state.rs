@@ -33,6 +33,9 @@ impl State {
         lines: Vec<Unwritten>,
         result: Result<Vec<Place>, JournalError>,
     ) -> Result<(), JournalError> {
+        for id in writer.unmade.drain(..) {
+            self.segments.retain(|known| known.id != id);
+        }
         self.segments.append(&mut writer.made);
         if let Some(open) = &writer.open
             && let Some(known) = self.segments.iter_mut().rev().find(|known| known.id == open.id)

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::store::{
-    disk::{Held, RealDisk},
+    disk::{Held, RealDisk, testing::Chooser},
     testing::TempHome,
 };
 
@@ -152,4 +152,57 @@ fn on_a_real_disk_a_directory_that_is_a_link_or_open_to_others_is_refused() {
     std::fs::set_permissions(&mail, PermissionsExt::from_mode(0o755)).expect("mode");
     let refused = RealDisk::open(&temp.home(), "mail").expect_err("refused").to_string();
     assert!(refused.contains("lets others in"), "{refused}");
+}
+
+/// Syncs, cuts and removals may fail for as long as they like: what waits is written once they work, and there are few files.
+#[test]
+fn a_disk_whose_syncs_fail_for_long_holds_few_files_and_then_takes_what_waits() {
+    const ALL: usize = usize::MAX;
+    for refused in [
+        &[("sync Commit", ALL)][..],
+        &[("sync Commit", 1), ("sync_dir NewSegment", ALL)],
+        &[("sync Commit", ALL), ("remove", ALL)],
+        &[("append", ALL)],
+    ] {
+        let model = Model::new();
+        let (journal, ..) = opened(model.disk(), SMALL);
+        let first = put(&journal, "first");
+        let lazy = journal.append(text("lazy")).expect("appended");
+        refused.iter().for_each(|(what, times)| model.refuse(what, *times));
+        let most = if refused.contains(&("remove", ALL)) { 10 } else { 4 };
+        for round in 0..100 {
+            let waited = journal.append(text("waited")).expect("appended");
+            assert_eq!(journal.wait(&waited), Err(JournalError::Io));
+            assert_eq!(journal.flush(), Err(JournalError::Io));
+            assert!(model.files().len() <= most, "{refused:?}: {:?}", model.files().keys());
+            journal.read(first).expect("what counts is read");
+            for segment in journal.segments() {
+                journal.lines_of(segment.id, &mut |line| assert_eq!(line.number, 1)).expect("read");
+            }
+            let (_, shown, _) = opened(model.after_power_loss(&mut Chooser::seeded(round)).disk(), SMALL);
+            assert!(shown[0].1.contains("first"), "{refused:?}: {shown:?}");
+        }
+        model.recover();
+        let next = put(&journal, "next");
+        let lazy = journal.wait(&lazy).expect("it was tried again");
+        for place in [first, lazy, next] {
+            journal.read(place).expect("read");
+        }
+        let names: Vec<String> = journal.state().segments.iter().map(Known::name).collect();
+        assert!(model.files().into_keys().eq(names), "{refused:?}: what is there is known");
+        let shown = |model: &Model| opened(model.disk(), SMALL).1;
+        let wanted = shown(&model.after_kill());
+        assert!(wanted.iter().map(|(number, _)| *number).eq([1, 2, 103]), "{refused:?}: {wanted:?}");
+        for seed in 0..50 {
+            assert_eq!(shown(&model.after_power_loss(&mut Chooser::seeded(seed))), wanted, "{refused:?}");
+        }
+        // They go as any other does.
+        for segment in journal.segments().iter().filter(|segment| !segment.open) {
+            journal.remove_oldest(segment.id).expect("removed");
+        }
+        let wanted: Vec<_> = wanted.into_iter().filter(|(number, _)| *number > 1).collect();
+        for seed in 0..50 {
+            assert_eq!(shown(&model.after_power_loss(&mut Chooser::seeded(seed))), wanted, "{refused:?}");
+        }
+    }
 }

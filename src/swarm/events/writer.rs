@@ -16,7 +16,7 @@ use crate::{limits, store::JournalError};
 
 /// How long events are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(limits::EVENTS_GATHER_MS);
-/// How long after a failure of the disk the next try comes, where nothing else asks for one.
+/// How long after a failure of the disk the next try comes, where nobody asks for one.
 const RETRY: Duration = Duration::from_secs(1);
 /// A disk that takes longer for an answer is told of in `status`.
 const SLOW: Duration = Duration::from_secs(1);
@@ -150,7 +150,8 @@ impl Hub {
             let is_asked = behind.hurry || behind.stopping || behind.clean.is_some();
             let (waits, asleep) = match (is_asked, behind.text.is_empty()) {
                 (true, _) => (Duration::ZERO, false),
-                (false, false) => (left(GATHER), false),
+                (false, false) if behind.failing.is_none() => (left(GATHER), false),
+                (false, false) => (left(RETRY), false),
                 (false, true) if disk.is_settled() && behind.failing.is_none() => (LONG, true),
                 (false, true) => (left(RETRY), true),
             };
