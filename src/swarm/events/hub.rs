@@ -12,8 +12,12 @@ use std::{
 };
 
 use super::{
-    Draft, Entry, Event, Follow, Of, Push, Settings, behind::Behind, clean, disk::EventDisk, event,
-    ring::Ring,
+    Draft, Entry, Event, Follow, Of, Push, Settings,
+    behind::Behind,
+    clean,
+    disk::EventDisk,
+    event,
+    ring::{Dropped, Ring},
 };
 use crate::{
     agent::{Watch, Watchers},
@@ -108,7 +112,8 @@ impl Hub {
         let push = push.cleaned();
         let text = push.text_size();
         let mut ring = self.ring();
-        if ring.behind.closed {
+        // Who followed last may have left meanwhile.
+        if ring.behind.closed || !self.is_pushed_to() {
             return;
         }
         let nth = ring.counters.next(Some(swarm.as_str()));
@@ -158,9 +163,13 @@ impl Hub {
 
     /// One less follows.
     pub(super) fn leave(&self, pushes: bool) {
-        let _ring = self.ring();
+        let mut ring = self.ring();
         self.following.fetch_sub(1, Ordering::SeqCst);
         self.pushed_to.fetch_sub(usize::from(pushes), Ordering::SeqCst);
+        // Texts are for nobody then. They are thrown away without the lock.
+        let dropped = if self.is_pushed_to() { Dropped::default() } else { ring.forget_texts() };
+        drop(ring);
+        drop(dropped);
     }
 
     /// One more counts what is told of a swarm: what he need not count, and where what is gone stands.

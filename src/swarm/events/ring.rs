@@ -52,7 +52,21 @@ impl Ring {
             self.gone = oldest.last();
             dropped.keep(oldest);
         }
-        while self.text_bytes > limits::SWARM_TEXTS_BYTES {
+        self.fit_texts(limits::SWARM_TEXTS_BYTES, &mut dropped);
+        dropped
+    }
+
+    /// Takes all texts out. They are the caller's to throw away.
+    #[must_use]
+    pub fn forget_texts(&mut self) -> Dropped {
+        let mut dropped = Dropped::default();
+        self.fit_texts(0, &mut dropped);
+        dropped
+    }
+
+    /// Takes the oldest texts out, until the others are not above so many bytes.
+    fn fit_texts(&mut self, most: usize, dropped: &mut Dropped) {
+        while self.text_bytes > most {
             let Some(at) = self.texts.pop_front() else { break };
             let place = usize::try_from(at.saturating_sub(self.first())).unwrap_or(usize::MAX);
             let Some(entry) = self.entries.get_mut(place) else { break };
@@ -60,7 +74,6 @@ impl Ring {
             let without = Arc::new(entry.without_text());
             dropped.keep(std::mem::replace(entry, without));
         }
-        dropped
     }
 
     /// The oldest entry is here no more.

@@ -107,9 +107,13 @@ fn what_nobody_follows_is_not_kept_for_anybody() {
     tell();
     assert_eq!((place(&hub), counted()), (4, 3));
     assert_eq!((events.next(9).entries.len(), pushes(&followed.next(9)).len()), (2, 2));
+    let other = follow(&hub);
     drop(followed);
+    assert_eq!((hub.ring().texts().0, counted()), (2, 3), "somebody is there who may want them");
+    drop(other);
+    assert_eq!((hub.ring().texts(), counted()), ((0, 0), 1));
     tell();
-    assert_eq!((place(&hub), events.next(9).entries.len(), counted()), (5, 1, 3));
+    assert_eq!((place(&hub), events.next(9).entries.len(), counted()), (5, 1, 1));
 }
 
 #[test]
