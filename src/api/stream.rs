@@ -42,7 +42,8 @@ const AROUND: usize = 96;
 /// What a stream shows.
 pub(super) trait Source: Send {
     /// Puts in what comes next, until there is no more or it does not fit; `now` is in ms of the instance's
-    /// clock. Waits for nobody: one call reads a bounded piece of a disk at most. Called again when its wake was woken, and when all that it gave was taken.
+    /// clock. One call reads a bounded piece of a disk at most, and waits for its turn there for a moment, in which
+    /// no end is seen. Called again when its wake was woken, and when all that it gave was taken.
     fn next(&mut self, out: &mut Frames, now: u64) -> Next;
 }
 

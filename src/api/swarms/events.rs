@@ -5,7 +5,7 @@
 //! the two, and what he was given by number is left out of the rest. What is kept no more, or came faster
 //! than he took it, is counted and told as a gap.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -28,13 +28,16 @@ const DEFAULT: usize = 100;
 /// Events that are taken at once by who follows.
 const AT_ONCE: usize = 64;
 
-/// Looks at the stream or the disk in one go, where nothing of it is wanted.
+/// Looks at the stream in one go, where nothing of it is wanted.
 const ROUNDS: usize = 16;
 
 /// A page is not read for less room than this.
 const ROOM: usize = limits::STREAM_QUEUE / 4;
 
-/// What a follower waits where somebody else reads the disk, in ms.
+/// What a follower waits for his turn to read the disk, before his connection has its turn.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// When a follower whose turn has not come asks again, in ms.
 const AGAIN_MS: u64 = 100;
 
 /// `GET /api/events`.
@@ -188,7 +191,7 @@ impl Follower {
         }
         let filter = self.filter.clone();
         let query = Query { filter, since: Some(self.done), most: limits::EVENTS_PAGE };
-        let page = self.hub.page_within(&query, room)?;
+        let page = self.hub.page_within(&query, room, PATIENCE)?;
         if std::mem::replace(&mut self.whole, true) {
             self.missed = self.missed.saturating_add(page.missed);
         }
@@ -267,6 +270,7 @@ enum Gave {
 
 impl Source for Follower {
     fn next(&mut self, out: &mut Frames, now: u64) -> Next {
+        let mut has_read = false;
         for _ in 0..ROUNDS {
             if !self.give(out) {
                 return Next::Woken;
@@ -275,16 +279,19 @@ impl Source for Follower {
                 if out.room() < ROOM {
                     return Next::Woken;
                 }
+                // One page of the disk at a time: the socket has its look in between.
+                if std::mem::replace(&mut has_read, true) {
+                    return Next::At(now);
+                }
                 match self.catch_up(out.room()) {
-                    Ok(()) => {}
+                    Ok(()) => continue,
                     Err(Unread::Busy) => return Next::At(now.saturating_add(AGAIN_MS)),
                     Err(Unread::Disk) => return Next::End("events_unreadable"),
                 }
-            } else {
-                match self.go_on(out) {
-                    Gave::Some => {}
-                    Gave::Nothing | Gave::NoRoom => return Next::Woken,
-                }
+            }
+            match self.go_on(out) {
+                Gave::Some => {}
+                Gave::Nothing | Gave::NoRoom => return Next::Woken,
             }
         }
         // Others have their turn, and the socket its look.

@@ -3,7 +3,7 @@
 //! Pointers are taken out of the ring a few at a time, and looked at without its lock. What is older than the ring is
 //! read from the disk, by one at a time; the others wait for their turn, and not for ever.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Event, Filter, Hub,
@@ -78,24 +78,24 @@ impl Room {
 impl Hub {
     /// The events that are asked for.
     pub fn page(&self, query: &Query) -> Result<Page, Unread> {
-        self.page_within(query, limits::EVENTS_PAGE_BYTES)
+        self.page_within(query, limits::EVENTS_PAGE_BYTES, Duration::MAX)
     }
 
-    /// The same, at most so many bytes of them, or one event.
-    pub fn page_within(&self, query: &Query, bytes: usize) -> Result<Page, Unread> {
+    /// The same, at most so many bytes of them, or one event, by one who waits for his turn to read no longer than this.
+    pub fn page_within(&self, query: &Query, bytes: usize, within: Duration) -> Result<Page, Unread> {
         let room = Room { most: query.most, bytes };
         match query.since {
             None => {
                 let (mut page, below, mut room) = self.newest(query, room);
                 let (Some(disk), false) = (&self.disk, room.is_full() || below <= 1) else { return Ok(page) };
                 self.settle(below.saturating_sub(1));
-                let reader = Reader::new(disk, &query.filter, self.unix_ms())?;
+                let reader = Reader::new(disk, &query.filter, self.unix_ms(), within)?;
                 let older = reader.newest(below, room.most, room.bytes)?;
                 older.iter().for_each(|event| room.take(event));
                 page.events.extend(older);
                 Ok(page)
             }
-            Some(id) => self.later(query, id, room),
+            Some(id) => self.later(query, id, room, within),
         }
     }
 
@@ -138,7 +138,7 @@ impl Hub {
     }
 
     /// Those above a number, oldest first.
-    fn later(&self, query: &Query, id: u64, mut room: Room) -> Result<Page, Unread> {
+    fn later(&self, query: &Query, id: u64, mut room: Room, within: Duration) -> Result<Page, Unread> {
         let now = self.unix_ms();
         let (_, last) = self.kept();
         let mut page = Page::default();
@@ -147,7 +147,7 @@ impl Hub {
         for _ in 0..AGAIN {
             let (gone, _) = self.kept();
             if through < gone {
-                let later = self.gone(query, through, gone, &room)?;
+                let later = self.gone(query, (through, gone), &room, within)?;
                 (through, page.missed) = (later.through, page.missed.saturating_add(later.missed));
                 later.events.iter().for_each(|event| room.take(event));
                 page.events.extend(later.events);
@@ -165,12 +165,19 @@ impl Hub {
     }
 
     /// Those that are in memory no more.
-    fn gone(&self, query: &Query, id: u64, last: u64, room: &Room) -> Result<Later, Unread> {
+    fn gone(
+        &self,
+        query: &Query,
+        (id, last): (u64, u64),
+        room: &Room,
+        within: Duration,
+    ) -> Result<Later, Unread> {
         let Some(disk) = &self.disk else {
             return Ok(Later { through: last, missed: last.saturating_sub(id), ..Later::default() });
         };
         self.settle(last);
-        Reader::new(disk, &query.filter, self.unix_ms())?.later(id, last, room.most, room.bytes)
+        let reader = Reader::new(disk, &query.filter, self.unix_ms(), within)?;
+        reader.later(id, last, room.most, room.bytes)
     }
 
     /// Those in memory; whether that was all, or the page is full. Otherwise some of them went meanwhile.

@@ -7,6 +7,7 @@ use std::{
     collections::VecDeque,
     ops::ControlFlow,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use super::{
@@ -47,9 +48,9 @@ pub(super) struct Later {
 }
 
 impl<'a> Reader<'a> {
-    /// The one reader, once those who came before him have read.
-    pub fn new(disk: &'a EventDisk, filter: &'a Filter, now: u64) -> Result<Self, Unread> {
-        let turn = disk.desk.enter(disk.settings.patience).map_err(|_| Unread::Busy)?;
+    /// The one reader, once those who came before him have read; he waits so long at most.
+    pub fn new(disk: &'a EventDisk, filter: &'a Filter, now: u64, within: Duration) -> Result<Self, Unread> {
+        let turn = disk.desk.enter(within.min(disk.settings.patience)).map_err(|_| Unread::Busy)?;
         Ok(Self { disk, now, filter, wanted: Wanted::of(filter, now), _turn: turn })
     }
 

@@ -167,6 +167,18 @@ fn a_follower_comes_back_to_a_disk_that_is_busy_and_ends_at_one_that_cannot_be_r
     assert_eq!(broken.next(&mut Frames::default(), 7), Next::End("events_unreadable"));
 }
 
+#[test]
+fn a_follower_reads_one_page_of_the_disk_before_his_socket_has_its_look() {
+    let hub = testing::on_disk((0..10).map(|_| draft("x")));
+    let nobody = Filter { swarm: Some("nobody".to_owned()), ..Filter::default() };
+    let mut follower = follower(&hub, nobody, Some(Begin::After(0)));
+    // What he asks for goes on behind the first page.
+    follower.up_to += 1;
+    assert_eq!(follower.next(&mut Frames::default(), 7), Next::At(7));
+    assert_eq!((follower.done, follower.up_to), (10, 11));
+    assert_eq!(follower.next(&mut Frames::default(), 8), Next::Woken);
+}
+
 /// Says that it is over, also where a test fails: its threads end then.
 struct Over<'a>(&'a AtomicBool);
 
