@@ -326,12 +326,12 @@ impl Journal {
             [oldest, _, ..] if oldest.id == id => *oldest,
             _ => return Err(JournalError::Gone),
         };
-        self.reader().take_if(|(read, _)| *read == id);
         self.disk.remove(&known.name())?;
         // Listed until it is known to be gone: were the one after it removed before, this one could
         // come back alone, without what the other one said about its lines.
         self.disk.sync_dir(SyncPoint::Removed)?;
         self.state().segments.retain(|known| known.id != id);
+        self.reader().take_if(|(read, _)| *read == id);
         Ok(())
     }
 
@@ -381,6 +381,10 @@ impl Journal {
         }
         let file: Arc<dyn DiskFile> = Arc::from(self.disk.open(&known.name())?);
         *self.reader() = Some((known.id, Arc::clone(&file)));
+        // Removed meanwhile: whoever removed it may have looked here before it came, and it would take room for long.
+        if self.known(known.id).is_err() {
+            self.reader().take_if(|(read, _)| *read == known.id);
+        }
         Ok(file)
     }
 

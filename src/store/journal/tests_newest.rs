@@ -1,7 +1,7 @@
 //! What opening the newest segment alone shows, where a new segment begins, and how far one is read.
 
 use super::*;
-use crate::store::disk::testing::Fault;
+use crate::store::{FileError, disk::testing::Fault};
 
 const LINE: &str = "0123456789012345678901234567890123456789";
 
@@ -107,4 +107,47 @@ fn after_a_rotation_lines_begin_a_segment_and_those_that_waited_stand_before_it(
     assert_eq!(put(&journal, "four").segment, 2);
     let (_, shown, _) = opened(model.after_kill().disk(), Settings::default());
     assert_eq!(shown.len(), 5);
+}
+
+type Then = Option<Box<dyn FnOnce() + Send>>;
+
+/// Something happens right after a file was opened, once.
+struct Opens(Model, Arc<Mutex<Then>>);
+
+impl Disk for Opens {
+    fn list(&self, most: usize) -> std::io::Result<Vec<String>> {
+        self.0.list(most)
+    }
+    fn create(&self, name: &str) -> Result<Box<dyn DiskFile>, FileError> {
+        self.0.create(name)
+    }
+    fn open(&self, name: &str) -> Result<Box<dyn DiskFile>, FileError> {
+        let file = self.0.open(name);
+        let then = self.1.lock().expect("a lock").take();
+        then.into_iter().for_each(|then| then());
+        file
+    }
+    fn remove(&self, name: &str) -> std::io::Result<()> {
+        self.0.remove(name)
+    }
+    fn sync_dir(&self, point: SyncPoint) -> std::io::Result<()> {
+        self.0.sync_dir(point)
+    }
+}
+
+#[test]
+fn a_segment_that_is_removed_while_it_is_opened_for_reading_is_not_held() {
+    let (model, segments) = several();
+    let then = Arc::default();
+    let journal = Arc::new(opened(Box::new(Opens(model, Arc::clone(&then))), SMALL).0);
+    let oldest = segments[0].id;
+    let remover = Arc::clone(&journal);
+    let remove = move || remover.remove_oldest(oldest).expect("removed");
+    *then.lock().expect("a lock") = Some(Box::new(remove));
+    assert!(numbers(&journal, oldest).into_iter().eq(1..segments[1].first), "what was opened is read");
+    assert!(journal.reader().is_none());
+    // The same where it was opened before.
+    assert!(!numbers(&journal, segments[1].id).is_empty() && journal.reader().is_some());
+    journal.remove_oldest(segments[1].id).expect("removed");
+    assert!(journal.reader().is_none());
 }

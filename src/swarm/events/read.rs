@@ -55,15 +55,15 @@ impl<'a> Reader<'a> {
     }
 
     /// The newest that match and have a number below this one, newest first; at most so many, and bytes of them.
-    pub fn newest(&self, below: u64, most: usize, mut room: usize) -> Result<Vec<Arc<Event>>, Unread> {
+    pub fn newest(&self, below: u64, most: usize, room: usize) -> Result<Vec<Arc<Event>>, Unread> {
         let floor = self.disk.floor.load(Ordering::SeqCst);
-        let mut found = Vec::new();
+        let (mut found, mut used) = (Vec::new(), 0_usize);
         let segments = self.disk.journal.segments();
         self.disk.marks().forget_below(segments.first().map_or(0, |oldest| oldest.id));
         for segment in segments.iter().rev() {
             let left = most.saturating_sub(found.len());
             let mut here = VecDeque::new();
-            let mut full = left == 0;
+            let mut full = left == 0 || used >= room;
             if full {
                 break;
             }
@@ -82,11 +82,11 @@ impl<'a> Reader<'a> {
                     return;
                 }
                 let Some(event) = self.read(line.json) else { return };
-                room = room.saturating_sub(event.json().len());
+                used = used.saturating_add(event.json().len());
                 here.push_back(event);
-                while here.len() > left || (room == 0 && here.len() > 1) {
+                while here.len() > left || (used > room && here.len() > 1) {
                     let Some(oldest) = here.pop_front() else { break };
-                    room = room.saturating_add(oldest.json().len());
+                    used = used.saturating_sub(oldest.json().len());
                     full = true;
                 }
             });

@@ -121,6 +121,27 @@ fn asked(model: &Model, hub: &Hub, minutes: u64) -> (usize, usize) {
 }
 
 #[test]
+fn the_newest_on_the_disk_are_as_many_as_there_is_room_for_and_no_more() {
+    let model = Model::new();
+    let hub = open(model.disk(), Settings::default());
+    for n in 0..60_usize {
+        hub.publish(task(&"x".repeat(n * 7 % 11 * 40)));
+    }
+    write(&hub);
+    let all: Vec<usize> =
+        newest(&hub, &Filter::default(), 99).iter().map(|event| event.json().len()).collect();
+    let filter = Filter::default();
+    let disk = hub.disk.as_ref().expect("a disk");
+    let reader = read::Reader::new(disk, &filter, hub.unix_ms(), Duration::ZERO).expect("free");
+    for room in (0..all.iter().sum()).step_by(97) {
+        let found = reader.newest(u64::MAX, usize::MAX, room).expect("read").len();
+        let fit = (1..=all.len()).take_while(|count| all[..*count].iter().sum::<usize>() <= room).count();
+        // Or one.
+        assert_eq!(found, if room == 0 { 0 } else { fit.max(1) }, "{room} bytes");
+    }
+}
+
+#[test]
 fn what_is_too_old_is_looked_for_on_the_disk_once() {
     let model = Model::new();
     drop(filled(&model, small(), 60));
