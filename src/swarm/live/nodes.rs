@@ -133,7 +133,7 @@ impl Pass<'_> {
         self.table.part(name);
         self.table.nodes.remove(name);
         self.table.topology.remove_node(name);
-        self.live.log.remove(name);
+        self.logs_left.extend(self.live.log.left(name));
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Pass<'a> {
     pub now: Now,
     work: VecDeque<Work>,
     pub papers: Vec<Paper>,
+    /// the logs of agents that were taken out
+    pub logs_left: Vec<Log>,
     /// messages of objects that this input may still cause, and bytes in them
     left: (usize, usize),
     /// messages of objects that were dropped
@@ -64,6 +66,7 @@ pub(super) struct Origin {
 pub(super) struct After {
     papers: Vec<Paper>,
     noted: Vec<Log>,
+    left: Vec<Log>,
     wake: bool,
     start: bool,
 }
@@ -73,21 +76,31 @@ impl Live {
     pub(super) fn input<T>(&self, input: impl FnOnce(&mut Pass<'_>) -> T) -> T {
         let mut pass = Pass::begin(self);
         let result = input(&mut pass);
-        let after = pass.finish();
+        let mut after = pass.finish();
+        // Before it is told what came of it: who is told may look for it there.
+        after.log();
         self.drain();
         self.after(after);
         result
     }
 
-    pub(super) fn after(&self, after: After) {
+    pub(super) fn after(&self, mut after: After) {
+        after.log();
         if after.start {
             self.begin_starter();
         }
         if after.wake {
             (self.parts.wake)();
         }
-        after.noted.iter().for_each(Log::catch_up);
         self.write(after.papers);
+    }
+}
+
+impl After {
+    /// Logs what was noted, where that is not done yet.
+    fn log(&mut self) {
+        self.noted.drain(..).for_each(|log| log.catch_up());
+        self.left.drain(..).for_each(|log| log.leave());
     }
 }
 
@@ -101,6 +114,7 @@ impl<'a> Pass<'a> {
             live,
             work: VecDeque::new(),
             papers: Vec::new(),
+            logs_left: Vec::new(),
             left: (limits::OBJECT_MESSAGES, limits::OBJECT_BYTES),
             dropped: 0,
             wake: false,
@@ -120,7 +134,13 @@ impl<'a> Pass<'a> {
         let start = may && !self.table.starts.is_empty();
         self.table.starter |= start;
         // Under the lock still: what others note is theirs to log.
-        After { papers: self.papers, noted: self.live.log.noted(), wake: self.wake, start }
+        After {
+            papers: self.papers,
+            noted: self.live.log.noted(),
+            left: self.logs_left,
+            wake: self.wake,
+            start,
+        }
     }
 
     /// Works off what there is to do.

@@ -72,6 +72,8 @@ pub(super) struct Held {
     /// of no other agent that has, had or will have the name
     pub id: u64,
     pub file: Arc<File>,
+    /// its agent is not in the swarm any more; what was noted of it is still to be logged
+    pub left: bool,
     pub noted: Arc<Noted>,
     /// which run of its program
     pub session: u64,

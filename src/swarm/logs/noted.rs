@@ -15,9 +15,18 @@ use crate::{agent::Stream, swarm::history::Role, wire::node::NodeName};
 /// What waits to be cleaned.
 #[derive(Default)]
 pub(super) struct Noted {
-    waiting: Mutex<VecDeque<(Voice, clean::Raw)>>,
+    waiting: Mutex<VecDeque<(Moment, Voice, clean::Raw)>>,
     /// held while it is cleaned and logged, so that it stays in order
     turn: Mutex<()>,
+}
+
+/// When something was said or printed.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    /// in ms since 1970
+    pub unix_ms: u64,
+    /// in which run of the agent's program
+    pub session: u64,
 }
 
 /// One agent's log, to be written to. What is written by one that was removed is nobody's.
@@ -38,29 +47,39 @@ impl Log {
     /// Something of the conversation, said under a lock: takes no time. It is logged by
     /// [`catch_up`](Self::catch_up), which is for whoever is given this log by [`SwarmLog::noted`].
     pub fn note(&self, role: Role, text: &str) {
-        lock(&self.noted.waiting).push_back((Voice::Said(role), clean::Raw::of(text)));
+        let moment = self.swarm.moment(&self.agent, self.id);
+        lock(&self.noted.waiting).push_back((moment, Voice::Said(role), clean::Raw::of(text)));
         self.swarm.has_noted(self);
     }
 
-    /// Logs what was noted. Not to be called under a lock.
+    /// Logs what was noted before now. Not to be called under a lock.
     pub fn catch_up(&self) {
         let _turn = lock(&self.noted.turn);
         self.log_noted();
     }
 
     fn log_noted(&self) {
-        loop {
-            let Some((voice, raw)) = lock(&self.noted.waiting).pop_front() else { return };
-            self.swarm.push(&self.agent, self.id, voice, raw.cleaned());
+        // What comes meanwhile is for who notes it: nobody cleans for ever.
+        let count = lock(&self.noted.waiting).len();
+        for _ in 0..count {
+            let Some((moment, voice, raw)) = lock(&self.noted.waiting).pop_front() else { return };
+            self.swarm.push(&self.agent, self.id, moment, voice, raw.cleaned());
         }
+    }
+
+    /// Its agent has left the swarm: what was noted is logged, and nothing more. Not to be called under a lock.
+    pub fn leave(&self) {
+        self.catch_up();
+        self.swarm.remove(self);
     }
 
     /// A line that its program printed; `cut` where its end is missing. Not to be called under a lock.
     pub fn printed(&self, stream: Stream, line: &[u8], cut: bool) {
+        let moment = self.swarm.moment(&self.agent, self.id);
         let content = clean::line(line, cut);
         let _turn = lock(&self.noted.turn);
         self.log_noted();
-        self.swarm.push(&self.agent, self.id, Voice::Printed(stream), content);
+        self.swarm.push(&self.agent, self.id, moment, Voice::Printed(stream), content);
     }
 }
 

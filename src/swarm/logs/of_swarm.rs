@@ -18,7 +18,7 @@ use super::{
     file::File,
     held::{Began, Held, Lane},
     lock,
-    noted::{Log, Noted},
+    noted::{Log, Moment, Noted},
     record::{Record, Voice},
     writer::Owner,
 };
@@ -63,14 +63,35 @@ impl SwarmLog {
     /// agents that a swarm starts with, before the first of them speaks: what comes has higher numbers than all
     /// that is there.
     pub fn agent(self: &Arc<Self>, agent: &NodeName) -> Log {
-        let known = |state: &State| state.agents.get(agent).map(|held| (held.id, Arc::clone(&held.noted)));
-        let found = known(&self.lock());
-        let (id, noted) = found.unwrap_or_else(|| {
-            // What an agent of this name left may not be written yet.
-            self.shared.writer.settle(super::SETTLE);
-            self.open(agent)
-        });
+        match self.held(agent) {
+            Some((log, false)) => return log,
+            Some((log, true)) => log.leave(),
+            None => {}
+        }
+        // What an agent of this name left may not be written yet.
+        self.shared.writer.settle(super::SETTLE);
+        let (id, noted) = self.open(agent);
         Log { swarm: Arc::clone(self), agent: agent.clone(), id, noted }
+    }
+
+    /// The log that is open under this name, and whether its agent has left.
+    fn held(self: &Arc<Self>, agent: &NodeName) -> Option<(Log, bool)> {
+        let state = self.lock();
+        let held = state.agents.get(agent)?;
+        let (swarm, noted) = (Arc::clone(self), Arc::clone(&held.noted));
+        Some((Log { swarm, agent: agent.clone(), id: held.id, noted }, held.left))
+    }
+
+    /// Logs what was noted of these agents before now. Not to be called under a lock.
+    pub(super) fn catch_up(self: &Arc<Self>, agents: &[NodeName]) {
+        agents.iter().filter_map(|agent| self.held(agent)).for_each(|(log, _)| log.catch_up());
+    }
+
+    /// When something is that is said now.
+    pub(super) fn moment(&self, agent: &NodeName, id: u64) -> Moment {
+        let state = self.lock();
+        let held = state.agents.get(agent).filter(|held| held.id == id);
+        Moment { unix_ms: self.shared.clock.unix_ms(), session: held.map_or(0, |held| held.session) }
     }
 
     /// Whether what is on the disk of an agent was looked at.
@@ -101,6 +122,7 @@ impl SwarmLog {
         let held = state.agents.entry(agent.clone()).or_insert_with(|| Held {
             id,
             file,
+            left: false,
             noted: Arc::default(),
             session: session.min(SESSIONS),
             seq,
@@ -133,10 +155,22 @@ impl SwarmLog {
         }
     }
 
-    /// No agent of this name is in the swarm any more.
-    pub fn remove(&self, agent: &NodeName) {
-        let removed = self.lock().agents.remove(agent);
-        removed.iter().for_each(|held| self.shared.writer.forget(held.id));
+    /// No agent of this name is in the swarm any more. Takes no time, for who is under a lock; what was noted of it
+    /// is logged by [`Log::leave`], which is for the caller.
+    pub fn left(self: &Arc<Self>, agent: &NodeName) -> Option<Log> {
+        let mut state = self.lock();
+        state.agents.get_mut(agent)?.left = true;
+        drop(state);
+        self.held(agent).map(|(log, _)| log)
+    }
+
+    pub(super) fn remove(&self, log: &Log) {
+        let mut state = self.lock();
+        if state.agents.get(&log.agent).is_some_and(|held| held.id == log.id) {
+            state.agents.remove(&log.agent);
+            drop(state);
+            self.shared.writer.forget(log.id);
+        }
     }
 
     /// The swarm is stopped: less of it is held.
@@ -157,14 +191,21 @@ impl SwarmLog {
         self.watchers.wake();
     }
 
-    pub(super) fn push(self: &Arc<Self>, agent: &NodeName, id: u64, voice: Voice, content: clean::Content) {
+    pub(super) fn push(
+        self: &Arc<Self>,
+        agent: &NodeName,
+        id: u64,
+        moment: Moment,
+        voice: Voice,
+        content: clean::Content,
+    ) {
+        let Moment { unix_ms, session } = moment;
         let mut state = self.lock();
-        let now = self.shared.clock.unix_ms();
-        let n = state.last.saturating_add(1).max(now.saturating_mul(1_000));
+        let n = state.last.saturating_add(1).max(unix_ms.saturating_mul(1_000));
         let Some(held) = state.agents.get_mut(agent).filter(|held| held.id == id) else { return };
         held.seq = held.seq.saturating_add(1);
-        let (seq, session) = (held.seq, held.session);
-        let record = Record { n, seq, unix_ms: now, session, voice, content: content.text, cut: content.cut };
+        let seq = held.seq;
+        let record = Record { n, seq, unix_ms, session, voice, content: content.text, cut: content.cut };
         let record = Arc::new(record);
         held.push(Arc::clone(&record), limits::LOG_MEMORY);
         if self.shared.shelf.is_some() {
@@ -181,7 +222,8 @@ impl SwarmLog {
     fn tell(self: &Arc<Self>, id: u64, text: &str) {
         let agent = self.lock().agents.iter().find(|(_, held)| held.id == id).map(|(name, _)| name.clone());
         if let Some(agent) = agent {
-            self.push(&agent, id, Voice::Said(Role::System), clean::content(text, false));
+            let moment = self.moment(&agent, id);
+            self.push(&agent, id, moment, Voice::Said(Role::System), clean::content(text, false));
         }
     }
 

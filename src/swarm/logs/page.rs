@@ -109,6 +109,8 @@ impl Look {
                     return Err(Unread::Busy);
                 }
                 new.iter().for_each(|agent| drop(self.log.open(agent)));
+                // Who was told of something finds here what was said before it.
+                self.log.catch_up(&self.agents);
                 let taken = self.take();
                 self.written = Self::mark(&self.log);
                 taken

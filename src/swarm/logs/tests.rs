@@ -2,6 +2,7 @@
 
 mod disk;
 mod hostile;
+mod noted;
 mod pages;
 
 use std::{fs, path::PathBuf, time::Instant};
@@ -262,7 +263,7 @@ fn who_follows_is_told_each_record_once_and_what_it_missed() {
         (of(&all.next(9)), of(&said.next(9))),
         (vec!["goes on".to_owned()], vec!["goes on".to_owned()])
     );
-    swarm.remove(&name("a"));
+    swarm.left(&name("a")).unwrap().leave();
     a.said(Role::User, "nobody's");
     assert!(of(&all.next(9)).is_empty());
     rig.logs.forget(&name("s"));

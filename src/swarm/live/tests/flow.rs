@@ -1,6 +1,9 @@
 //! Many threads at once: order, and nothing lost or doubled, whoever does the others' work.
 
-use std::{sync::atomic::Ordering, thread};
+use std::{
+    sync::{Arc, Mutex, atomic::Ordering},
+    thread,
+};
 
 use serde_json::json;
 
@@ -10,7 +13,11 @@ use super::{
 };
 use crate::{
     agent::{Exit, protocol::Spoken},
-    swarm::logs::{CLEANED, Kinds, Query},
+    swarm::{
+        live::lock,
+        logs::{CLEANED, Kinds, Query},
+    },
+    sys::poll::Wake,
 };
 
 #[test]
@@ -124,6 +131,36 @@ fn a_stop_while_everybody_talks_ends_and_says_nothing_more() {
     let before = rig.program("b").heard().len();
     rig.program("a").says(&["@b: late"]);
     assert_eq!((rig.program("b").heard().len(), before > 300), (0, false));
+}
+
+#[test]
+fn what_was_said_is_in_the_log_before_anybody_is_told_what_came_of_it() {
+    let rig = Rig::new(&mocks("a", ""));
+    let mut follow = rig.live.log.follow(None, Kinds::SAID, Arc::new(Wake::new().unwrap()));
+    let seen = Arc::<Mutex<Vec<String>>>::default();
+    let seen_then = seen.clone();
+    // The program is told by the same queue as those who follow the events.
+    rig.fakes.heard.then(move || {
+        let rows = follow.next(9).rows;
+        lock(&seen_then).extend(rows.iter().map(|row| row.record.content.to_string()));
+    });
+    rig.task("a", "do it").unwrap();
+    assert_eq!(*lock(&seen), ["do it"]);
+}
+
+#[test]
+fn what_an_agent_said_before_it_was_removed_is_in_its_log() {
+    let rig = Rig::new(&mocks("a b", ""));
+    let a = name("a");
+    let mut pass = Pass::begin(&rig.live);
+    pass.turn(&a, |turn, now| ((), turn.spoken(Spoken::Log { content: "last words".to_owned() }, now)));
+    let after = pass.finish();
+    // By another thread, before this one has logged it.
+    rig.live.remove_agent(&a).unwrap();
+    rig.live.after(after);
+    let query = Query { kinds: Kinds::ALL, since: None, most: 99 };
+    let page = rig.live.log.page(std::slice::from_ref(&a), &query).unwrap();
+    assert!(page.rows.iter().any(|row| &*row.record.content == "last words"));
 }
 
 #[test]
