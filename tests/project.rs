@@ -246,18 +246,22 @@ fn what_removes_swarms_asks_before_and_needs_force_where_nobody_can_be_asked() {
     assert_eq!((cleaned.code, cleaned.out.as_str()), (Some(0), "removed 1 swarm\n"), "{}", cleaned.err);
     assert_eq!(names(&instance), ["three"], "one that runs stays");
     // What has begun to run, or to rest, since it was asked is not what was meant.
-    for name in ["four", "five"] {
+    for name in ["four", "five", "six"] {
         quiet(&instance, name);
     }
     assert_eq!(run(&["stop", "four"]).code, Some(0));
     assert_eq!(run(&["stop", "five"]).code, Some(0));
+    assert_eq!(run(&["stop", "six"]).code, Some(0));
     let mut terminal = OnTerminal::start(&mut instance.loopgate(&["clean"]), SIZE);
-    assert!(terminal.until("Go on? [y/N]").contains("this removes five, four with all"));
+    assert!(terminal.until("Go on? [y/N]").contains("this removes five, four, six with all"));
     assert_eq!(run(&["start", "four"]).code, Some(0));
+    // And what somebody else has removed is as good as removed.
+    assert_eq!(run(&["delete", "six", "--force"]).code, Some(0));
     assert_eq!(run(&["stop", "three"]).code, Some(0));
     terminal.type_keys(b"y\n");
     let told = terminal.until("next:");
-    assert!(told.contains("removed 1 swarm\r\n") && told.contains("four: the swarm runs"), "{told}");
+    assert!(told.contains("removed 1 swarm\r\n") && told.contains("not removed: 1 swarm\r\n"), "{told}");
+    assert!(told.contains("four: the swarm runs") && !told.contains("six:"), "{told}");
     assert_eq!(terminal.end(), Some(1));
     assert_eq!(names(&instance), ["four", "three"]);
     assert_eq!(run(&["start", "three"]).code, Some(0));

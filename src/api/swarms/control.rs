@@ -98,18 +98,30 @@ pub(in crate::api) fn restart(app: &App, caller: &Caller, request: &Request<'_>)
 /// this path its own, because no swarm has a path with this method and nothing behind its name.
 ///
 /// Who names them is told of each what became of it. Who names none, as clients of genswarms do, means all that do
-/// not run now, and hears of one that failed by the status alone.
+/// not run now, and hears of one that failed by the status alone. The audit has each of them by its name.
 pub(in crate::api) fn clean(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let names = named(request)?;
     let all = request.flag_param("all")?;
-    let change = Change::of(SwarmHappened::Clean, "");
-    let cleaned = app.change(caller, &change, |swarms| {
-        let cleaned = swarms.clean(names.as_ref(), all)?;
-        match cleaned.failed.first().filter(|_| names.is_none()) {
-            Some((_, fault)) => Err(fault.clone()),
-            None => Ok(cleaned),
+    let done = app.swarms.clean(names.as_ref(), all);
+    if let Ok(cleaned) = &done {
+        let removed = cleaned.removed.iter().map(|name| (name, Ok(())));
+        let failed = cleaned.failed.iter().map(|(name, fault)| (name, Err(fault.clone())));
+        for (name, done) in removed.chain(failed) {
+            // It is answered below.
+            let _ = app.change(caller, &Change::of(SwarmHappened::Purge, name.as_str()), |_| done);
         }
-    })?;
+    }
+    // And what was asked for as a whole, where that is more than what was named.
+    let cleaned = match done {
+        Ok(cleaned) if names.is_some() && !all => cleaned,
+        done => app.change(caller, &Change::of(SwarmHappened::Clean, ""), |_| {
+            let cleaned = done?;
+            match cleaned.failed.first().filter(|_| names.is_none()) {
+                Some((_, fault)) => Err(fault.clone()),
+                None => Ok(cleaned),
+            }
+        })?,
+    };
     let removed: Vec<&str> = cleaned.removed.iter().map(NodeName::as_str).collect();
     let failed: Vec<Value> = cleaned
         .failed

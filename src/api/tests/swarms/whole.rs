@@ -169,6 +169,22 @@ fn m6_clean_forgets_what_does_not_run() {
     let runs = json!({"swarm": "s", "code": "swarm_running", "error": "the swarm runs"});
     let gone = json!({"swarm": "t", "code": "swarm_not_found", "error": "Swarm not found"});
     assert_eq!(named, told(json!([]), json!([runs, gone])));
+    let page = rig.look("/api/v1/audit?limit=50");
+    let entries = page["entries"].as_array().expect("a list").iter().rev();
+    let audited: Vec<_> = entries
+        .filter(|entry| ["clean", "purge"].contains(&text(&entry["happened"])))
+        .map(|entry| (text(&entry["happened"]), text(&entry["swarm"]), entry["refused"].as_str()))
+        .collect();
+    assert_eq!(
+        audited,
+        [
+            ("purge", "t", None),
+            ("clean", "", None),
+            ("purge", "s", Some("swarm_running")),
+            ("purge", "t", Some("swarm_not_found")),
+        ],
+        "each by its name"
+    );
     for body in [
         json!({"swarm": ["s"]}),
         json!({"swarms": "s"}),

@@ -72,15 +72,16 @@ pub fn clean(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
     let removed = answer.get("swarms_removed").and_then(Value::as_u64).unwrap_or(0);
     let line = format!("removed {}{forgot}", number(removed, "swarm"));
     told(arguments, output, &answer, &line)?;
-    let failed = list(&answer, "failed");
-    if failed.is_empty() {
-        return Ok(Exit::Ok.into());
-    }
-    let why: Vec<String> = failed
+    let why: Vec<String> = list(&answer, "failed")
         .iter()
+        // What somebody else removed meanwhile is as good as removed.
+        .filter(|one| one.get("code").and_then(Value::as_str) != Some("swarm_not_found"))
         .map(|one| format!("{}: {}", shown(one.get("swarm")), shown(one.get("error"))))
         .collect();
-    Err(Failure::new(Exit::Negative, format!("{} was not removed", number(why.len() as u64, "swarm")))
+    if why.is_empty() {
+        return Ok(Exit::Ok.into());
+    }
+    Err(Failure::new(Exit::Negative, format!("not removed: {}", number(why.len() as u64, "swarm")))
         .lines(why.iter().map(String::as_str))
         .next(LIST))
 }
