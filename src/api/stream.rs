@@ -156,13 +156,13 @@ pub(super) fn answer(
 /// Behind which number a follower begins who asked for what comes after `since`; `None`: with what comes from now on.
 ///
 /// A browser that comes back asks for the address that it asked for first, and says in `Last-Event-ID` how far
-/// it came: the later one counts. An earlier one is somebody's mistake.
+/// it came: that counts. It may lie before `since`, where that is a number which was never given out here.
 pub(super) fn begin(request: &Request<'_>, since: Option<u64>) -> Result<Option<u64>> {
     begin_at(request, since, number)
 }
 
 /// The same of a stream whose places are more than numbers.
-pub(super) fn begin_at<T: PartialOrd>(
+pub(super) fn begin_at<T>(
     request: &Request<'_>,
     since: Option<T>,
     read: impl Fn(&str) -> Option<T>,
@@ -178,12 +178,7 @@ pub(super) fn begin_at<T: PartialOrd>(
         }
         (Some(_), Some(_)) => return Err(wrong("Last-Event-ID stands there twice")),
     };
-    match (last, since) {
-        (Some(last), Some(since)) if last < since => {
-            Err(wrong("Last-Event-ID lies before 'since': one of them is another stream's"))
-        }
-        (last, since) => Ok(last.or(since)),
-    }
+    Ok(last.or(since))
 }
 
 /// A number as it is written in an id.

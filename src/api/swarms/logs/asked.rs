@@ -33,7 +33,7 @@ pub(super) struct Asked {
 }
 
 /// Up to where somebody was given records, and events where he follows both: `N`, or `N-EVENT`.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub n: u64,
     pub event: Option<u64>,
