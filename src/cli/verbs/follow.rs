@@ -29,6 +29,22 @@ use crate::{
 const ATTEMPTS: usize = 20;
 /// And how long that is apart.
 const PAUSE: Duration = Duration::from_millis(500);
+/// A connection that lasted so long was one, also where there was nothing to hear.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// How often it was tried since a connection was good for anything: an instance that lets everybody in and closes
+/// at once is not asked faster, nor longer, than one that is not there.
+#[derive(Default)]
+struct Attempts(usize);
+
+impl Attempts {
+    /// How long to wait before the next one, the first time not at all; `None` where there were enough.
+    fn next(&mut self) -> Option<Duration> {
+        let pause = if self.0 == 0 { Duration::ZERO } else { PAUSE };
+        self.0 += 1;
+        (self.0 <= ATTEMPTS).then_some(pause)
+    }
+}
 
 /// Somebody's wish to end it: signals, and a stdout that nobody reads.
 pub struct Ends(SignalFd);
@@ -79,21 +95,24 @@ pub fn follow(
     output: &mut Output,
     mut show: impl FnMut(&Frame, &mut Output) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
+    let mut attempts = Attempts::default();
     let mut frames = match connect(path, after.as_deref()) {
         Ok(frames) => frames,
         // It was there a moment ago, or it is busy.
         Err(none) if none.may_pass => {
             output.say(&format!("loopgate: {}; trying again", none.failure.what()));
-            match again(ends, path, after.as_deref(), none.failure)? {
+            match again(ends, path, after.as_deref(), &mut attempts, none.failure)? {
                 Some(frames) => frames,
                 None => return Ok(Exit::Ok.into()),
             }
         }
         Err(none) => return Err(none.failure),
     };
+    let mut since = Instant::now();
     loop {
         let error = match frames.hear() {
             Ok(Told::Frame(frame)) => {
+                attempts = Attempts::default();
                 match frame.event.as_str() {
                     "gap" => output.say(&gap(&frame)),
                     "end" => return Err(ended(&frame, on.zip(after.as_deref()))),
@@ -110,24 +129,27 @@ pub fn follow(
             Err(error) => error,
         };
         output.say(&format!("loopgate: {error}; trying again"));
-        match again(ends, path, after.as_deref(), client_failure(&error))? {
-            Some(other) => frames = other,
+        if since.elapsed() >= STEADY {
+            attempts = Attempts::default();
+        }
+        match again(ends, path, after.as_deref(), &mut attempts, client_failure(&error))? {
+            Some(other) => (frames, since) = (other, Instant::now()),
             None => return Ok(Exit::Ok.into()),
         }
     }
 }
 
-/// Connects again, a bounded number of times; `None` where somebody wishes the end.
+/// Connects again, as often as there are attempts; `None` where somebody wishes the end.
 fn again(
     ends: &Ends,
     path: &str,
     after: Option<&str>,
+    attempts: &mut Attempts,
     broken: Failure,
 ) -> Result<Option<Box<Frames>>, Failure> {
     let mut last = broken;
-    for attempt in 0..ATTEMPTS {
-        // The first time at once, and then with a pause.
-        let until = if attempt == 0 { Instant::now() } else { Instant::now() + PAUSE };
+    while let Some(pause) = attempts.next() {
+        let until = Instant::now() + pause;
         loop {
             if ends.wait(None, until) == Waited::Over {
                 return Ok(None);
@@ -201,5 +223,25 @@ fn ended(frame: &Frame, on: Option<(&str, &str)>) -> Failure {
             Failure::new(Exit::TryLater, format!("the instance ended the stream: {why}"))
                 .next(format!("try again{on}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_cut_off_at_once_comes_back_with_pauses_and_not_for_ever() {
+        let mut attempts = Attempts::default();
+        assert_eq!(
+            attempts.next(),
+            Some(Duration::ZERO),
+            "a connection that breaks off is made anew at once"
+        );
+        // Whatever connects in between, and is heard nothing of.
+        for _ in 1..ATTEMPTS {
+            assert_eq!(attempts.next(), Some(PAUSE));
+        }
+        assert_eq!((attempts.next(), attempts.next()), (None, None));
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         display,
         outcome::{Exit, Failure},
         output::Output,
-        verbs::{client_failure, expect_success, owner, segment},
+        verbs::{expect_success, owner, segment},
     },
     limits,
     swarm::logs::Screen,
@@ -27,10 +27,10 @@ pub(super) fn last_lines(
 ) -> Result<Option<ExitCode>, Failure> {
     let client = owner()?;
     let path = format!("/api/v1/agents/{}", segment(name));
-    let is_one = client.get(&path).map_err(|error| client_failure(&error))?;
-    if !is_one.is_success() {
-        return Ok(None);
-    }
+    match client.get(&path) {
+        Ok(answer) if answer.status == 404 => return Ok(None),
+        other => expect_success(other)?,
+    };
     if !asked.kinds.is_empty() && !asked.kinds.contains(&"output") {
         return Err(Failure::new(
             Exit::Negative,
