@@ -207,7 +207,7 @@ impl Silent {
         if !mounted {
             // One that answers, and is refused all the same.
             println!("skipped: FUSE missing");
-            let other = memory().join(format!("loopgate-other-{}", std::process::id()));
+            let other = memory().join(format!("loopgate-other-{mode}-{}", std::process::id()));
             let made =
                 if path.is_dir() { std::fs::create_dir_all(&other) } else { std::fs::write(&other, "") };
             made.expect("made");

@@ -290,7 +290,7 @@ impl Fault {
     pub fn of_shelf(error: ShelfError) -> Self {
         match error {
             ShelfError::Full => Self::TooManySwarms { most: limits::SWARMS_KEPT },
-            ShelfError::Aside => Self::Unreadable,
+            ShelfError::Aside | ShelfError::Mounted => Self::Unreadable,
             ShelfError::Unknown => Self::SwarmNotFound,
             ShelfError::TooLarge => Self::TooLargeToKeep,
             ShelfError::OverlayFull => Self::OverlayFull,

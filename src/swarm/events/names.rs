@@ -30,7 +30,7 @@ names! {
     SwarmStopped = "swarm_stopped" in Swarm, "a swarm was stopped";
     SwarmPaused = "swarm_paused" in Swarm, "a swarm is held still";
     SwarmResumed = "swarm_resumed" in Swarm, "a swarm goes on";
-    SwarmError = "swarm_error" in Swarm, "a swarm that starts by itself did not";
+    SwarmError = "swarm_error" in Swarm, "a swarm that starts by itself did not, or not all that one had could be removed";
     TopologyChanged = "topology_changed" in Swarm, "edges came or went";
     IrValidationFailed = "ir_validation_failed" in Swarm, "the gate let a change not pass";
     OverlayFailed = "overlay_setup_failed" in Swarm, "a kept change could not be made again";

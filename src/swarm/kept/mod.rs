@@ -70,6 +70,8 @@ pub enum ShelfError {
     Slow,
     /// it is off the shelf, and not all of it could be removed yet: the next start tries again
     Left,
+    /// another file system is mounted over it, or over what is in it
+    Mounted,
     /// the system refused
     Io(io::Error),
 }
@@ -85,6 +87,7 @@ impl fmt::Display for ShelfError {
             Self::NoSpace => f.write_str("there is no room left on the disk"),
             Self::Slow => f.write_str("the disk has not answered in time"),
             Self::Left => f.write_str("not all of it could be removed yet"),
+            Self::Mounted => f.write_str("another file system is mounted over it"),
             Self::Io(error) => write!(f, "the system says: {error}"),
         }
     }
@@ -132,6 +135,7 @@ impl From<JournalError> for ShelfError {
 impl From<HomeError> for ShelfError {
     fn from(error: HomeError) -> Self {
         match error {
+            HomeError::Io(_, error) if error.raw_os_error() == Some(libc::EXDEV) => Self::Mounted,
             HomeError::Io(_, error) => error.into(),
             HomeError::Missing(_) | HomeError::Unknown => Self::Unknown,
             HomeError::Symlink(_)
@@ -146,12 +150,12 @@ impl From<LentError> for ShelfError {
     fn from(error: LentError) -> Self {
         match error {
             LentError::Missing => Self::Unknown,
+            LentError::Mounted => Self::Mounted,
             LentError::Io(kind) => io::Error::from(kind).into(),
             LentError::Symlink
             | LentError::NotRegular
             | LentError::Owner
             | LentError::HardLink
-            | LentError::Mounted
             | LentError::TooLarge => Self::Aside,
         }
     }

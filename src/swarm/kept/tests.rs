@@ -6,7 +6,7 @@ use std::{
 use serde_json::json;
 
 use super::*;
-use crate::store::testing::{TempHome, is_root, mode_of};
+use crate::store::testing::{Silent, TempHome, in_own_mounts, is_root, mode_of};
 
 fn name(text: &str) -> NodeName {
     NodeName::parse(text).expect("a name")
@@ -268,6 +268,28 @@ fn directories_of_an_agent_that_are_links_are_refused_or_made_anew() {
         shelf.agent_dirs(&lab, &a).expect("made");
         std::os::unix::fs::chown(at(&temp, "lab/agents/a"), Some(12_345), None).expect("given away");
         assert!(matches!(shelf.agent_dirs(&lab, &a), Err(ShelfError::Aside)));
+    }
+}
+
+#[test]
+fn what_is_mounted_over_an_agents_directories_is_told_as_that_and_outlives_a_purge_alone() {
+    if !in_own_mounts(
+        module_path!(),
+        "what_is_mounted_over_an_agents_directories_is_told_as_that_and_outlives_a_purge_alone",
+    ) {
+        return;
+    }
+    for over in ["agents/a/workspace", "agents/a", "agents"] {
+        let temp = TempHome::new();
+        let shelf = shelf(&temp);
+        shelf.put_seed(&name("s"), &seed(1)).expect("kept");
+        shelf.agent_dirs(&name("s"), &name("a")).expect("made");
+        std::fs::write(at(&temp, "s/agents/a/logs/secret"), "").expect("written");
+        let _silent = Silent::over(&at(&temp, &format!("s/{over}")));
+        let refused = shelf.agent_dirs(&name("s"), &name("a"));
+        assert!(matches!(refused, Err(ShelfError::Mounted)), "{over}: {refused:?}");
+        assert!(matches!(shelf.purge(&name("s")), Err(ShelfError::Left)), "{over}");
+        assert!(!at(&temp, "s").exists(), "{over}: it is off the shelf");
     }
 }
 

@@ -15,9 +15,10 @@ use super::{
 use crate::{
     agent::{Controller, MemberSpec},
     backend::form::Form,
+    store::LentError,
     swarm::{
         config::{AgentConfig, ObjectConfig},
-        kept::AgentDirs,
+        kept::{AgentDirs, ShelfError},
         objects::process,
         skills::{SkillError, Values},
     },
@@ -88,10 +89,9 @@ impl Live {
     }
 
     fn dirs(&self, name: &NodeName) -> Result<AgentDirs, String> {
-        self.parts
-            .shelf
-            .agent_dirs(&self.name, name)
-            .map_err(|_| "its directories could not be made".to_owned())
+        self.parts.shelf.agent_dirs(&self.name, name).map_err(|error| {
+            sentence("its directories could not be made", matches!(error, ShelfError::Mounted))
+        })
     }
 }
 
@@ -115,7 +115,7 @@ fn workspace(dirs: &AgentDirs, wanted: Option<&str>) -> Result<PathBuf, String> 
         Some(path) if path.starts_with('/') => return Ok(PathBuf::from(path)),
         Some(path) => path,
     };
-    let refused = |_| "its workspace could not be made".to_owned();
+    let refused = |error| sentence("its workspace could not be made", error == LentError::Mounted);
     let mut at = dirs.lent_workspace().map_err(refused)?;
     let mut path = own;
     // Step by step, and through no link that an earlier run may have left.
@@ -124,6 +124,16 @@ fn workspace(dirs: &AgentDirs, wanted: Option<&str>) -> Result<PathBuf, String> 
         path.push(step);
     }
     Ok(path)
+}
+
+/// What cannot be made, and why, where whoever mounted it can do something about it.
+fn sentence(what: &str, is_mounted: bool) -> String {
+    let why = if is_mounted {
+        ": another file system is mounted there; one to work in is named as an absolute `workspace`"
+    } else {
+        ""
+    };
+    format!("{what}{why}")
 }
 
 fn variables(plan: &Plan, dirs: &AgentDirs) -> Result<Vec<(String, String)>, String> {

@@ -14,7 +14,13 @@ use super::{
 use crate::{
     backend::Backends,
     limits,
-    swarm::{Fault, config::Config, kept::ShelfError, live::Live},
+    swarm::{
+        Fault,
+        config::Config,
+        events::{Draft, Level, Name},
+        kept::ShelfError,
+        live::Live,
+    },
     wire::node::NodeName,
 };
 
@@ -88,11 +94,8 @@ impl Swarms {
         self.end(&busy)?;
         if delete {
             self.logs.wipe(busy.name());
-            match self.shelf.wipe_agents(busy.name()) {
-                // They begin with empty directories, wherever the rest of the old ones is.
-                Ok(()) | Err(ShelfError::Left) => {}
-                Err(error) => return Err(Fault::of_shelf(error)),
-            }
+            // They begin with empty directories, wherever the rest of the old ones is.
+            self.removed(busy.name(), self.shelf.wipe_agents(busy.name()))?;
         }
         self.start_kept(&busy)
     }
@@ -283,11 +286,7 @@ impl Swarms {
     fn purge(&self, busy: &Busy) -> Result<(), Fault> {
         self.end(busy)?;
         self.logs.forget(busy.name());
-        match self.shelf.purge(busy.name()) {
-            // It is off the shelf: the next start removes the rest.
-            Ok(()) | Err(ShelfError::Left) => {}
-            Err(error) => return Err(Fault::of_shelf(error)),
-        }
+        self.removed(busy.name(), self.shelf.purge(busy.name()))?;
         self.table.remove(busy);
         self.log().forget(busy.name().as_str());
         Ok(())
@@ -296,9 +295,21 @@ impl Swarms {
     /// Forgets what is kept under a name and could not be read.
     fn purge_aside(&self, swarm: &str) -> Result<(), Fault> {
         let name = NodeName::parse(swarm).map_err(|_| Fault::SwarmNotFound)?;
-        match self.shelf.purge_aside(&name) {
-            Ok(()) | Err(ShelfError::Left) => Ok(()),
-            Err(error) => Err(Fault::of_shelf(error)),
+        self.removed(&name, self.shelf.purge_aside(&name))
+    }
+
+    /// What is off the shelf is removed. Where some of it is still on the disk, that is told: somebody may rely on it.
+    fn removed(&self, name: &NodeName, done: Result<(), ShelfError>) -> Result<(), Fault> {
+        match done {
+            Err(ShelfError::Left) => {
+                let text = format!(
+                    "not all that {name} had could be removed from the disk: below `swarms` in the server's home \
+                     something is mounted or may not be removed; the next start of the server tries again"
+                );
+                self.hub.publish(Draft::new(Name::SwarmError, text).swarm(name).level(Level::Warning));
+                Ok(())
+            }
+            done => done.map_err(Fault::of_shelf),
         }
     }
 }

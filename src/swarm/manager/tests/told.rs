@@ -7,7 +7,8 @@ use std::{
 
 use super::*;
 use crate::{
-    swarm::events::{Follow, Name},
+    store::testing::{Silent, in_own_mounts},
+    swarm::events::{Follow, Level, Name, Query},
     sys::poll::Wake,
 };
 
@@ -140,4 +141,21 @@ fn an_added_agents_spec_has_no_secret_no_variable_and_no_path() {
 
 fn name_of(entry: &crate::swarm::events::Entry) -> Option<Name> {
     entry.event().map(|event| event.draft.event_type)
+}
+
+#[test]
+fn a_purge_that_leaves_something_is_told() {
+    if !in_own_mounts(module_path!(), "a_purge_that_leaves_something_is_told") {
+        return;
+    }
+    let rig = Rig::with(&small());
+    let mounted = rig.temp.path().join("swarms/s/agents/alpha/kept");
+    std::fs::create_dir_all(&mounted).expect("made");
+    let _silent = Silent::over(&mounted);
+    rig.swarms.stop("s", true).expect("it is gone from the shelf");
+    assert!(rig.swarms.list().is_empty());
+    let query = Query { since: Some(0), most: usize::MAX, ..Query::default() };
+    let events = rig.swarms.events().page(&query).expect("memory alone").events;
+    let left: Vec<_> = events.iter().filter(|event| event.draft.event_type == Name::SwarmError).collect();
+    assert!(matches!(left.as_slice(), [event] if event.draft.level == Level::Warning), "{left:?}");
 }
