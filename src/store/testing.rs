@@ -54,10 +54,10 @@ impl Drop for TempHome {
     }
 }
 
-/// A directory for temporary files that no disk holds up, if there is one.
+/// A directory for temporary files that no disk holds up, if there is one; in own mounts the one that goes with them.
 pub fn memory() -> PathBuf {
     let shared = PathBuf::from("/dev/shm");
-    if shared.is_dir() { shared } else { std::env::temp_dir() }
+    if shared.is_dir() && std::env::var_os(OWN_MOUNTS).is_none() { shared } else { std::env::temp_dir() }
 }
 
 pub fn mode_of(path: &Path) -> u32 {
@@ -164,11 +164,13 @@ pub fn killed_after(
     child.wait().expect("gone");
 }
 
+/// Set for a test that runs in mounts of its own.
+const OWN_MOUNTS: &str = "LOOPGATE_TEST_OWN_MOUNTS";
+
 /// Runs the test `name` of this module once more, in mounts of its own, and ends it where it hangs. True in that
 /// run, which is to do what the test is about.
 pub fn in_own_mounts(module: &str, name: &str) -> bool {
-    const MARK: &str = "LOOPGATE_TEST_OWN_MOUNTS";
-    if std::env::var_os(MARK).is_some() {
+    if std::env::var_os(OWN_MOUNTS).is_some() {
         return true;
     }
     let flags = if crate::sys::process::uid() == 0 { "-m" } else { "-Urm" };
@@ -178,12 +180,15 @@ pub fn in_own_mounts(module: &str, name: &str) -> bool {
         return false;
     }
     let name = format!("{}::{name}", module.split_once("::").map_or(module, |(_, rest)| rest));
+    // Under a mount it could not be removed there; here, where the mounts are gone with their process, it can.
+    let around = TempHome::in_memory();
     // `timeout` ends it where it hangs.
     let again = Command::new("timeout")
         .args(["-s", "KILL", "120", "unshare", flags])
         .arg(std::env::current_exe().expect("a test binary"))
         .args(["--exact", &name, "--nocapture"])
-        .env(MARK, "1")
+        .env(OWN_MOUNTS, "1")
+        .env("TMPDIR", around.around())
         .status();
     assert!(again.expect("it starts").success());
     false
