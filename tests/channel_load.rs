@@ -164,25 +164,22 @@ impl Row {
 /// What one client has seen so far.
 struct Seen {
     client: usize,
-    full: bool,
     /// for each author: what it said, what its reader said, what went between them
     rows: [[Row; PAIRS]; 3],
     events: Row,
     log: Row,
     found: Found,
-    /// the last task's output came: with the rest of its place this client is done
-    last: bool,
+    /// the last task's output came, which is the last of its place
     done: bool,
 }
 
 impl Seen {
     fn new(client: usize) -> Self {
-        let full = client < FULL;
         // The first task is number 1.
         let row = Row { last: Some(0), gap: false };
         let found = Found { client, outputs: 0, entries: 0, missed: 0, gaps: 0 };
         let (events, log) = (Row::default(), Row::default());
-        Self { client, full, rows: [[row; PAIRS]; 3], events, log, found, last: false, done: false }
+        Self { client, rows: [[row; PAIRS]; 3], events, log, found, done: false }
     }
 
     /// A text from the server that is a push; an answer is given back.
@@ -200,8 +197,7 @@ impl Seen {
                 self.row(usize::from(agent.starts_with('r')), author, number);
                 self.found.outputs += u64::from(agent.starts_with('a'));
                 let last = course.last.load(Ordering::SeqCst);
-                self.last = agent == "a00" && number == last && last > 0;
-                self.done = self.last && !self.full;
+                self.done = agent == "a00" && number == last && last > 0;
             }
             "message_routed" => {
                 let (author, number) = numbered(payload);
@@ -212,7 +208,6 @@ impl Seen {
                 self.found.entries += 1;
                 let missing = self.events.next(id(payload), "event");
                 assert!(missing <= self.found.missed, "{missing} events are missing");
-                self.done = self.last;
             }
             "log_entry" => drop(self.log.next(id(payload), "log entry")),
             "gap" => {
