@@ -42,6 +42,16 @@ fn client(instance: &Instance) -> Client {
         .unwrap_or_else(|answer| panic!("no upgrade: {answer:?}"))
 }
 
+/// So many clients that have joined, and read nothing.
+fn joined(instance: &Instance, count: usize) -> Vec<Client> {
+    let join = |_| {
+        let mut client = client(instance);
+        client.join("s");
+        client
+    };
+    (0..count).map(join).collect()
+}
+
 /// Still answered, and still told what happens.
 #[track_caller]
 fn still_serves(client: &mut Client) {
@@ -152,13 +162,7 @@ fn a_client_that_never_reads_costs_little_and_the_others_are_told_everything() {
     // What the hub keeps is there before.
     (0..TURNS).for_each(|at| say(&mut neighbour, at));
     let (before, others) = (Size::of(&instance), open(&instance));
-    let mut hanging: Vec<Client> = (0..HANGING)
-        .map(|_| {
-            let mut client = self::client(&instance);
-            client.join("s");
-            client
-        })
-        .collect();
+    let mut hanging = joined(&instance, HANGING);
     under_attack(&instance, || {
         let mut largest = 0;
         for at in TURNS..2 * TURNS {
@@ -195,13 +199,7 @@ fn what_clients_that_hang_have_held_is_given_back_when_they_are_gone() {
     // What the hub keeps is there before.
     (0..3 * TURNS).for_each(|_| say());
     let before = Size::of(&instance);
-    let hanging: Vec<Client> = (0..HANGING)
-        .map(|_| {
-            let mut client = self::client(&instance);
-            client.join("s");
-            client
-        })
-        .collect();
+    let hanging = joined(&instance, HANGING);
     (0..TURNS).for_each(|_| say());
     drop(hanging);
     back_at(&instance, before, 2 * LEFT_BEHIND);

@@ -52,9 +52,7 @@ impl<'a> Request<'a> {
     /// A query parameter that is a whole number.
     pub fn whole_param(&self, name: &'static str) -> Result<Option<u64>> {
         let Some(text) = self.param(name)? else { return Ok(None) };
-        // parse() would take a plus sign.
-        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        text.parse().ok().filter(|_| digits).map(Some).ok_or(Fault::bad_query(name))
+        whole(&text).map(Some).ok_or(Fault::bad_query(name))
     }
 
     /// Whether there is no body, and nothing is said of its type either: a form of a web page, even an empty
@@ -198,6 +196,12 @@ fn detail(status: u16) -> Value {
 /// 200 and JSON.
 pub fn ok(value: &Value) -> Result {
     Ok(Reply::Response(Response::json(200, value)))
+}
+
+/// A whole number in digits alone.
+pub fn whole(text: &str) -> Option<u64> {
+    // parse() would take a plus sign.
+    text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]

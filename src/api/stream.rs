@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::{
     App,
-    request::{Fault, Request, Result},
+    request::{Fault, Request, Result, whole},
 };
 use crate::{
     admit::Caller,
@@ -158,7 +158,7 @@ pub(super) fn answer(
 /// A browser that comes back asks for the address that it asked for first, and says in `Last-Event-ID` how far
 /// it came: that counts. It may lie before `since`, where that is a number which was never given out here.
 pub(super) fn begin(request: &Request<'_>, since: Option<u64>) -> Result<Option<u64>> {
-    begin_at(request, since, number)
+    begin_at(request, since, whole)
 }
 
 /// The same of a stream whose places are more than numbers.
@@ -179,12 +179,6 @@ pub(super) fn begin_at<T>(
         (Some(_), Some(_)) => return Err(wrong("Last-Event-ID stands there twice")),
     };
     Ok(last.or(since))
-}
-
-/// A number as it is written in an id.
-pub(super) fn number(text: &str) -> Option<u64> {
-    // parse() would take a plus sign.
-    text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Writes what `source` shows until somebody ends it.

@@ -124,6 +124,26 @@ impl Pieces {
     }
 }
 
+/// Takes hold of what has this name: ours, no link, and of the kind that is asked for.
+fn pin_ours(
+    above: &File,
+    name: &OsStr,
+    is: impl Fn(&Metadata) -> bool,
+) -> Result<(File, Metadata), LentError> {
+    let pinned = pin(above, name)?;
+    let facts = pinned.metadata()?;
+    if facts.is_symlink() {
+        return Err(LentError::Symlink);
+    }
+    if !is(&facts) {
+        return Err(LentError::NotRegular);
+    }
+    if facts.uid() != process::uid() {
+        return Err(LentError::Owner);
+    }
+    Ok((pinned, facts))
+}
+
 /// An open directory of ours.
 #[derive(Debug)]
 pub struct Lent {
@@ -152,17 +172,7 @@ impl Lent {
     }
 
     fn open_at(above: &File, name: &OsStr) -> Result<Self, LentError> {
-        let pinned = pin(above, name)?;
-        let facts = pinned.metadata()?;
-        if facts.is_symlink() {
-            return Err(LentError::Symlink);
-        }
-        if !facts.is_dir() {
-            return Err(LentError::NotRegular);
-        }
-        if facts.uid() != process::uid() {
-            return Err(LentError::Owner);
-        }
+        let (pinned, _) = pin_ours(above, name, Metadata::is_dir)?;
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(itself(&pinned));
         Ok(Self { directory: opened? })
     }
@@ -253,17 +263,7 @@ impl Lent {
 
     /// Opens a regular file of ours that has this name and no other. Never waits, also not for who has a lease on it.
     fn open_file(&self, name: &OsStr, options: &mut OpenOptions) -> Result<(File, Metadata), LentError> {
-        let pinned = pin(&self.directory, name)?;
-        let facts = pinned.metadata()?;
-        if facts.is_symlink() {
-            return Err(LentError::Symlink);
-        }
-        if !facts.is_file() {
-            return Err(LentError::NotRegular);
-        }
-        if facts.uid() != process::uid() {
-            return Err(LentError::Owner);
-        }
+        let (pinned, facts) = pin_ours(&self.directory, name, Metadata::is_file)?;
         if facts.nlink() > 1 {
             return Err(LentError::HardLink);
         }

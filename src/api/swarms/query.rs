@@ -4,7 +4,7 @@
 //! A parameter of another name is nobody's business here, unless it looks like a slip of one that is: events
 //! that a slip lets through would be taken for all that there are.
 
-use super::super::request::{Fault, Result};
+use super::super::request::{self, Fault, Result};
 use crate::{
     limits,
     swarm::events::{Category, Filter, Level, Name},
@@ -168,9 +168,7 @@ fn text(name: &'static str, value: &str) -> Result<String> {
 }
 
 pub(super) fn whole(name: &'static str, value: &str, least: u64, most: u64) -> Result<u64> {
-    // parse() would take a plus sign.
-    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-    let number = value.parse().ok().filter(|number| digits && (least..=most).contains(number));
+    let number = request::whole(value).filter(|number| (least..=most).contains(number));
     let range = || match most {
         u64::MAX => format!("a whole number from {least} on"),
         most => format!("a whole number from {least} to {most}"),

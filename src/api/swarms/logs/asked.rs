@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::{
     api::{
-        request::{Request, Result},
+        request::{Request, Result, whole},
         stream,
         swarms::query::{self, bad},
     },
@@ -42,8 +42,8 @@ pub(super) struct Place {
 impl Place {
     fn read(text: &str) -> Option<Self> {
         match text.split_once('-') {
-            None => Some(Self { n: stream::number(text)?, event: None }),
-            Some((n, event)) => Some(Self { n: stream::number(n)?, event: Some(stream::number(event)?) }),
+            None => Some(Self { n: whole(text)?, event: None }),
+            Some((n, event)) => Some(Self { n: whole(n)?, event: Some(whole(event)?) }),
         }
     }
 }
