@@ -27,6 +27,8 @@ pub mod bus;
 pub mod cli;
 // The one HTTP client.
 pub mod client;
+// The one way out of an isolated agent.
+pub mod egress;
 // What is declared open against what is observed open.
 pub mod exposure;
 // The accept loop, the connection table and the way of one request.

@@ -12,29 +12,33 @@ mod sources;
 /// Two go beyond the folder table of the design: `client` uses `store` and `sys`, because the key
 /// file is what proves whom it talks to before the key goes out; `cli` uses everything that
 /// `serve`, which stands in it, puts together.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("wire", &[]),
     ("sys", &["wire"]),
     ("store", &["sys", "wire"]),
     ("gate", &["sys", "wire"]),
     ("admit", &["wire"]),
     ("client", &["wire", "sys", "store"]),
+    ("egress", &["sys", "wire", "client"]),
     ("agent", &["sys", "store", "wire"]),
     ("registry", &["wire", "sys", "store", "client"]),
     ("bus", &["store", "agent", "registry", "wire", "sys"]),
-    ("backend", &["sys", "store", "wire", "agent"]),
+    ("backend", &["sys", "store", "wire", "egress", "agent"]),
     ("swarm", &["sys", "store", "wire", "agent", "bus", "backend"]),
     ("exposure", &["sys", "store", "wire"]),
     ("ws", &["sys", "wire", "gate", "agent", "bus", "swarm"]),
     (
         "api",
-        &["sys", "wire", "store", "gate", "admit", "agent", "registry", "bus", "swarm", "exposure", "ws"],
+        &[
+            "sys", "wire", "store", "gate", "admit", "egress", "agent", "registry", "bus", "backend",
+            "swarm", "exposure", "ws",
+        ],
     ),
     (
         "cli",
         &[
-            "sys", "wire", "store", "gate", "admit", "client", "agent", "registry", "bus", "backend",
-            "swarm", "exposure", "ws", "api",
+            "sys", "wire", "store", "gate", "admit", "client", "egress", "agent", "registry", "bus",
+            "backend", "swarm", "exposure", "ws", "api",
         ],
     ),
 ];
