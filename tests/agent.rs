@@ -66,6 +66,7 @@ impl Host {
             accept_typed_from: Vec::new(),
             may_type_into: Vec::new(),
             submit: Submit::Thrice,
+            cage: None,
         }
     }
 

@@ -514,6 +514,7 @@ fn spec(line: &str) -> StartSpec {
         accept_typed_from: Vec::new(),
         may_type_into: Vec::new(),
         submit: Submit::Once,
+        cage: None,
     }
 }
 
@@ -525,6 +526,7 @@ fn member_spec(spec: &StartSpec) -> MemberSpec {
         cwd: spec.cwd.clone(),
         env: spec.env.clone(),
         controller: Controller::Pipe,
+        cage: None,
     }
 }
 

@@ -54,6 +54,7 @@ impl Host {
             cwd: self.home.path().to_owned(),
             env: Vec::new(),
             controller: Controller::Pipe,
+            cage: None,
         }
     }
 
@@ -311,6 +312,7 @@ fn all_agents_are_counted_together_and_members_are_in_no_list() {
         accept_typed_from: Vec::new(),
         may_type_into: Vec::new(),
         submit: Submit::Once,
+        cage: None,
     };
     let alone = host.agents.start(loose.clone()).expect("it starts");
     let (member, heard) = host.start("read x");

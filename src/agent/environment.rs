@@ -17,6 +17,8 @@ use crate::{limits, wire::secret::Secret};
 
 /// Passed on from the instance's environment, beside `LC_*`.
 const INHERITED: [&str; 6] = ["HOME", "LANG", "TZ", "SHELL", "USER", "PATH"];
+/// Of these, what says something of the machine outside of a cage.
+const OUTSIDE: [&str; 4] = ["HOME", "SHELL", "USER", "PATH"];
 /// Names that only we give a meaning to: a request cannot set them.
 const OURS: [&str; 3] = ["LOOPGATE_", "AGENTMUX_", "GENSWARMS_"];
 /// Names in `accept_typed_from` and in `may_type_into`, and bytes of one (`<swarm>/<agent>`).
@@ -111,15 +113,21 @@ impl Base {
     }
 
     /// The whole environment of one agent, as `NAME=value` strings. It holds the token: the caller
-    /// hands it on and forgets it.
+    /// hands it on and forgets it. One in a cage gets nothing that is true outside of it alone, and neither
+    /// the token nor the way to us where there is none from inside.
     pub fn of_agent(&self, agent: &Program<'_>, token: &Secret, url: &str, terminal: bool) -> Vec<Vec<u8>> {
         let mut all = self.0.clone();
+        if agent.cage.is_some() {
+            OUTSIDE.iter().for_each(|name| drop(all.remove(OsStr::new(name))));
+        }
         all.insert("TERM".into(), if terminal { "xterm-256color" } else { "dumb" }.into());
         all.extend(agent.env.iter().map(|(name, value)| (name.into(), value.into())));
         all.insert("LOOPGATE_AGENT".into(), agent.holder.to_string().into());
-        all.insert("LOOPGATE_AGENT_TOKEN".into(), token.expose_str().into());
-        all.insert("LOOPGATE_URL".into(), url.into());
-        all.insert("AGENTMUX_LOCAL_URL".into(), url.into());
+        if agent.cage.is_none_or(|cage| cage.reaches_instance()) {
+            all.insert("LOOPGATE_AGENT_TOKEN".into(), token.expose_str().into());
+            all.insert("LOOPGATE_URL".into(), url.into());
+            all.insert("AGENTMUX_LOCAL_URL".into(), url.into());
+        }
         all.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
     }
 }
@@ -143,6 +151,7 @@ mod tests {
             accept_typed_from: Vec::new(),
             may_type_into: Vec::new(),
             submit: Submit::Thrice,
+            cage: None,
         }
     }
 
@@ -206,7 +215,7 @@ mod tests {
         let env = ["LANG=de", "MORE=1=2"].map(|line| line.split_once('=').unwrap());
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let holder = Holder::Loose(AgentId::parse("coder").unwrap());
-        let agent = Program { holder, command: &[], cwd: Path::new("/"), env: &env };
+        let agent = Program { holder, command: &[], cwd: Path::new("/"), env: &env, cage: None };
         let token = Secret::new(b"lga_x".to_vec());
         let lines = base.of_agent(&agent, &token, "http://127.0.0.1:1", true);
         assert!(!base.of_agent(&agent, &token, "", false).contains(&b"TERM=xterm-256color".to_vec()));

@@ -32,6 +32,7 @@ use crate::sys::{
     poll::{self, Entry},
     process,
     signal::{self, SignalFd},
+    stage,
 };
 
 /// Between two rounds of killing, where no child has ended in between.
@@ -39,11 +40,12 @@ const ROUND: Duration = Duration::from_millis(5);
 /// Exit code for a keeper that was not started by an instance.
 const USAGE: u8 = 2;
 
-/// The program of the keeper process: the socket is its descriptor 0, the terminal 1. Pipes are the
-/// descriptors of these numbers, for the command's descriptors 0, 1 and 2.
-pub fn run(pipes: &[i32]) -> ExitCode {
+/// The program of the keeper process: the socket is its descriptor 0, the terminal 1. Where the command has
+/// pipes, they are the first three of these numbers, for its descriptors 0, 1 and 2; it inherits the others.
+pub fn run(given: &[i32]) -> ExitCode {
     // First of all: these numbers must not have come to mean anything of our own.
-    let Ok(pipes) = pipes.iter().map(|pipe| inherited::take(*pipe)).collect::<io::Result<Vec<_>>>() else {
+    let Ok(given) = given.iter().map(|number| inherited::take(*number)).collect::<io::Result<Vec<_>>>()
+    else {
         return ExitCode::from(USAGE);
     };
     let Ok(control) = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else {
@@ -53,14 +55,14 @@ pub fn run(pipes: &[i32]) -> ExitCode {
         let _ = writeln!(io::stderr(), "loopgate keeper: is started by an instance, not by hand");
         return ExitCode::from(USAGE);
     }
-    match keep(control, pipes) {
+    match keep(control, given) {
         Ok(()) => ExitCode::SUCCESS,
         // Nothing runs yet where an error can still happen; the instance sees the end of our side.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn keep(mut control: UnixStream, pipes: Vec<File>) -> io::Result<()> {
+fn keep(mut control: UnixStream, given: Vec<File>) -> io::Result<()> {
     process::harden()?;
     process::become_subreaper()?;
     process::close_on_exec()?;
@@ -69,7 +71,7 @@ fn keep(mut control: UnixStream, pipes: Vec<File>) -> io::Result<()> {
     let order = Order::read(&mut control)?;
     // A report must not block the killing.
     control.set_nonblocking(true)?;
-    let mut keeper = match start(order, pipes) {
+    let mut keeper = match start(order, given) {
         Ok(pid) => Keeper { control, signals, command: pid },
         Err(report) => {
             let _ = control.write_all(&report.encode());
@@ -82,7 +84,7 @@ fn keep(mut control: UnixStream, pipes: Vec<File>) -> io::Result<()> {
     Ok(())
 }
 
-fn start(order: Order, pipes: Vec<File>) -> Result<u32, Report> {
+fn start(order: Order, mut given: Vec<File>) -> Result<u32, Report> {
     let errno = |e: io::Error| e.raw_os_error().unwrap_or_default();
     let cwd = Path::new(OsStr::from_bytes(&order.cwd));
     env::set_current_dir(cwd).map_err(|e| Report::NoDirectory(errno(e)))?;
@@ -94,12 +96,20 @@ fn start(order: Order, pipes: Vec<File>) -> Result<u32, Report> {
         let (name, value) = line.split_at(at);
         command.env(OsStr::from_bytes(name), OsStr::from_bytes(value.get(1..).unwrap_or_default()));
     }
-    process::in_own_session(&mut command, order.descriptors, !order.pipes);
-    let started = streams(order.pipes, pipes).and_then(|[stdin, stdout, stderr]| {
+    let extra = given.split_off(if order.pipes { given.len().min(3) } else { 0 });
+    let started = streams(order.pipes, given).and_then(|[stdin, stdout, stderr]| {
         command.stdin(stdin).stdout(stdout).stderr(stderr);
+        if let Some((user, places)) = order.user {
+            stage::show(&mut command, user, places)?;
+        }
+        // After the user: whoever becomes another one does not die with his parent any more.
+        process::in_own_session(&mut command, order.descriptors, !order.pipes && !order.caged);
+        for descriptor in extra {
+            inherited::pass(&mut command, descriptor.into());
+        }
         command.spawn()
     });
-    // Our copies of its pipes go with it: a pipe must end where the agent lets go of it.
+    // Our copies of what it is given go with it: a pipe must end where the agent lets go of it.
     drop(command);
     // Not to keep a directory busy that the agent may want to remove.
     let _ = env::set_current_dir("/");

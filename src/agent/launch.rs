@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     io::{self, Write},
     os::{
-        fd::AsFd,
+        fd::{AsFd, OwnedFd},
         unix::{ffi::OsStrExt, net::UnixStream},
     },
     path::{Path, PathBuf},
@@ -22,10 +22,11 @@ use std::{
 };
 
 use super::{
+    cage::{Built, Cage, Held, Inside},
     environment::Base,
     life::{Begin, Life, lock},
     order::{Order, Report},
-    spawner::{Given, Spawner, Start},
+    spawner::{self, Given, Spawner},
     token::{self, TokenHash},
     types::StartError,
 };
@@ -34,12 +35,15 @@ use crate::{
     sys::{
         poll::{self, Entry, Wake},
         process,
+        stage::Step,
     },
     wire::{clock::Clock, node::Holder},
 };
 
-/// Time for a keeper to start its command.
+/// Time for a keeper to start its command, and for that to be let into what it is put into.
 const BEGIN: Duration = Duration::from_secs(10);
+/// Time for what did not come to run to be gone.
+const ABORT: Duration = Duration::from_secs(1);
 
 /// What an [`super::Agents`] needs to know; tests change parts of it.
 #[derive(Debug, Clone)]
@@ -81,9 +85,9 @@ pub(super) struct Launcher {
 
 /// Every agent that is not done, by its token.
 #[derive(Default)]
-pub(super) struct Holders(Mutex<HashMap<TokenHash, Held>>);
+pub(super) struct Holders(Mutex<HashMap<TokenHash, Holding>>);
 
-struct Held {
+struct Holding {
     holder: Holder,
     life: Arc<Life>,
     keeper_pid: u32,
@@ -95,6 +99,7 @@ pub(super) struct Program<'a> {
     pub command: &'a [String],
     pub cwd: &'a Path,
     pub env: &'a [(String, String)],
+    pub cage: Option<&'a dyn Cage>,
 }
 
 /// What runs.
@@ -104,6 +109,8 @@ pub(super) struct Running {
     pub keeper_pid: u32,
     pub pid: u32,
     pub started_at: u64,
+    /// What it is in; for its thread, which drops it when nothing of the tree is left.
+    pub held: Option<Held>,
 }
 
 /// An agent of whatever kind, as far as its end goes.
@@ -111,6 +118,29 @@ pub(super) trait Mortal {
     fn life(&self) -> &Arc<Life>;
     /// Waits for it to be done, until `end`; whether it is.
     fn wait_done(&self, end: Instant) -> bool;
+}
+
+/// What its keeper is to start.
+struct Start {
+    command: Vec<Vec<u8>>,
+    cwd: Vec<u8>,
+    env: Vec<Vec<u8>>,
+    built: Option<Built>,
+}
+
+impl Start {
+    /// What a cage has built starts in the root, with no variable: the program's are the cage's to hand on.
+    fn in_cage(
+        cage: &dyn Cage,
+        command: &[String],
+        env: Vec<Vec<u8>>,
+        terminal: bool,
+        descriptors: u64,
+    ) -> Result<Self, StartError> {
+        let mut built = cage.build(Inside { command, env, terminal, descriptors })?;
+        let command = std::mem::take(&mut built.command);
+        Ok(Self { command, cwd: b"/".to_vec(), env: Vec::new(), built: Some(built) })
+    }
 }
 
 impl Launcher {
@@ -153,22 +183,52 @@ impl Launcher {
         let token = token::fresh().map_err(|_| StartError::Failed("randomness"))?;
         let hash = TokenHash::of(token.expose());
         let life = Arc::new(Life::new(wake));
-        let order = Order {
-            pipes: matches!(given, Given::Pipes(_)),
-            descriptors: self.settings.descriptors,
-            cwd: program.cwd.as_os_str().as_bytes().to_vec(),
-            command: program.command.iter().map(|word| word.as_bytes().to_vec()).collect(),
-            env: self.base.of_agent(program, &token, &self.settings.url, matches!(given, Given::Terminal(_))),
+        let terminal = matches!(given, Given::Terminal(_));
+        let env = self.base.of_agent(program, &token, &self.settings.url, terminal);
+        let start = match program.cage {
+            None => Start {
+                command: program.command.iter().map(|word| word.as_bytes().to_vec()).collect(),
+                cwd: program.cwd.as_os_str().as_bytes().to_vec(),
+                env,
+                built: None,
+            },
+            Some(cage) => Start::in_cage(cage, program.command, env, terminal, self.settings.descriptors)?,
         };
-        let (keeper_pid, to_keeper) = self.keeper(given, &life)?;
+        // One moment for all that has to happen until it runs.
+        let end = Instant::now() + BEGIN;
+        let Start { command, cwd, env, built } = start;
+        let (caged, user, descriptors, enter) = match built {
+            None => (false, None, Vec::new(), None),
+            Some(built) => (true, built.user, built.descriptors, Some(built.enter)),
+        };
+        let pipes = !terminal;
+        let order = Order { pipes, caged, user, descriptors: self.settings.descriptors, cwd, command, env };
+        let (keeper_pid, to_keeper) = self.keeper(given, descriptors, &life)?;
         // The token holds before the program runs: its first act may be to use it.
-        self.holders.add(hash, Held { holder: program.holder.clone(), life: life.clone(), keeper_pid });
-        match self.begin(&life, order, &to_keeper) {
-            Ok(pid) => Ok(Running { token: hash, life, keeper_pid, pid, started_at: self.clock.unix_ms() }),
+        self.holders.add(hash, Holding { holder: program.holder.clone(), life: life.clone(), keeper_pid });
+        let begun = self.begin(&life, order, &to_keeper, end).and_then(|pid| {
+            // Started is what the program is put into, and not yet the program.
+            let held = enter.map(|enter| enter(end)).transpose().inspect_err(|_| self.abort(&life, end))?;
+            Ok((pid, held))
+        });
+        match begun {
+            Ok((pid, held)) => {
+                let started_at = self.clock.unix_ms();
+                Ok(Running { token: hash, life, keeper_pid, pid, started_at, held })
+            }
             Err(error) => {
                 self.holders.remove(&hash);
                 Err(error)
             }
+        }
+    }
+
+    /// Ends the tree of what did not come to run; returns when nothing of it is left, or when that takes
+    /// longer than it may: it is gone on with then.
+    fn abort(&self, life: &Arc<Life>, end: Instant) {
+        self.spawner.end(life);
+        if !life.wait_gone(end.max(Instant::now() + ABORT)) {
+            self.spawner.kill(life);
         }
     }
 
@@ -223,18 +283,29 @@ impl Launcher {
     }
 
     /// Starts a keeper; its number, and where to send it its order.
-    fn keeper(&self, given: Given, life: &Arc<Life>) -> Result<(u32, UnixStream), StartError> {
-        let descriptors = |_| StartError::Failed("descriptors");
-        let (ours, theirs) = UnixStream::pair().map_err(descriptors)?;
-        let copy = ours.try_clone().map_err(descriptors)?;
+    fn keeper(
+        &self,
+        given: Given,
+        descriptors: Vec<OwnedFd>,
+        life: &Arc<Life>,
+    ) -> Result<(u32, UnixStream), StartError> {
+        let none_left = |_| StartError::Failed("descriptors");
+        let (ours, theirs) = UnixStream::pair().map_err(none_left)?;
+        let copy = ours.try_clone().map_err(none_left)?;
         let (answer, answered) = mpsc::channel();
-        self.spawner.keeper(Start { ours, theirs, given, life: life.clone(), answer });
+        self.spawner.keeper(spawner::Start { ours, theirs, given, descriptors, life: life.clone(), answer });
         let pid = answered.recv().ok().and_then(Result::ok).ok_or(StartError::Failed("keeper"))?;
         Ok((pid, copy))
     }
 
     /// Lets the keeper start the agent's program, and waits until it runs; its number.
-    fn begin(&self, life: &Arc<Life>, mut order: Order, to_keeper: &UnixStream) -> Result<u32, StartError> {
+    fn begin(
+        &self,
+        life: &Arc<Life>,
+        mut order: Order,
+        to_keeper: &UnixStream,
+        end: Instant,
+    ) -> Result<u32, StartError> {
         let mut bytes = order.encode();
         let sent = send(to_keeper, &bytes);
         // It holds the agent's token, which nobody needs to find here later.
@@ -245,7 +316,7 @@ impl Launcher {
             self.spawner.kill(life);
             return Err(StartError::Failed("keeper"));
         }
-        match life.wait_for_begin(BEGIN) {
+        match life.wait_for_begin(end) {
             Begin::Told(Report::Started(pid)) => Ok(pid),
             Begin::Told(Report::NoDirectory(_)) => Err(StartError::NoSuchDirectory),
             Begin::Told(Report::NotStarted(errno)) => Err(not_started(errno)),
@@ -259,7 +330,7 @@ impl Launcher {
 }
 
 impl Holders {
-    fn add(&self, hash: TokenHash, held: Held) {
+    fn add(&self, hash: TokenHash, held: Holding) {
         lock(&self.0).insert(hash, held);
     }
 
@@ -283,6 +354,9 @@ impl Holders {
 
 /// Why the system did not run the command.
 fn not_started(errno: i32) -> StartError {
+    if let Some(step) = Step::of(errno) {
+        return not_staged(step);
+    }
     let error = io::Error::from_raw_os_error(errno);
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => StartError::Failed("processes"),
@@ -295,6 +369,18 @@ fn not_started(errno: i32) -> StartError {
         }
         _ => StartError::NoSuchCommand { reason: "the system does not run it" },
     }
+}
+
+/// Why an instance of root could not start the command as another user.
+fn not_staged(step: Step) -> StartError {
+    let (code, reason) = match step {
+        Step::Mounts => ("sandbox_mounts", "root may not make a view of the mounts of its own here"),
+        Step::Source => ("sandbox_source", "a directory that is to be shown in the sandbox is not there"),
+        Step::Tmp => ("sandbox_tmp", "nothing can be mounted over /tmp for the sandbox"),
+        Step::Place => ("sandbox_place", "a directory cannot be mounted for the sandbox"),
+        Step::User => ("sandbox_user", "the program cannot be started as the user of the agents"),
+    };
+    StartError::Sandbox { code, reason: reason.into() }
 }
 
 /// Sends all of it; the socket does not block, and a keeper that reads nothing is given up.

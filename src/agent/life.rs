@@ -6,7 +6,7 @@
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{order::Report, types::Exit};
@@ -74,8 +74,7 @@ impl Life {
     }
 
     /// Waits for the start to succeed or fail.
-    pub fn wait_for_begin(&self, within: Duration) -> Begin {
-        let end = Instant::now() + within;
+    pub fn wait_for_begin(&self, end: Instant) -> Begin {
         let mut now = lock(&self.now);
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -84,6 +83,18 @@ impl Life {
                 Now { gone: true, .. } => return Begin::Nothing,
                 Now { .. } if left.is_zero() => return Begin::Late,
                 Now { .. } => {}
+            }
+            now = self.changed.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until keeper and tree are gone; whether they are.
+    pub fn wait_gone(&self, end: Instant) -> bool {
+        let mut now = lock(&self.now);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if now.gone || left.is_zero() {
+                return now.gone;
             }
             now = self.changed.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0;
         }

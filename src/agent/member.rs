@@ -22,6 +22,7 @@ pub(super) use places::Members;
 pub use places::Place;
 
 use super::{
+    cage::Cage,
     environment,
     handle::Agent,
     launch::{Mortal, Program, Running},
@@ -51,6 +52,8 @@ pub struct MemberSpec {
     pub env: Vec<(String, String)>,
     /// How it is spoken to.
     pub controller: Controller,
+    /// What it is put into, where it is.
+    pub cage: Option<Arc<dyn Cage>>,
 }
 
 /// One of a member's two ways out.
@@ -140,13 +143,14 @@ impl Agents {
         place: Place,
         sink: Arc<dyn Sink>,
     ) -> Result<Member, StartError> {
-        let (running, pipes) = pipe::open(&self.launcher, &spec.program())?;
+        let (mut running, pipes) = pipe::open(&self.launcher, &spec.program())?;
         let desk = Arc::new(pipe::Desk::default());
         let (own, life, token) = (desk.clone(), running.life.clone(), running.token);
+        let held = running.held.take();
         self.launcher.thread(&running, format!("pipe-{}", spec.name.agent), move |holders| {
             pipe::run(&own, &life, pipes, &*sink, |exit| {
                 holders.remove(&token);
-                drop(place);
+                drop((held, place));
                 sink.ended(exit);
             });
         })?;
@@ -162,7 +166,7 @@ impl Agents {
         sink: Arc<dyn Sink>,
     ) -> Result<Member, StartError> {
         let name = AgentId::parse(spec.name.agent.as_str()).map_err(|_| StartError::OutOfBounds("name"))?;
-        let (running, opened) = terminal::open(&self.launcher, &spec.program(), size)?;
+        let (mut running, opened) = terminal::open(&self.launcher, &spec.program(), size)?;
         let shown = StartSpec {
             name,
             command: spec.command.clone(),
@@ -173,15 +177,16 @@ impl Agents {
             accept_typed_from: Vec::new(),
             may_type_into: Vec::new(),
             submit,
+            cage: None,
         };
         let agent = Agent::new(shown, &running, &opened, self.launcher.clock.clone()).of_swarm();
         let agent = Arc::new(agent);
         self.remember_block(&agent);
-        let (own, token) = (agent.clone(), running.token);
+        let (own, token, held) = (agent.clone(), running.token, running.held.take());
         self.launcher.thread(&running, format!("term-{}", spec.name.agent), move |holders| {
             terminal::run(&own, opened, Some(&*sink), |agent| {
                 holders.remove(&token);
-                drop(place);
+                drop((held, place));
                 sink.ended(agent.life.exit());
             });
         })?;
@@ -192,7 +197,8 @@ impl Agents {
 impl MemberSpec {
     fn program(&self) -> Program<'_> {
         let holder = Holder::Member(self.name.clone());
-        Program { holder, command: &self.command, cwd: &self.cwd, env: &self.env }
+        let cage = self.cage.as_deref();
+        Program { holder, command: &self.command, cwd: &self.cwd, env: &self.env, cage }
     }
 }
 

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cage;
 mod environment;
 mod handle;
 pub mod inbox;

@@ -5,19 +5,34 @@
 //! because arguments and environment of a process are for others to read, and it holds the
 //! agent's token.
 
-use std::io::{self, Read};
+use std::{
+    ffi::CString,
+    io::{self, Read},
+};
 
 use super::types::Exit;
-use crate::limits;
+use crate::{
+    limits,
+    sys::stage::{Staged, User},
+};
 
 /// An order over this size is none of ours: the bounded request, our own environment beside it.
 const LARGEST: usize = limits::COMMAND_BYTES + 512 * 1024;
+
+/// What an order is, in its first byte.
+const PIPES: u8 = 1;
+const CAGED: u8 = 2;
+const OTHER_USER: u8 = 4;
 
 /// What a keeper is to start.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Order {
     /// Its standard streams are three pipes and no terminal.
     pub pipes: bool,
+    /// It is started without a controlling terminal, and inherits what its keeper was given for it.
+    pub caged: bool,
+    /// Whom it is started as, and what is shown to that user.
+    pub user: Option<(User, Vec<Staged>)>,
     /// The command's soft limit of descriptors.
     pub descriptors: u64,
     /// Where it starts.
@@ -29,12 +44,22 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// The order in bytes: its length, the kind of streams, the limit, and counted strings; all numbers u32 or u64 in
-    /// little-endian.
+    /// The order in bytes: its length, one of [`PIPES`], [`CAGED`] and [`OTHER_USER`] each, the limit, and
+    /// counted strings; all numbers u32 or u64 in little-endian.
     pub fn encode(&self) -> Vec<u8> {
-        let mut body = vec![u8::from(self.pipes)];
+        let bits = [(self.pipes, PIPES), (self.caged, CAGED), (self.user.is_some(), OTHER_USER)];
+        let mut body = vec![bits.iter().filter(|(set, _)| *set).fold(0, |kind, (_, bit)| kind | bit)];
         body.extend(self.descriptors.to_le_bytes());
         put(&mut body, &self.cwd);
+        if let Some((user, places)) = &self.user {
+            for number in [user.uid, user.gid, places.len() as u32] {
+                body.extend(number.to_le_bytes());
+            }
+            for place in places {
+                body.push(u8::from(place.directory));
+                put(&mut body, place.source.to_bytes());
+            }
+        }
         for list in [&self.command, &self.env] {
             body.extend((list.len() as u32).to_le_bytes());
             list.iter().for_each(|item| put(&mut body, item));
@@ -62,6 +87,7 @@ impl Order {
         let (descriptors, rest) = rest.split_first_chunk()?;
         body = rest;
         let cwd = take(&mut body)?;
+        let user = if kind & OTHER_USER == 0 { None } else { Some(take_user(&mut body)?) };
         let mut lists = [Vec::new(), Vec::new()];
         for list in &mut lists {
             for _ in 0..number(&mut body)? {
@@ -69,15 +95,29 @@ impl Order {
             }
         }
         let [command, env] = lists;
-        let whole = body.is_empty() && !command.is_empty() && kind <= 1;
+        let whole = body.is_empty() && !command.is_empty() && kind <= PIPES | CAGED | OTHER_USER;
         whole.then_some(Self {
-            pipes: kind == 1,
+            pipes: kind & PIPES != 0,
+            caged: kind & CAGED != 0,
+            user,
             descriptors: u64::from_le_bytes(*descriptors),
             cwd,
             command,
             env,
         })
     }
+}
+
+fn take_user(from: &mut &[u8]) -> Option<(User, Vec<Staged>)> {
+    let mut small = || Some(u32::try_from(number(from)?).unwrap_or(u32::MAX));
+    let (user, count) = (User { uid: small()?, gid: small()? }, small()?);
+    let mut places = Vec::new();
+    for _ in 0..count {
+        let (&kind, rest) = from.split_first()?;
+        *from = rest;
+        places.push(Staged { source: CString::new(take(from)?).ok()?, directory: kind == 1 });
+    }
+    Some((user, places))
 }
 
 fn put(into: &mut Vec<u8>, item: &[u8]) {
@@ -149,6 +189,14 @@ mod tests {
     fn order() -> Order {
         Order {
             pipes: true,
+            caged: true,
+            user: Some((
+                User { uid: 65534, gid: 65533 },
+                vec![
+                    Staged { source: c"/home/x y".into(), directory: true },
+                    Staged { source: c"/etc/hosts".into(), directory: false },
+                ],
+            )),
             descriptors: 1024,
             cwd: b"/tmp".to_vec(),
             command: vec![b"sh".to_vec(), b"-c".to_vec(), Vec::new()],
@@ -160,7 +208,7 @@ mod tests {
     fn an_order_arrives_as_it_was_sent() {
         let bytes = order().encode();
         assert_eq!(Order::read(&mut &bytes[..]).unwrap(), order());
-        let terminal = || Order { pipes: false, ..order() };
+        let terminal = || Order { pipes: false, caged: false, user: None, ..order() };
         assert_eq!(Order::read(&mut &terminal().encode()[..]).unwrap(), terminal());
     }
 

@@ -192,17 +192,21 @@ impl Agents {
             command: &spec.command,
             cwd: &spec.cwd,
             env: &spec.env,
+            cage: spec.cage.as_deref(),
         };
         let size = Size { rows: spec.rows, cols: spec.cols };
-        let (running, terminal) = terminal::open(&self.launcher, &program, size)?;
+        let (mut running, terminal) = terminal::open(&self.launcher, &program, size)?;
         // Their values may be secrets, and are not needed again.
         spec.env.clear();
+        spec.cage = None;
         let agent = Arc::new(Agent::new(spec, &running, &terminal, self.launcher.clock.clone()));
         self.remember_block(&agent);
         let (own, token, callbacks) = (agent.clone(), running.token, self.callbacks.clone());
+        let held = running.held.take();
         self.launcher.thread(&running, format!("term-{}", agent.name()), move |holders| {
             terminal::run(&own, terminal, None, |agent| {
                 holders.remove(&token);
+                drop(held);
                 // Called without the lock: a callback may ask for anything here.
                 let callbacks = lock(&callbacks).clone();
                 callbacks.iter().for_each(|callback| callback(agent));

@@ -64,6 +64,8 @@ pub(super) struct Start {
     pub theirs: UnixStream,
     /// The agent's standard streams.
     pub given: Given,
+    /// What it inherits beside them.
+    pub descriptors: Vec<OwnedFd>,
     /// Where its reports go.
     pub life: Arc<Life>,
     /// Gets the keeper's pid.
@@ -189,8 +191,9 @@ impl Thread {
     }
 
     fn start(&mut self, start: Start) {
-        let Start { ours, theirs, given, life, answer } = start;
-        let started = ours.set_nonblocking(true).and_then(|()| spawn(&self.program, theirs, given));
+        let Start { ours, theirs, given, descriptors, life, answer } = start;
+        let started =
+            ours.set_nonblocking(true).and_then(|()| spawn(&self.program, theirs, given, descriptors));
         let told = started.map(|(child, ended)| {
             let pid = child.id();
             self.keepers.push(Keeper { child, ended, control: ours, silent: false, inbox: Vec::new(), life });
@@ -307,21 +310,26 @@ impl Keeper {
 }
 
 /// Starts a keeper in a process group of its own: what is typed at the terminal of the instance
-/// does not reach it. A terminal is its descriptor 1; pipes have the numbers that it is told.
-fn spawn(program: &Path, theirs: UnixStream, given: Given) -> io::Result<(Child, PidFd)> {
+/// does not reach it. A terminal is its descriptor 1; what else it is given has the numbers that it is told.
+fn spawn(
+    program: &Path,
+    theirs: UnixStream,
+    given: Given,
+    descriptors: Vec<OwnedFd>,
+) -> io::Result<(Child, PidFd)> {
     let mut command = Command::new(program);
     command.arg0("loopgate").arg("keeper").env_clear().current_dir("/").process_group(0);
     command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
-    match given {
+    let pipes = match given {
         Given::Terminal(terminal) => {
             command.stdout(terminal);
+            Vec::new()
         }
-        Given::Pipes(pipes) => {
-            for pipe in pipes {
-                let number = inherited::pass(&mut command, pipe);
-                command.arg(number.to_string());
-            }
-        }
+        Given::Pipes(pipes) => Vec::from(pipes),
+    };
+    for descriptor in pipes.into_iter().chain(descriptors) {
+        let number = inherited::pass(&mut command, descriptor);
+        command.arg(number.to_string());
     }
     let mut child = command.spawn()?;
     // Our copies of the agent's streams go with it.

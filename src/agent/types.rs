@@ -5,11 +5,15 @@
 //! that it begins at; the states that an agent can be in.
 
 use std::{
+    borrow::Cow,
     path::PathBuf,
-    sync::mpsc::{self, Receiver, Sender, TryRecvError},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender, TryRecvError},
+    },
 };
 
-use super::latency::Took;
+use super::{cage::Cage, latency::Took};
 pub use crate::sys::process::Exit;
 use crate::wire::id::AgentId;
 
@@ -60,6 +64,8 @@ pub struct StartSpec {
     pub may_type_into: Vec<String>,
     /// How text is submitted where a delivery does not say.
     pub submit: Submit,
+    /// What it is put into, where it is.
+    pub cage: Option<Arc<dyn Cage>>,
 }
 
 /// Why an agent was not started.
@@ -85,6 +91,13 @@ pub enum StartError {
     OutOfBounds(&'static str),
     /// The system refused; the code says which step.
     Failed(&'static str),
+    /// What it was to be put into could not be built, or not entered.
+    Sandbox {
+        /// what is wrong, for programs
+        code: &'static str,
+        /// what is wrong and what to do: a sentence without a path of ours
+        reason: Cow<'static, str>,
+    },
 }
 
 /// Why an agent was not stopped.

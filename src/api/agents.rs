@@ -69,6 +69,7 @@ fn spec(fields: Fields<'_>) -> Result<StartSpec> {
         accept_typed_from: own(fields.optional_texts("accept_typed_from")?.unwrap_or_default()),
         may_type_into: own(fields.optional_texts("may_type_into")?.unwrap_or_default()),
         submit: fields.optional_word("submit", SUBMITS)?.unwrap_or(Submit::Thrice),
+        cage: None,
     })
 }
 
@@ -96,6 +97,7 @@ fn start_fault(error: StartError, name: &AgentId) -> Fault {
             Fault::field(422, "no_such_directory", "cwd", "the directory cannot be entered")
         }
         StartError::OutOfBounds(field) => out_of_bounds(field),
+        StartError::Sandbox { code, reason } => Fault::new(422, code, reason),
         StartError::Failed(what) => Fault::new(
             503,
             "agent_not_started",

@@ -71,6 +71,7 @@ fn spec() -> MemberSpec {
         cwd: "/".into(),
         env: Vec::new(),
         controller: Controller::Pipe,
+        cage: None,
     }
 }
 

@@ -15,6 +15,7 @@ pub mod env;
 pub mod inherited;
 pub mod memory;
 pub mod mount;
+mod mounts;
 pub mod poll;
 pub mod proc;
 pub mod process;
@@ -24,8 +25,10 @@ pub mod rename;
 pub mod signal;
 pub mod socket;
 pub mod socket_kind;
+pub mod stage;
 pub mod tty;
 pub mod usage;
+mod wake;
 
 /// The error of a call that answers -1 for one.
 fn checked(answer: libc::c_int) -> std::io::Result<()> {

@@ -41,7 +41,10 @@ pub static COMMANDS: &[Command] = &[
         group: Group::Agents,
         summary: "hold one agent's processes (started by an instance, never by hand)",
         audience: Audience::Internal,
-        operands: &[any("PIPE", "the numbers of the descriptors that become the agent's streams")],
+        operands: &[any(
+            "DESCRIPTOR",
+            "the numbers of those that become the agent's streams, and of others it inherits",
+        )],
         flags: &[],
         about: "",
         examples: &[],

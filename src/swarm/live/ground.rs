@@ -54,7 +54,8 @@ impl Live {
         if !has_process(&config.backend) {
             // It has a log like any other. Where its directory cannot be made, that is in memory alone.
             let _ = self.parts.shelf.make_agent_logs(&self.name, &config.name);
-            let spec = MemberSpec { name, command, cwd: PathBuf::from("/"), env: Vec::new(), controller };
+            let (cwd, env) = (PathBuf::from("/"), Vec::new());
+            let spec = MemberSpec { name, command, cwd, env, controller, cage: None };
             return Ok((spec, None));
         }
         let dirs = self.dirs(&config.name)?;
@@ -68,7 +69,7 @@ impl Live {
         deployed.map_err(|error| skill_sentence(&error))?;
         let env = variables(plan, &dirs)?;
         let place = Place::open(&dirs, &self.parts.clock);
-        Ok((MemberSpec { name, command, cwd, env, controller }, Some(Arc::new(place))))
+        Ok((MemberSpec { name, command, cwd, env, controller, cage: None }, Some(Arc::new(place))))
     }
 
     /// What an object's process stands on: a directory to work in, and no letters.
@@ -85,6 +86,7 @@ impl Live {
             cwd: dirs.workspace(),
             env: process::variables(&config.config),
             controller: Controller::Pipe,
+            cage: None,
         })
     }
 

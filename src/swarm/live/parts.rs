@@ -77,6 +77,7 @@ pub(super) fn sentence(fault: &StartFault) -> String {
             StartError::NoSuchCommand { reason } => format!("its command cannot be run: {reason}"),
             StartError::NoSuchDirectory => "its workspace cannot be entered".to_owned(),
             StartError::OutOfBounds(field) => format!("{field} is outside its bounds"),
+            StartError::Sandbox { reason, .. } => reason.to_string(),
             StartError::Failed(step) => format!("the system refused ({step})"),
         },
     }
