@@ -38,6 +38,7 @@ replay! {
     every_path_guard_seed_keeps_its_promise: "path_guard" => crate::store::beneath::fuzz;
     every_outbox_file_seed_keeps_its_promise: "outbox_file" => crate::agent::outbox::fuzz;
     every_log_record_seed_keeps_its_promise: "log_record" => crate::swarm::logs::fuzz;
+    every_endpoint_seed_keeps_its_promise: "endpoint" => crate::egress::endpoint::fuzz;
     every_swarm_config_seed_keeps_its_promise: "swarm_config" => crate::swarm::config::fuzz;
 }
 

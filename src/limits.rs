@@ -5,20 +5,28 @@
 
 pub use crate::limit::Limit;
 
+#[path = "limits_egress.rs"]
+mod egress;
 #[path = "limits_swarms.rs"]
 mod swarms;
 
+pub use egress::*;
 pub use swarms::*;
 
 /// All limits, in the order of the way of a request.
 pub const TABLE: &[Limit] = &joined();
 
-const fn joined() -> [Limit; ROWS.len() + swarms::ROWS.len()] {
-    let mut all = [ROWS[0]; ROWS.len() + swarms::ROWS.len()];
-    let mut at = 0;
+const fn joined() -> [Limit; ROWS.len() + swarms::ROWS.len() + egress::ROWS.len()] {
+    let mut all = [ROWS[0]; ROWS.len() + swarms::ROWS.len() + egress::ROWS.len()];
+    let parts = [ROWS, swarms::ROWS, egress::ROWS];
+    let (mut part, mut row, mut at) = (0, 0, 0);
     while at < all.len() {
-        all[at] = if at < ROWS.len() { ROWS[at] } else { swarms::ROWS[at - ROWS.len()] };
-        at += 1;
+        if row == parts[part].len() {
+            (part, row) = (part + 1, 0);
+        } else {
+            all[at] = parts[part][row];
+            (row, at) = (row + 1, at + 1);
+        }
     }
     all
 }

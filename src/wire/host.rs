@@ -141,9 +141,7 @@ impl HostEntry {
         let name = match host.name {
             HostName::V4(address) => OwnName::Address(address.into()),
             HostName::V6(address) => OwnName::Address(address.into()),
-            HostName::Name(name) if ends_like_a_number(name) || name.split('.').any(str::is_empty) => {
-                return Err(HostError::NoName);
-            }
+            HostName::Name(name) if !is_plain(name) => return Err(HostError::NoName),
             HostName::Name(name) => OwnName::Name(name.to_ascii_lowercase()),
         };
         Ok(Self { name, port: host.port })
@@ -165,6 +163,12 @@ impl HostEntry {
         };
         name_fits && port_fits
     }
+}
+
+/// Whether every reader takes `name` for a name, and for the same one: without an empty label (a trailing dot
+/// among them), and nothing that a resolver might read as an address.
+pub fn is_plain(name: &str) -> bool {
+    !ends_like_a_number(name) && !name.split('.').any(str::is_empty)
 }
 
 /// Digits alone, in one way.
