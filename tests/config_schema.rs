@@ -208,10 +208,10 @@ fn good() -> Vec<Value> {
         agents(json!([{"name": "a", "cmd": command, "backend": "local"}])),
         agents(json!([{"name": "a", "backend": {"type": "local"}, "config": {"command": command}}])),
         agents(
-            json!([{"name": "a", "backend": {"type": "bwrap", "opts": {"nice": -20, "seccomp": true, "network": "isolated"}}, "config": {"cmd": command}}]),
+            json!([{"name": "a", "backend": {"type": "bwrap", "opts": {"nice": 19, "seccomp": true, "network": "isolated", "egress": {"allow": ["POST /v1/messages"], "concurrent": 4}}}, "config": {"cmd": command}}]),
         ),
         agents(
-            json!([{"name": "a", "command": command, "config": {"memory_limit": "256M", "extra_ro_binds": [["/a", "/b"]], "network": "isolated", "store": "full"}}]),
+            json!([{"name": "a", "command": command, "config": {"memory_limit": "256M", "extra_ro_binds": [["/a", "/b"]], "network": "isolated", "store": "full", "limits": "required", "cpu_limit": 0.5, "endpoint_env": ["A_URL"], "cpu_seconds": 5, "file_size_limit": "1G", "localhost": true}}]),
         ),
         agent(
             json!({"backend": "docker:r.io:5/i:tag", "config": {"volumes": [["a", "b"]], "network": "net-1", "pids_limit": 5, "memory_swap": 7}}),
@@ -322,6 +322,20 @@ const ODD_AGENTS: &str = r#"
 {"config": {"script": []}}
 {"config": {"script": [["a\nb"]]}}
 {"backend": "bwrap", "command": ["x"], "config": {"nice": 20}}
+{"backend": "bwrap", "command": ["x"], "config": {"nice": -1}}
+{"backend": "bwrap", "command": ["x"], "config": {"seccomp": false}}
+{"backend": "bwrap", "command": ["x"], "config": {"store": "closure"}}
+{"backend": "bwrap", "command": ["x"], "config": {"extra_store_paths": ["/x"]}}
+{"backend": "bwrap", "command": ["x"], "config": {"proc_mount": "bind"}}
+{"backend": "bwrap", "command": ["x"], "config": {"privilege_mode": "cgroup"}}
+{"backend": "bwrap", "command": ["x"], "config": {"limits": "none"}}
+{"backend": "bwrap", "command": ["x"], "config": {"cpu_seconds": 0}}
+{"backend": "bwrap", "command": ["x"], "config": {"endpoint_env": "LD_PRELOAD"}}
+{"backend": "bwrap", "command": ["x"], "config": {"endpoint_env": ["A B"]}}
+{"backend": "bwrap", "command": ["x"], "config": {"egress": {"allow": ["v1"]}}}
+{"backend": "bwrap", "command": ["x"], "config": {"egress": {"tunnel": true}}}
+{"backend": "local", "command": ["x"], "config": {"cpu_seconds": 1}}
+{"backend": "local", "command": ["x"], "config": {"egress": {}}}
 {"command": "x"}
 {"command": []}
 {"command": [""]}

@@ -55,17 +55,23 @@ const TABLE: &[Row] = &[
     row("extra_path", &[Bwrap], Rule::Texts),
     row("extra_ro_binds", &[Bwrap], Rule::Pairs),
     row("extra_rw_binds", &[Bwrap], Rule::Pairs),
-    row("extra_store_paths", &[Bwrap], Rule::Texts),
-    row("store", &[Bwrap], Rule::Word(&["full", "closure"])),
+    row(STORE_PATHS, &[Bwrap], Rule::Texts),
+    row("store", &[Bwrap], Rule::Word(&["full"])),
     row("seccomp", &[Bwrap], Rule::Flag),
-    row("privilege_mode", &[Bwrap], Rule::Word(&["cgroup", "rootless"])),
-    row("proc_mount", &[Bwrap], Rule::Word(&["proc", "bind"])),
-    row("nice", &[Bwrap], Rule::Whole(-20, 19)),
+    row("privilege_mode", &[Bwrap], Rule::Word(&["rootless"])),
+    row("proc_mount", &[Bwrap], Rule::Word(&["proc"])),
+    row("endpoint_env", &[Bwrap], Rule::Variables),
+    row("egress", &[Bwrap], Rule::Egress),
+    row("localhost", &[Bwrap], Rule::Flag),
+    row("limits", &[Bwrap], Rule::Word(&["best", "required"])),
+    row("nice", &[Bwrap], Rule::Whole(0, 19)),
     row("cpu_shares", &[Bwrap], Rule::Whole(1, 10_000)),
+    row("cpu_seconds", &[Bwrap], Rule::Whole(1, 31_536_000)),
+    row("file_size_limit", &[Bwrap], Rule::Memory),
     row("tasks_max", &[Bwrap], Rule::Whole(1, 1_000_000)),
     row("memory_limit", &[Bwrap, Docker, AppleContainer], Rule::Memory),
     row("memory_swap", &[Docker], Rule::Memory),
-    row("cpu_limit", CONTAINERS, Rule::Cpus),
+    row("cpu_limit", &[Bwrap, Docker, AppleContainer], Rule::Cpus),
     row("pids_limit", &[Docker], Rule::Whole(1, 1_000_000)),
     row("volumes", CONTAINERS, Rule::Pairs),
     row("container_name", CONTAINERS, Rule::Text),
@@ -76,6 +82,38 @@ const TABLE: &[Row] = &[
     row("password", &[Ssh], Rule::Secret),
     row("silently_accept_hosts", &[Ssh], Rule::Flag),
     row("nixos", &[Ssh], Rule::Flag),
+];
+
+const STORE_PATHS: &str = "extra_store_paths";
+
+/// What GenSwarms' sandbox took and this one does not do, by option and value; any value where there is none.
+/// Why, and what to do instead.
+const OTHERWISE: &[(&str, Option<&str>, &str, &str)] = &[
+    ("seccomp", Some("false"), "the filter of system calls cannot be turned off", "leave it out"),
+    (
+        "privilege_mode",
+        Some("cgroup"),
+        "limits are kept by whatever the system has, without a mode",
+        "leave it out; \"limits\": \"required\" refuses the start where one cannot be kept",
+    ),
+    (
+        "store",
+        Some("closure"),
+        "all of /nix/store is shown, read-only",
+        "leave it out; what else is to be seen goes into extra_ro_binds",
+    ),
+    (
+        STORE_PATHS,
+        None,
+        "all of /nix/store is shown, read-only",
+        "leave it out; what else is to be seen goes into extra_ro_binds",
+    ),
+    (
+        "proc_mount",
+        Some("bind"),
+        "it would show the processes of the machine",
+        "leave it out: a sandbox has a /proc of its own",
+    ),
 ];
 
 /// What an agent is told whatever its backend is: not an option of one.
@@ -146,6 +184,11 @@ pub fn check(kind: Kind, name: &str, value: &Value) -> Result<(), Wrong> {
             .by_name()
             .next(format!("leave it out; it is for {}", have.join(", "))));
     }
+    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let other = OTHERWISE.iter().find(|(of, is, ..)| *of == name && is.is_none_or(|is| is == shown));
+    if let Some((_, _, why, instead)) = other {
+        return Err(Wrong::new("unsupported_option", *why).by_name().next(*instead));
+    }
     values::check(row.rule, value).map_err(|(code, why)| Wrong::new(code, why))
 }
 
@@ -203,6 +246,21 @@ mod tests {
         assert_eq!(code(Docker, "network", json!("back-end")), "");
         assert_eq!(code(Bwrap, "network", json!("back-end")), "invalid_network");
         assert_eq!(code(Docker, "network", json!("--privileged")), "invalid_network");
+    }
+
+    #[test]
+    fn what_this_sandbox_does_not_do_is_refused_with_what_to_do_instead() {
+        for (name, odd, fine) in [
+            ("seccomp", json!(false), json!(true)),
+            ("privilege_mode", json!("cgroup"), json!("rootless")),
+            ("store", json!("closure"), json!("full")),
+            ("proc_mount", json!("bind"), json!("proc")),
+        ] {
+            let wrong = check(Bwrap, name, &odd).unwrap_err();
+            assert_eq!((wrong.code, wrong.next.is_some()), ("unsupported_option", true), "{name}");
+            assert_eq!(code(Bwrap, name, fine), "", "{name}");
+        }
+        assert_eq!(code(Bwrap, STORE_PATHS, json!(["/nix/store/x"])), "unsupported_option");
     }
 
     #[test]

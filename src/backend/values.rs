@@ -30,6 +30,10 @@ pub enum Rule {
     Endpoint,
     /// a JSON object
     Object,
+    /// the name of a variable, or an array of some
+    Variables,
+    /// what the one way out lets through
+    Egress,
 }
 
 /// Code and reason of a value that breaks its rule. The reason does not repeat the value.
@@ -68,6 +72,20 @@ pub fn check(rule: Rule, value: &Value) -> Result<(), (&'static str, String)> {
         }
         Rule::Object if value.is_object() => return Ok(()),
         Rule::Object => ("invalid_config", "a JSON object".to_owned()),
+        Rule::Variables if texts(value).is_some_and(|names| names.iter().all(|name| is_variable(name))) => {
+            return Ok(());
+        }
+        Rule::Variables => (
+            "invalid_config",
+            "the name of a variable, or an array of some, without one that only the instance sets".to_owned(),
+        ),
+        Rule::Egress if is_egress(value) => return Ok(()),
+        Rule::Egress => (
+            "invalid_egress",
+            "an object with \"allow\" (texts like \"POST /v1/messages\"), \"requests_per_minute\", \
+             \"bytes_per_day\" or \"concurrent\" (whole numbers above 0), and with no other field"
+                .to_owned(),
+        ),
     };
     Err((code, format!("must be {must_be}")))
 }
@@ -82,6 +100,48 @@ pub fn is_word(text: &str) -> bool {
     let begins = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     let clean = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     begins && clean && text.len() <= 128
+}
+
+/// The names of variables that only the instance sets begin so.
+const OURS: [&str; 5] = ["LOOPGATE_", "AGENTMUX_", "GENSWARMS_", "LD_", "SUBZEROCLAW_"];
+
+fn is_variable(name: &str) -> bool {
+    let begins = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let clean = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let ours = ["PATH", "HOME"].contains(&name) || OURS.iter().any(|prefix| name.starts_with(prefix));
+    begins && clean && !ours && name.len() <= 128
+}
+
+/// A text, or an array of texts.
+pub fn texts(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(text) => Some(vec![text]),
+        Value::Array(items) if items.len() <= limits::CONFIG_LIST => {
+            items.iter().map(Value::as_str).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn is_egress(value: &Value) -> bool {
+    let is_whole = |value: &Value| value.as_u64().is_some_and(|number| number > 0 && number <= 1 << 53);
+    value.as_object().is_some_and(|fields| {
+        fields.iter().all(|(name, value)| match name.as_str() {
+            "allow" => {
+                value.is_array() && texts(value).is_some_and(|all| all.iter().all(|one| is_route(one)))
+            }
+            "requests_per_minute" | "bytes_per_day" | "concurrent" => is_whole(value),
+            _ => false,
+        })
+    })
+}
+
+/// A method and a path: `POST /v1/messages`.
+fn is_route(text: &str) -> bool {
+    let Some((method, path)) = text.split_once(' ') else { return false };
+    let method = (1..=16).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
+    let clean = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._~:@-".contains(&b));
+    method && path.starts_with('/') && clean && path.len() <= limits::CONFIG_WORD
 }
 
 fn list(value: &Value, is_item: impl Fn(&Value) -> bool) -> bool {
@@ -162,5 +222,29 @@ mod tests {
         good(Rule::Text, json!("x".repeat(limits::CONFIG_TEXT)));
         bad(Rule::Text, json!("x".repeat(limits::CONFIG_TEXT + 1)));
         bad(Rule::Object, json!("{}"));
+        good(Rule::Variables, json!("MY_BASE_URL"));
+        good(Rule::Variables, json!(["A", "_b1"]));
+        for value in
+            [json!(""), json!("1A"), json!("A=B"), json!(["A", "PATH"]), json!("LD_PRELOAD"), json!(1)]
+        {
+            bad(Rule::Variables, value);
+        }
+        good(Rule::Egress, json!({}));
+        good(
+            Rule::Egress,
+            json!({"allow": ["POST /v1/messages"], "requests_per_minute": 60, "concurrent": 4}),
+        );
+        for value in [
+            json!([]),
+            json!({"allowed": []}),
+            json!({"allow": "POST /v1"}),
+            json!({"allow": ["POST v1"]}),
+            json!({"allow": ["post /v1"]}),
+            json!({"allow": ["POST /a%2e"]}),
+            json!({"bytes_per_day": 0}),
+            json!({"concurrent": "4"}),
+        ] {
+            bad(Rule::Egress, value);
+        }
     }
 }
