@@ -17,12 +17,13 @@ const LATER: [&str; 7] = [
 ];
 
 /// Documents in which a promise ends in `(test: name)` or `(tests: name, name)`.
-const PROMISING: [&str; 10] = [
+const PROMISING: [&str; 11] = [
     "README.md",
     "SECURITY.md",
     "docs/cves.md",
     "docs/events.md",
     "docs/exposure.md",
+    "docs/isolation.md",
     "docs/messages.md",
     "docs/registry.md",
     "docs/reliability.md",

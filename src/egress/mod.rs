@@ -17,4 +17,6 @@
     )
 )]
 
+pub mod address;
 pub mod endpoint;
+pub mod policy;

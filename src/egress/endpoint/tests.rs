@@ -150,3 +150,19 @@ fn endpoints_are_compared_by_scheme_host_and_port_and_not_by_path() {
         assert!(!at(one, other), "{one} {other}");
     }
 }
+
+#[test]
+fn an_endpoint_is_the_same_one_to_the_url_crate() {
+    for text in [
+        "https://openrouter.ai/api/v1/chat/completions",
+        "HTTP://H:80",
+        "https://a_b.c-d.example:8443/v1/",
+        "https://ab--c.example/a-._~!$&'()*+,;=:@b/...",
+        "http://127.0.0.1:8999/v1",
+        "http://[FD00::AB]:8/",
+        "http://[::ffff:127.0.0.1]",
+    ] {
+        assert!(parse(text).is_ok(), "{text}");
+        fuzz(text.as_bytes());
+    }
+}
