@@ -20,6 +20,7 @@
 pub mod beneath;
 pub mod common;
 pub mod disk;
+pub mod foreign;
 pub mod home;
 pub mod identity;
 pub mod journal;
@@ -35,6 +36,7 @@ pub(crate) mod testing;
 
 pub use beneath::{BaseError, Beneath, BeneathError};
 pub use disk::{Disk, RealDisk};
+pub use foreign::Foreign;
 pub use home::{Home, HomeError};
 pub use journal::{Journal, JournalError};
 pub use keyfile::{KeyFile, KeyFileError};
