@@ -4,14 +4,14 @@
 //! something else than a regular file of ours with a single name: a FIFO would wait, a device would act, a
 //! second name may be that of a file elsewhere. What is mounted there is not entered, and asked nothing. What is
 //! written is written beside and renamed. So nothing that the agent does there makes us read, write or remove
-//! outside of it, or wait for it.
+//! outside of it, or wait for it. An instance of root may lend it to another user, who then owns what is made there.
 
 use std::{
     ffi::{OsStr, OsString},
     fmt,
     fs::{DirBuilder, File, Metadata, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::PathBuf,
     time::SystemTime,
 };
@@ -22,7 +22,7 @@ use crate::{
         pin::{self, itself, pin},
         private, tree,
     },
-    sys::{process, random},
+    sys::{process, random, stage::User},
 };
 
 /// How the name of a file begins that is not whole yet; whoever reads there passes over it.
@@ -124,10 +124,20 @@ impl Pieces {
     }
 }
 
-/// Takes hold of what has this name: ours, no link, and of the kind that is asked for.
+/// Whom something is lent to: another user, whose files are taken there for ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Borrower {
+    /// the user
+    pub user: User,
+    /// directories that are made from now on are handed over; files are where their directory is that user's
+    pub gets: bool,
+}
+
+/// Takes hold of what has this name: ours or the borrower's, no link, and of the kind that is asked for.
 fn pin_ours(
     above: &File,
     name: &OsStr,
+    to: Option<Borrower>,
     is: impl Fn(&Metadata) -> bool,
 ) -> Result<(File, Metadata), LentError> {
     let pinned = pin(above, name)?;
@@ -138,7 +148,7 @@ fn pin_ours(
     if !is(&facts) {
         return Err(LentError::NotRegular);
     }
-    if facts.uid() != process::uid() {
+    if facts.uid() != process::uid() && to.is_none_or(|to| facts.uid() != to.user.uid) {
         return Err(LentError::Owner);
     }
     Ok((pinned, facts))
@@ -148,6 +158,7 @@ fn pin_ours(
 #[derive(Debug)]
 pub struct Lent {
     directory: File,
+    to: Option<Borrower>,
 }
 
 impl Lent {
@@ -163,30 +174,64 @@ impl Lent {
 
     /// The same for the directory `name` in it.
     pub fn below(&self, name: &str) -> Result<Self, LentError> {
-        Self::open_at(&self.directory, OsStr::new(name))
+        Self::open_for(&self.directory, OsStr::new(name), self.to)
     }
 
     /// The same, making it where it is missing. Others are kept out of it, also where it was there before.
     pub fn create_below(&self, name: &str) -> Result<Self, LentError> {
-        Self::create_at(&self.directory, name)
+        Self::create_for(&self.directory, name, self.to)
+    }
+
+    /// The same directory; what is in it may be the borrower's too. It is not handed over itself.
+    pub fn lent_to(self, to: Option<Borrower>) -> Self {
+        Self { to, ..self }
     }
 
     fn open_at(above: &File, name: &OsStr) -> Result<Self, LentError> {
-        let (pinned, _) = pin_ours(above, name, Metadata::is_dir)?;
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(itself(&pinned));
-        Ok(Self { directory: opened? })
+        Self::open_for(above, name, None)
     }
 
     fn create_at(above: &File, name: &str) -> Result<Self, LentError> {
+        Self::create_for(above, name, None)
+    }
+
+    fn open_for(above: &File, name: &OsStr, to: Option<Borrower>) -> Result<Self, LentError> {
+        let (pinned, _) = pin_ours(above, name, to, Metadata::is_dir)?;
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(itself(&pinned));
+        Ok(Self { directory: opened?, to })
+    }
+
+    fn create_for(above: &File, name: &str, to: Option<Borrower>) -> Result<Self, LentError> {
         match DirBuilder::new().mode(0o700).create(pin::at(above, name)) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }
-        let made = Self::open_at(above, OsStr::new(name))?;
+        let made = Self::open_for(above, OsStr::new(name), to)?;
         if made.directory.metadata()?.mode() & 0o7777 != 0o700 {
             made.directory.set_permissions(Permissions::from_mode(0o700))?;
         }
+        made.hand_over()?;
         Ok(made)
+    }
+
+    /// Gives a directory to the borrower who gets it.
+    fn hand_over(&self) -> io::Result<()> {
+        match self.to {
+            Some(Borrower { user, gets: true }) if self.directory.metadata()?.uid() != user.uid => {
+                fchown(&self.directory, Some(user.uid), Some(user.gid))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Gives a file that was made here to the borrower whose directory this is.
+    fn hand_over_file(&self, file: &File) -> io::Result<()> {
+        match self.to {
+            Some(Borrower { user, .. }) if self.directory.metadata()?.uid() == user.uid => {
+                fchown(file, Some(user.uid), Some(user.gid))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// An empty directory `name` in it; whatever stood there is removed, and nothing that a link leads to.
@@ -237,6 +282,7 @@ impl Lent {
         let (mut file, facts) = match self.open_file(OsStr::new(name), &mut options) {
             Err(LentError::Missing) => {
                 let file = options.create_new(true).mode(0o600).open(self.at(name))?;
+                self.hand_over_file(&file)?;
                 let facts = file.metadata()?;
                 (file, facts)
             }
@@ -263,7 +309,7 @@ impl Lent {
 
     /// Opens a regular file of ours that has this name and no other. Never waits, also not for who has a lease on it.
     fn open_file(&self, name: &OsStr, options: &mut OpenOptions) -> Result<(File, Metadata), LentError> {
-        let (pinned, facts) = pin_ours(&self.directory, name, Metadata::is_file)?;
+        let (pinned, facts) = pin_ours(&self.directory, name, self.to, Metadata::is_file)?;
         if facts.nlink() > 1 {
             return Err(LentError::HardLink);
         }
@@ -277,7 +323,9 @@ impl Lent {
         let written = (|| {
             let mut options = OpenOptions::new();
             options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-            options.open(self.at(&temporary))?.write_all(bytes)?;
+            let mut file = options.open(self.at(&temporary))?;
+            self.hand_over_file(&file)?;
+            file.write_all(bytes)?;
             std::fs::rename(self.at(&temporary), self.at(name))
         })();
         if written.is_err() {

@@ -40,6 +40,6 @@ pub use foreign::Foreign;
 pub use home::{Home, HomeError};
 pub use journal::{Journal, JournalError};
 pub use keyfile::{KeyFile, KeyFileError};
-pub use lent::{Lent, LentError};
+pub use lent::{Borrower, Lent, LentError};
 pub use lock::{Lock, LockError};
 pub use private::FileError;

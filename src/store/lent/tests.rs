@@ -179,3 +179,43 @@ fn what_is_mounted_in_a_lent_directory_is_refused_and_never_asked() {
     assert_eq!(names.len(), 2, "they are shown, and nothing else is left: {names:?}");
     assert_eq!(read(&held, "below"), Ok(b"x".to_vec()), "what was reached before is what it was");
 }
+
+#[test]
+fn what_is_lent_to_another_user_is_that_users_and_taken_for_ours_there_alone() {
+    if !is_root() {
+        eprintln!("skipped: root missing");
+        return;
+    }
+    use std::os::unix::fs::MetadataExt;
+    let temp = TempHome::new();
+    let (lent, path) = lent(&temp);
+    let user = User { uid: 65_534, gid: 65_533 };
+    let owner = |name: &str| {
+        std::fs::symlink_metadata(path.join(name)).map(|facts| (facts.uid(), facts.gid())).unwrap()
+    };
+    lent.create_below("kept").unwrap();
+    let lent = lent.lent_to(Some(Borrower { user, gets: true }));
+    let outbox = lent.create_below("outbox").unwrap();
+    outbox.write("letter", b"x").unwrap();
+    outbox.append("log", b"y\n", 100).unwrap();
+    lent.create_below("kept").unwrap();
+    for name in ["outbox", "outbox/letter", "outbox/log", "kept"] {
+        assert_eq!(owner(name), (65_534, 65_533), "{name}");
+    }
+    // Not handed over any more, they are still taken for ours; without a borrower they are not.
+    let after = lent.lent_to(Some(Borrower { user, gets: false }));
+    assert_eq!(read(&after.below("outbox").unwrap(), "letter").unwrap(), b"x");
+    after.below("outbox").unwrap().write("later", b"z").unwrap();
+    after.write("ours", b"z").unwrap();
+    assert_eq!((owner("outbox/later").0, owner("ours").0), (65_534, 0));
+    after.create_below("new").unwrap();
+    assert_eq!(owner("new").0, 0);
+    assert_eq!(after.lent_to(None).below("outbox").expect_err("refused"), LentError::Owner);
+    // Through no link, and of nobody else.
+    std::os::unix::fs::chown(path.join("new"), Some(4_711), None).unwrap();
+    let other = Lent::open(&path).unwrap().lent_to(Some(Borrower { user, gets: true }));
+    assert_eq!(other.create_below("new").expect_err("refused"), LentError::Owner);
+    symlink(temp.path(), path.join("link")).unwrap();
+    assert_eq!(other.create_below("link").expect_err("refused"), LentError::Symlink);
+    assert_eq!(std::fs::metadata(temp.path()).unwrap().uid(), 0);
+}

@@ -11,7 +11,7 @@ use std::{
 use super::{AGENTS, Shelf, ShelfError};
 use crate::{
     agent::{inbox, outbox},
-    store::{Home, HomeError, Lent, LentError},
+    store::{Borrower, Home, HomeError, Lent, LentError},
     wire::node::NodeName,
 };
 
@@ -77,9 +77,21 @@ const LOGS: &str = "logs";
 impl Shelf {
     /// The directories of an agent that starts now: those that are missing are made, outbox and inbox anew.
     pub fn agent_dirs(&self, swarm: &NodeName, agent: &NodeName) -> Result<AgentDirs, ShelfError> {
+        self.made_dirs(swarm, agent, false)
+    }
+
+    /// The same for one in a sandbox: they are handed over to the user of the agents, where there is one beside us.
+    pub fn lent_agent_dirs(&self, swarm: &NodeName, agent: &NodeName) -> Result<AgentDirs, ShelfError> {
+        self.made_dirs(swarm, agent, true)
+    }
+
+    fn made_dirs(&self, swarm: &NodeName, agent: &NodeName, lends: bool) -> Result<AgentDirs, ShelfError> {
         let agents = self.agents(swarm)?;
         let root = Lent::create_in(&agents, agent.as_str())?;
-        for kept in [WORKSPACE, SKILLS, LOGS] {
+        // What an agent prints is nobody's but ours.
+        root.create_below(LOGS)?;
+        let root = root.lent_to(self.agent_user.map(|user| Borrower { user, gets: lends }));
+        for kept in [WORKSPACE, SKILLS] {
             root.create_below(kept)?;
         }
         root.fresh_below(outbox::NAME)?;
@@ -90,7 +102,8 @@ impl Shelf {
     /// The directories of an agent that was started before, as they are.
     pub fn existing_agent_dirs(&self, swarm: &NodeName, agent: &NodeName) -> Result<AgentDirs, ShelfError> {
         let agents = self.shelved(swarm)?.directory.same_mount_directory(AGENTS)?;
-        let root = Lent::open_in(&agents, agent.as_str())?;
+        let to = self.agent_user.map(|user| Borrower { user, gets: false });
+        let root = Lent::open_in(&agents, agent.as_str())?.lent_to(to);
         Ok(dirs(&agents, agent, root))
     }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::{
     limits,
     store::{FileError, Home, HomeError, JournalError, LentError},
-    sys::random,
+    sys::{random, stage::User},
     wire::node::NodeName,
 };
 
@@ -175,6 +175,8 @@ enum Place {
 pub struct Shelf {
     directory: Home,
     places: Mutex<BTreeMap<NodeName, Place>>,
+    /// whom agents in a sandbox are, where an instance of root starts them
+    agent_user: Option<User>,
 }
 
 impl Shelf {
@@ -227,7 +229,12 @@ impl Shelf {
             }
         }
         kept.sort_by(|one, two| one.name.cmp(&two.name));
-        Ok((Self { directory, places: Mutex::new(places) }, kept, troubles))
+        Ok((Self { directory, places: Mutex::new(places), agent_user: None }, kept, troubles))
+    }
+
+    /// The same, for agents that may be this user.
+    pub fn with_agent_user(self, agent_user: Option<User>) -> Self {
+        Self { agent_user, ..self }
     }
 
     /// Keeps a swarm under this name, or gives the one that is kept another seed; its overlay and its agents'
