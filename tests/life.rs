@@ -172,6 +172,38 @@ fn a_bad_environment_is_exit_78_and_names_the_variable() {
     }
 }
 
+/// Whoever starts it, root or not.
+#[test]
+fn nobody_runs_as_root_or_as_whom_it_cannot_find() {
+    let home = TempDir::new();
+    for bad in ["root", "0", "1:0", "no-such-user-here", "a b", "-1"] {
+        let variable = [("LOOPGATE_AGENT_USER", bad)];
+        let flag = format!("--agent-user={bad}");
+        for (env, args, name) in
+            [(&variable[..], &[][..], "LOOPGATE_AGENT_USER"), (&[][..], &[flag.as_str()][..], "--agent-user")]
+        {
+            let (code, said) = refused(home.path(), env, args);
+            assert_eq!(code, Some(78), "{name}={bad}: {said}");
+            assert!(said.contains(name) && !home.path().join("authkey").exists(), "{said}");
+        }
+    }
+    assert_eq!(refused(home.path(), &[], &["--agent-user="]).0, Some(78), "an empty flag says nobody");
+    // SAFETY: takes nothing and cannot fail.
+    let uid = unsafe { libc::geteuid() };
+    let ours = if uid == 0 { "65534:65534".to_owned() } else { uid.to_string() };
+    // The flag beats the variable, and an empty variable is none.
+    let args = ["--agent-user", ours.as_str()];
+    drop(Instance::start_with(&[("LOOPGATE_AGENT_USER", "no-such-user-here")], &args));
+    drop(Instance::start_with(&[("LOOPGATE_AGENT_USER", "")], &[]));
+    if uid != 0 {
+        assert_eq!(
+            refused(home.path(), &[], &["--agent-user=65534:65534"]).0,
+            Some(78),
+            "only root does that"
+        );
+    }
+}
+
 #[test]
 fn a_home_that_others_may_write_or_that_is_a_link_is_refused() {
     let outer = TempDir::new();

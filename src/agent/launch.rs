@@ -22,7 +22,7 @@ use std::{
 };
 
 use super::{
-    cage::{Built, Cage, Held, Inside},
+    cage::{Built, Cage, Held, Inside, User},
     environment::Base,
     life::{Begin, Life, lock},
     order::{Order, Report},
@@ -56,12 +56,19 @@ pub struct Settings {
     pub program: PathBuf,
     /// Agents in all.
     pub most: usize,
+    /// Whom commands run as that are put into something, by an instance of root; `None`: as itself.
+    pub user: Option<User>,
 }
 
 impl Settings {
     /// Those of the running program, but for its own limit of descriptors.
     pub fn new(url: String, descriptors: u64) -> Self {
-        Self { url, descriptors, program: "/proc/self/exe".into(), most: limits::AGENTS }
+        Self { url, descriptors, program: "/proc/self/exe".into(), most: limits::AGENTS, user: None }
+    }
+
+    /// The same with commands that are put into something run as this user.
+    pub fn with_user(self, user: Option<User>) -> Self {
+        Self { user, ..self }
     }
 
     /// The same with no more agents than this limit of our own descriptors has room for. Connections are let

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{
+    cage::User,
     environment,
     handle::Agent,
     launch::{Launcher, Mortal, Program, Settings},
@@ -61,6 +62,11 @@ impl Agents {
             blocks: Mutex::default(),
             callbacks: Arc::default(),
         }))
+    }
+
+    /// Whom commands run as that are put into something; `None`: as the instance itself.
+    pub fn user(&self) -> Option<User> {
+        self.launcher.settings.user
     }
 
     /// Starts a loose agent; returns when its program runs. A done agent of that name is replaced.

@@ -16,6 +16,7 @@ mod local;
 pub mod mock;
 pub mod options;
 pub mod script;
+pub mod user;
 mod values;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -24,6 +25,7 @@ use crate::agent::{Agents, Full, MemberSpec, Sink, StartError, protocol::Item};
 use form::Form;
 use mock::Mocks;
 use script::Script;
+use user::User;
 
 /// An agent that runs, wherever that is. Dropping it does not end it.
 pub trait Running: Send + Sync {
@@ -83,6 +85,11 @@ impl Backends {
     /// Over these agents.
     pub fn new(agents: Arc<Agents>) -> Self {
         Self { agents, mocks: Mocks::default() }
+    }
+
+    /// Whom the commands of sandboxes run as; `None`: as the instance itself, which is not root then.
+    pub fn user(&self) -> Option<User> {
+        self.agents.user()
     }
 
     /// Whether agents of this backend can be started at all.

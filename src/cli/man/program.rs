@@ -130,6 +130,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "The directory below which a call may name a configuration.",
     ),
     ("LOOPGATE_MAX_AGENTS_PER_SWARM", "Most agents and objects of one swarm."),
+    (
+        "LOOPGATE_AGENT_USER",
+        "Whom sandboxed commands run as where root runs the instance, as `--agent-user` says it; nobody where it is unset.",
+    ),
     ("LOOPGATE_REGISTRY", "A directory by which instances of one user find each other's agents."),
     ("AGENTMUX_DATA_HOME", "AgentMux's home; its directory `agents` is then the registry."),
     (

@@ -21,6 +21,7 @@ use crate::{
     admit::{Keyring, Keys, Policy},
     agent::{self, Agents},
     api::{App, AppParts, KeyFileHook, PeerProbe, VERSION},
+    backend::user::{self, User},
     bus::{
         audit::{self, Audit, AuditError},
         mail::Mail,
@@ -55,7 +56,7 @@ mod swarms;
 use forward::Forwarder;
 use keys::KeyFileWriter;
 use life::Watch;
-use settings::{Environment, Flags, SettingError, Settings};
+use settings::{AgentUser, Environment, Flags, SettingError, Settings};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -91,6 +92,8 @@ pub struct ServeArgs {
     pub wavedata: Option<PathBuf>,
     /// what the ready line's `instance:` shows
     pub instance: Option<String>,
+    /// whom sandboxed commands run as; beats the environment
+    pub agent_user: Option<String>,
 }
 
 /// Serves until a signal, or until what it was told to watch is gone.
@@ -117,8 +120,13 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     harden().map_err(|error| broken("the process cannot be protected", &error))?;
     let signals = SignalFd::new(&[SIGTERM, SIGINT, SIGHUP])
         .map_err(|error| broken("signals cannot be read", &error))?;
-    let flags = Flags { wavedata: args.wavedata.clone(), key_from_descriptor: key_file.is_some() };
+    let flags = Flags {
+        wavedata: args.wavedata.clone(),
+        key_from_descriptor: key_file.is_some(),
+        agent_user: args.agent_user.clone(),
+    };
     let mut settings = Settings::read(environment, &flags).map_err(bad_setting)?;
+    let user = agent_user(settings.agent_user.as_ref())?;
     let from_host = settings.auth_key.as_ref().is_some_and(|(name, _)| name == "AGENTMUX_AUTH_KEY");
     let Ok(watch) = Watch::new(args.watch_stdin || from_host, args.watch_parent || from_host) else {
         // Who started us is gone already, so nobody waits for an instance.
@@ -133,7 +141,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     for name in &settings.unused {
         log::warn!("{name} is set and has no effect: what it is for is not built yet");
     }
-    let instance = Instance::build(settings, owner_key, &home, descriptors, from_host)?;
+    let instance = Instance::build(settings, owner_key, &home, (descriptors, user), from_host)?;
     instance.serve(&home, args, &watch, &signals)
 }
 
@@ -158,7 +166,7 @@ impl Instance {
         settings: Settings,
         owner_key: Secret,
         home: &Arc<Home>,
-        descriptors: Descriptors,
+        (descriptors, user): (Descriptors, Option<User>),
         from_host: bool,
     ) -> Result<Self, Failure> {
         let listener = bind(settings.bind)?;
@@ -171,7 +179,7 @@ impl Instance {
         let own_home = registry::identity(home)?;
         let audit = open_audit(home, Arc::clone(&clock), &id)?;
         let of_agents = agent::Settings::new(format!("http://{}", near(address)), descriptors.theirs);
-        let of_agents = of_agents.within(descriptors.ours);
+        let of_agents = of_agents.within(descriptors.ours).with_user(user);
         if of_agents.most < limits::AGENTS {
             log::warn!(
                 "at most {} agents will run: the hard limit of descriptors is {}; raise it (ulimit -Hn) for up to {}",
@@ -411,6 +419,18 @@ fn say_ready(from_host: bool, address: SocketAddr, instance: &str) {
         "{prefix}-ESTART ws:{address} web:{address} version:{VERSION} buildtime:{built} instance:{instance}\n"
     );
     logger::say(&line, READY_LINE);
+}
+
+/// Whom sandboxed commands run as.
+fn agent_user(asked: Option<&AgentUser>) -> Result<Option<User>, Failure> {
+    user::of(asked.map(|asked| asked.value.as_str())).map_err(|error| {
+        let name = asked.map_or("nobody", |asked| &asked.name);
+        let failure = Failure::new(Exit::BadConfig, format!("{name} {error}"));
+        match asked {
+            Some(_) => failure.next("correct it, or leave it out: root's commands run as nobody then"),
+            None => failure.next("name the user of sandboxed commands with --agent-user"),
+        }
+    })
 }
 
 fn bad_setting(error: SettingError) -> Failure {

@@ -48,6 +48,9 @@ const REGISTRY: &str = "LOOPGATE_REGISTRY";
 /// The directory below which callers may name configurations, under its seed's name and ours.
 const CONFIG_DIR: [&str; 2] = ["GENSWARMS_SWARM_CONFIG_DIR", "LOOPGATE_SWARM_CONFIG_DIR"];
 
+/// Whom sandboxed commands run as, where the instance is root; the flag beats the variable.
+const AGENT_USER: [&str; 2] = ["--agent-user", "LOOPGATE_AGENT_USER"];
+
 /// Most agents and objects of one swarm.
 const SWARM_CAP: &str = "LOOPGATE_MAX_AGENTS_PER_SWARM";
 
@@ -163,6 +166,17 @@ pub struct Flags {
     pub wavedata: Option<PathBuf>,
     /// `--key-fd` was given
     pub key_from_descriptor: bool,
+    /// `--agent-user`
+    pub agent_user: Option<String>,
+}
+
+/// Whom sandboxed commands are to run as, and what said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentUser {
+    /// the flag or the variable
+    pub name: String,
+    /// a name, a UID or a UID:GID
+    pub value: String,
 }
 
 /// Where an instance puts the files by which others find its agents.
@@ -213,6 +227,8 @@ pub struct Settings {
     pub config_token: Option<Secret>,
     /// what swarms may be
     pub swarms: SwarmSettings,
+    /// whom sandboxed commands run as
+    pub agent_user: Option<AgentUser>,
     /// variables that are set and have no effect yet
     pub unused: Vec<&'static str>,
 }
@@ -249,6 +265,7 @@ impl Settings {
             .map_err(|error| SettingError::new("LOOPGATE_HOME", format!("names no home: {error}")))?;
         let registry = registry(&env, &home)?;
         let swarms = SwarmSettings { config_dir: config_dir(&env)?, cap: swarm_cap(&env)? };
+        let agent_user = agent_user(&env, flags)?;
         let plain = |name: &str| env.plain.get(name).is_some_and(|value| !value.is_empty());
         let secret = |name: &str| env.secrets.get(name).is_some_and(|value| !value.expose().is_empty());
         let unused = NOT_YET.into_iter().filter(|name| plain(name) || secret(name)).collect();
@@ -262,6 +279,7 @@ impl Settings {
             api_token,
             config_token,
             swarms,
+            agent_user,
             unused,
         })
     }
@@ -298,6 +316,15 @@ fn config_dir(env: &Environment) -> Result<Option<ConfigDir>, SettingError> {
             "is /, below which every file lies: name the directory that holds the configurations",
         )),
     }
+}
+
+/// Who it is, is looked up by `backend`: that needs the machine's list of users.
+fn agent_user(env: &Environment, flags: &Flags) -> Result<Option<AgentUser>, SettingError> {
+    let [flag, variable] = AGENT_USER;
+    if let Some(value) = &flags.agent_user {
+        return Ok(Some(AgentUser { name: flag.to_owned(), value: value.clone() }));
+    }
+    Ok(env.text(&[variable])?.map(|(name, value)| AgentUser { name, value }))
 }
 
 fn swarm_cap(env: &Environment) -> Result<usize, SettingError> {
@@ -347,153 +374,4 @@ fn hosts(env: &Environment) -> Result<Vec<HostEntry>, SettingError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingError> {
-        let mut all = vec![("HOME", "/home/u")];
-        all.extend_from_slice(pairs);
-        Settings::read(Environment::of(&all), &Flags::default())
-    }
-
-    fn error(pairs: &[(&str, &str)]) -> String {
-        read(pairs).err().map(|e| format!("{} {}", e.name, e.what)).unwrap_or_default()
-    }
-
-    #[test]
-    fn without_anything_set_it_is_loopback_port_0_and_the_users_home() {
-        let settings = read(&[]).ok();
-        assert_eq!(settings.as_ref().map(|s| s.bind.to_string()).as_deref(), Some("127.0.0.1:0"));
-        assert_eq!(settings.map(|s| s.home), Some(PathBuf::from("/home/u/.loopgate")));
-    }
-
-    /// Spec genswarms M.2 with design section 5's difference: a malformed address is an error.
-    #[test]
-    fn m2_an_address_is_parsed_or_refused_never_guessed() {
-        for bad in ["not-an-ip", "999.999.999.999", "0.0.0.0:4000", "localhost", "127.1"] {
-            assert!(
-                error(&[("GENSWARMS_HTTP_IP", bad)]).starts_with("GENSWARMS_HTTP_IP is not an IP"),
-                "{bad}"
-            );
-        }
-        let token = ("GENSWARMS_API_TOKEN", "t");
-        for good in ["0.0.0.0", "192.168.1.5", "::", "::1", "  0.0.0.0  "] {
-            let settings = read(&[("GENSWARMS_HTTP_IP", good), token]).ok();
-            assert_eq!(settings.map(|s| s.bind.ip().to_string()).as_deref(), Some(good.trim()), "{good}");
-        }
-        assert!(read(&[("GENSWARMS_HTTP_IP", "")]).is_ok_and(|s| s.bind.ip().is_loopback()));
-    }
-
-    #[test]
-    fn beyond_loopback_an_api_token_is_required() {
-        assert!(error(&[("GENSWARMS_HTTP_IP", "0.0.0.0")]).contains("set GENSWARMS_API_TOKEN"));
-        assert!(
-            error(&[("GENSWARMS_HTTP_IP", "0.0.0.0"), ("GENSWARMS_API_TOKEN", "")]).contains("API_TOKEN")
-        );
-        assert_eq!(
-            error(&[("GENSWARMS_CORS_ORIGINS", "*")]),
-            "GENSWARMS_CORS_ORIGINS is `*`, which lets every web page in: set GENSWARMS_API_TOKEN, or name the origins"
-        );
-    }
-
-    /// Admission looks for the wider one first.
-    #[test]
-    fn the_config_token_is_another_than_the_api_token() {
-        let both = |config| [("GENSWARMS_API_TOKEN", "secret-a"), ("LOOPGATE_CONFIG_API_TOKEN", config)];
-        let text = error(&both("secret-a"));
-        assert!(
-            text.starts_with("LOOPGATE_CONFIG_API_TOKEN is the API token") && !text.contains("secret-a"),
-            "{text}"
-        );
-        assert!(read(&both("secret-b")).is_ok() && read(&both("")).is_ok());
-    }
-
-    /// Spec agentmux L.16, the part that still fails the start.
-    #[test]
-    fn case_l16_an_empty_or_short_auth_key_fails_the_start_and_names_the_variable() {
-        assert_eq!(error(&[("AGENTMUX_AUTH_KEY", "")]), "AGENTMUX_AUTH_KEY must not be empty");
-        assert!(error(&[("AGENTMUX_AUTH_KEY", "0123456789abcde")]).contains("must have 16 to"));
-        assert!(error(&[("AGENTMUX_AUTH_KEY", "0123456789 abcdef")]).contains("visible ASCII"));
-        assert!(read(&[("AGENTMUX_AUTH_KEY", "0123456789abcdef")]).is_ok_and(|s| s.auth_key.is_some()));
-    }
-
-    #[test]
-    fn both_spellings_may_be_set_only_to_the_same_value() {
-        assert!(error(&[("GENSWARMS_API_TOKEN", "a"), ("LOOPGATE_API_TOKEN", "b")]).contains("differs from"));
-        assert!(read(&[("GENSWARMS_API_TOKEN", "a"), ("LOOPGATE_API_TOKEN", "a")]).is_ok());
-        let text = error(&[("GENSWARMS_API_TOKEN", "secret-a"), ("LOOPGATE_API_TOKEN", "secret-b")]);
-        assert!(!text.contains("secret-a") && !text.contains("secret-b"));
-    }
-
-    #[test]
-    fn the_home_is_wavedata_then_data_home_then_ours() {
-        let pairs = [("HOME", "/h"), ("AGENTMUX_DATA_HOME", "/a"), ("LOOPGATE_HOME", "/l")];
-        let flags = Flags { wavedata: Some("/w".into()), ..Flags::default() };
-        let home = |env, flags: &Flags| Settings::read(env, flags).ok().map(|s| s.home);
-        assert_eq!(home(Environment::of(&pairs), &flags), Some("/w".into()));
-        assert_eq!(home(Environment::of(&pairs), &Flags::default()), Some("/a".into()));
-        assert_eq!(home(Environment::of(&pairs[..1]), &Flags::default()), Some("/h/.loopgate".into()));
-        assert!(home(Environment::of(&[]), &Flags::default()).is_none());
-    }
-
-    #[test]
-    fn no_other_instance_reads_the_registry_until_a_shared_one_is_named() {
-        let at = |pairs: &[(&str, &str)]| {
-            read(pairs).ok().map(|s| (s.registry.directory.display().to_string(), s.registry.shared))
-        };
-        let is = |directory: &str, shared| Some((directory.to_owned(), shared));
-        assert_eq!(at(&[]), is("/home/u/.loopgate/agents", false));
-        assert_eq!(at(&[("LOOPGATE_HOME", "/l"), ("LOOPGATE_REGISTRY", "")]), is("/l/agents", false));
-        assert_eq!(at(&[("LOOPGATE_REGISTRY", "/r")]), is("/r", true));
-        assert_eq!(at(&[("AGENTMUX_DATA_HOME", "/a")]), is("/a/agents", true));
-        assert_eq!(at(&[("AGENTMUX_DATA_HOME", "/a"), ("LOOPGATE_REGISTRY", "/r")]), is("/r", true));
-        let flags = Flags { wavedata: Some("/w".into()), ..Flags::default() };
-        let env = Environment::of(&[("AGENTMUX_DATA_HOME", "/a")]);
-        let settings = Settings::read(env, &flags).ok().map(|s| s.registry);
-        assert_eq!(settings, Some(RegistryAt { directory: "/w/agents".into(), shared: true }));
-        assert_eq!(
-            error(&[("LOOPGATE_REGISTRY", "r/agents")]),
-            "LOOPGATE_REGISTRY is not an absolute path: give one from the first slash"
-        );
-    }
-
-    #[test]
-    fn what_is_set_and_has_no_effect_yet_is_told() {
-        let unused = |pairs: &[(&str, &str)]| read(pairs).map(|s| s.unused).unwrap_or_default();
-        assert_eq!(unused(&[("LOOPGATE_QUERY_KEYS", "1"), ("LOOPGATE_DOCKER", "")]), ["LOOPGATE_QUERY_KEYS"]);
-        assert_eq!(unused(&[("LOOPGATE_LLM_API_KEY", "secret-key")]), ["LOOPGATE_LLM_API_KEY"]);
-        assert_eq!(unused(&[("SUBZEROCLAW_API_KEY", "secret-key")]), ["SUBZEROCLAW_API_KEY"]);
-        assert!(unused(&[("LOOPGATE_PORT", "1")]).is_empty());
-    }
-
-    #[test]
-    fn configurations_are_looked_for_where_it_was_started_or_where_it_is_told_but_never_below_the_root() {
-        let here = std::env::current_dir().expect("a directory");
-        let dir =
-            |pairs: &[(&str, &str)]| read(pairs).ok().and_then(|s| s.swarms.config_dir).map(|dir| dir.path);
-        assert_eq!(dir(&[]), Some(here.clone()));
-        assert_eq!(dir(&[("GENSWARMS_SWARM_CONFIG_DIR", "")]), Some(here.clone()));
-        assert_eq!(dir(&[("GENSWARMS_SWARM_CONFIG_DIR", "swarms")]), Some(here.join("swarms")));
-        assert_eq!(dir(&[("LOOPGATE_SWARM_CONFIG_DIR", "/srv/allowed/")]), Some("/srv/allowed".into()));
-        for root in ["/", "//", "/.", "/./"] {
-            let text = error(&[("GENSWARMS_SWARM_CONFIG_DIR", root)]);
-            assert!(text.starts_with("GENSWARMS_SWARM_CONFIG_DIR is /, below which"), "{root}: {text}");
-        }
-    }
-
-    #[test]
-    fn the_cap_of_a_swarm_is_a_number_within_what_an_instance_runs() {
-        let cap = |value| read(&[("LOOPGATE_MAX_AGENTS_PER_SWARM", value)]).ok().map(|s| s.swarms.cap);
-        assert_eq!((cap(""), cap("1"), cap("1024")), (Some(100), Some(1), Some(1024)));
-        for bad in ["0", "1025", "-1", "+5", "x", "1e2", " 5"] {
-            assert_eq!(cap(bad), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn a_port_is_a_number() {
-        assert!(error(&[("LOOPGATE_PORT", "x")]).starts_with("LOOPGATE_PORT"));
-        assert!(error(&[("LOOPGATE_PORT", "65536")]).starts_with("LOOPGATE_PORT"));
-        assert!(read(&[("LOOPGATE_PORT", "4001")]).is_ok_and(|s| s.bind.port() == 4001));
-    }
-}
+mod tests;

@@ -22,6 +22,11 @@ pub static COMMANDS: &[Command] = &[
             with_value("--wavedata", "DIR", "the home directory; beats AGENTMUX_DATA_HOME and LOOPGATE_HOME")
                 .of(Kind::Directory),
             with_value("--instance", "ID", "what the ready line shows as `instance:`"),
+            with_value(
+                "--agent-user",
+                "USER",
+                "whom sandboxed commands run as where root runs the instance: a name, UID or UID:GID (nobody)",
+            ),
         ],
         about: "Binds 127.0.0.1 (port LOOPGATE_PORT, or one that the kernel chooses), writes the key file \
                 that the other commands find it by, and prints a ready line on stderr. The home is \

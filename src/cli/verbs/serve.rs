@@ -14,6 +14,7 @@ use crate::{
 
 /// `loopgate serve`.
 pub fn serve(arguments: &Arguments, _: &mut Output) -> Result<ExitCode, Failure> {
+    let agent_user = arguments.text("--agent-user")?.map(str::to_owned);
     let key_fd = arguments.number("--key-fd", 0..=i64::from(i32::MAX))?.and_then(|fd| i32::try_from(fd).ok());
     serve::run(&ServeArgs {
         watch_stdin: arguments.has("--watch-stdin"),
@@ -21,6 +22,7 @@ pub fn serve(arguments: &Arguments, _: &mut Output) -> Result<ExitCode, Failure>
         key_fd,
         wavedata: arguments.path("--wavedata"),
         instance: arguments.text("--instance")?.map(str::to_owned),
+        agent_user,
     })
 }
 
