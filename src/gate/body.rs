@@ -9,6 +9,8 @@ mod fuzz;
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
 
+use crate::wire::intake::Intake;
+
 /// A body of a known length; `filled` bytes of it are here.
 pub(super) struct Body {
     /// as long as declared
@@ -23,12 +25,12 @@ impl Body {
         Self { bytes: vec![0; length], filled: 0 }
     }
 
-    /// Takes its first bytes; no more than are missing.
-    pub(super) fn begin(&mut self, bytes: &[u8]) {
-        for (to, from) in self.space().iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        self.filled(bytes.len());
+    /// The same, begun with what has been read of it already.
+    pub(super) fn of(intake: &mut Intake, length: usize) -> Self {
+        let mut body = Self::new(length);
+        let count = intake.take(body.space());
+        body.filled(count);
+        body
     }
 
     /// Room for what is missing; empty when the body is complete.

@@ -17,13 +17,15 @@ use super::{
     Counters, Decision, Peer, Reply, Response, Service, Stream, Upgrade, Upgraded,
     body::Body,
     encode::{self, Date, Manner},
-    intake::Intake,
     server::Shared,
     slot::{Phase, Shut, Slot},
 };
 use crate::{
     sys::socket,
-    wire::head::{Head, HeadError, Method},
+    wire::{
+        head::{Head, HeadError, Method},
+        intake::Intake,
+    },
 };
 
 /// An answer's buffer above this many bytes is not kept between answers.
@@ -63,7 +65,7 @@ impl<'a, S: Service> Connection<'a, S> {
     /// A connection from `peer` that arrived on `local`.
     pub(super) fn new(shared: &'a Shared<S>, slot: &'a Slot, peer: SocketAddr, local: SocketAddr) -> Self {
         let memory = shared.service.open(peer, local);
-        Self { shared, slot, memory, intake: Intake::new(), out: Vec::new(), date: Date::default() }
+        Self { shared, slot, memory, intake: Intake::default(), out: Vec::new(), date: Date::default() }
     }
 
     /// Serves it to its end.
@@ -163,7 +165,7 @@ impl<'a, S: Service> Connection<'a, S> {
 
     /// Reads the body that `head` declares.
     fn body(&mut self, head: &Head, ticket: &S::Ticket) -> Result<Body, End> {
-        let mut body = self.intake.body(head.content_length());
+        let mut body = Body::of(&mut self.intake, head.content_length());
         if body.is_complete() {
             return Ok(body);
         }

@@ -21,7 +21,6 @@ pub mod body;
 mod budget;
 mod connection;
 mod encode;
-mod intake;
 pub mod response;
 mod server;
 mod service;

@@ -39,7 +39,7 @@ pub struct Head {
     /// where the value of the first copy of each known field stands in `text`
     values: [Option<(u16, u16)>; NAMES],
     several: [bool; NAMES],
-    /// 0 <= content_length <= `limits::BODY_LARGEST`
+    /// 0 <= content_length <= what `Head::parse_with` was told
     content_length: usize,
 }
 
@@ -57,6 +57,11 @@ pub enum Field<'a> {
 impl Head {
     /// Parses one complete head, its final CRLF CRLF included, as [`Scan`] delimits it.
     pub fn parse(text: &[u8]) -> Result<Self, HeadError> {
+        Self::parse_with(text, limits::BODY_LARGEST)
+    }
+
+    /// The same where bodies of up to `bodies` bytes are taken.
+    pub fn parse_with(text: &[u8], bodies: usize) -> Result<Self, HeadError> {
         let body = text.strip_suffix(b"\r\n\r\n").ok_or(HeadError::Malformed("the head has no end"))?;
         if Scan::default().advance(text)? != Some(text.len()) {
             return Err(HeadError::Malformed("the head ends early"));
@@ -81,7 +86,7 @@ impl Head {
             head.field(rest.get(..len).unwrap_or_default(), at)?;
             at += len + 2;
         }
-        head.framing()?;
+        head.framing(bodies)?;
         Ok(head)
     }
 
@@ -125,7 +130,7 @@ impl Head {
         }
     }
 
-    /// Length of the body, at most [`limits::BODY_LARGEST`]; 0 without Content-Length.
+    /// Length of the body, at most what [`Head::parse_with`] was told; 0 without Content-Length.
     pub fn content_length(&self) -> usize {
         self.content_length
     }
@@ -210,7 +215,7 @@ impl Head {
     }
 
     /// Decides the body's length (RFC 9112, 6.3): by Content-Length alone.
-    fn framing(&mut self) -> Result<(), HeadError> {
+    fn framing(&mut self, bodies: usize) -> Result<(), HeadError> {
         if self.field_of(Name::TransferEncoding) != Field::Absent {
             return Err(HeadError::TransferEncoding);
         }
@@ -226,7 +231,7 @@ impl Head {
         let length =
             std::str::from_utf8(digits).ok().filter(|d| d.len() <= 15).and_then(|d| d.parse::<usize>().ok());
         match length {
-            Some(length) if length <= limits::BODY_LARGEST => {
+            Some(length) if length <= bodies => {
                 self.content_length = length;
                 Ok(())
             }

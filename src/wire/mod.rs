@@ -14,6 +14,7 @@ pub mod document;
 pub mod head;
 pub mod host;
 pub mod id;
+pub mod intake;
 pub mod json;
 pub mod nearest;
 pub mod node;

@@ -1,9 +1,12 @@
 //! What must hold for any stream of bytes, asserted; driven by cargo-fuzz and the replayed corpus.
 
-use super::super::intake::Intake;
+use super::Body;
 use crate::{
     limits,
-    wire::head::{Head, HeadError, Scan},
+    wire::{
+        head::{Head, HeadError, Scan},
+        intake::Intake,
+    },
 };
 
 /// What a connection makes of a stream.
@@ -46,7 +49,7 @@ fn piecewise(mut data: &[u8], mut size: impl FnMut() -> usize) -> Vec<Seen> {
         data = &data[count..];
         count
     };
-    let mut intake = Intake::new();
+    let mut intake = Intake::default();
     let mut seen = Vec::new();
     loop {
         assert!(intake.unused().len() <= limits::HEAD, "more than a head is kept");
@@ -56,7 +59,7 @@ fn piecewise(mut data: &[u8], mut size: impl FnMut() -> usize) -> Vec<Seen> {
                 return seen;
             }
             Ok(Some(head)) => {
-                let mut body = intake.body(head.content_length());
+                let mut body = Body::of(&mut intake, head.content_length());
                 while !body.is_complete() {
                     let count = read(body.space());
                     if count == 0 {

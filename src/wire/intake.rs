@@ -4,17 +4,14 @@
 //! exactly once, and what a head's Content-Length covers is never looked at as a head. Holds at
 //! most one head's worth of bytes, and little while the connection is idle.
 
-use super::body::Body;
-use crate::{
-    limits,
-    wire::head::{Head, HeadError, Scan},
-};
+use super::head::{Head, HeadError, Scan};
+use crate::limits;
 
 /// Bytes kept for a connection that owes nothing.
 const SMALL: usize = 2 * 1024;
 
 /// Bytes read and not yet used.
-pub(super) struct Intake {
+pub struct Intake {
     /// 0 or SMALL..=limits::HEAD bytes, all of them initialised
     buffer: Vec<u8>,
     /// start <= end <= buffer.len(): what has been read and not used is between them
@@ -22,26 +19,34 @@ pub(super) struct Intake {
     end: usize,
     /// over buffer[start..end]
     scan: Scan,
+    /// longest body that a head may declare
+    bodies: usize,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self::new(limits::BODY_LARGEST)
+    }
 }
 
 impl Intake {
-    /// Nothing yet.
-    pub(super) fn new() -> Self {
-        Self { buffer: Vec::new(), start: 0, end: 0, scan: Scan::default() }
+    /// Nothing yet; heads that declare a body over `bodies` bytes will be refused.
+    pub fn new(bodies: usize) -> Self {
+        Self { buffer: Vec::new(), start: 0, end: 0, scan: Scan::default(), bodies }
     }
 
     /// What has been read and not used.
-    pub(super) fn unused(&self) -> &[u8] {
+    pub fn unused(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Whether there is nothing of a next request.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
     /// Room for the next read, never empty while [`Intake::head`] gives `None`.
-    pub(super) fn space(&mut self) -> &mut [u8] {
+    pub fn space(&mut self) -> &mut [u8] {
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
             // Memory of an idle connection; a long head's buffer is not kept.
@@ -63,34 +68,35 @@ impl Intake {
     }
 
     /// The first `count` bytes of [`Intake::space`] have been read.
-    pub(super) fn filled(&mut self, count: usize) {
+    pub fn filled(&mut self, count: usize) {
         self.end = self.end.saturating_add(count).min(self.buffer.len());
     }
 
     /// The next request's head, where all of it is here.
-    pub(super) fn head(&mut self) -> Result<Option<Head>, HeadError> {
+    pub fn head(&mut self) -> Result<Option<Head>, HeadError> {
         let unused = self.buffer.get(self.start..self.end).unwrap_or_default();
         let Some(length) = self.scan.advance(unused)? else { return Ok(None) };
-        let head = Head::parse(unused.get(..length).unwrap_or_default())?;
+        let head = Head::parse_with(unused.get(..length).unwrap_or_default(), self.bodies)?;
         self.scan = Scan::default();
         self.use_up(length);
         Ok(Some(head))
     }
 
-    /// A body of `length` bytes, begun with what is here of it.
-    pub(super) fn body(&mut self, length: usize) -> Body {
-        let mut body = Body::new(length);
+    /// Takes the first bytes that are not a head's; how many.
+    pub fn take(&mut self, into: &mut [u8]) -> usize {
         let here = self.unused();
-        let count = here.len().min(length);
-        body.begin(here.get(..count).unwrap_or_default());
+        let count = here.len().min(into.len());
+        for (to, from) in into.iter_mut().zip(here) {
+            *to = *from;
+        }
         self.use_up(count);
-        body
+        count
     }
 
     /// Ends HTTP on the connection: what comes behind the last request.
-    pub(super) fn rest(&mut self) -> Vec<u8> {
+    pub fn rest(&mut self) -> Vec<u8> {
         let rest = self.unused().to_vec();
-        *self = Self::new();
+        *self = Self::new(self.bodies);
         rest
     }
 
