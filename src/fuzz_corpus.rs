@@ -15,6 +15,8 @@ macro_rules! replay {
 }
 
 replay! {
+    every_egress_request_seed_keeps_its_promise: "egress_request" => crate::egress::forwarder::fuzz_request;
+    every_egress_response_seed_keeps_its_promise: "egress_response" => crate::egress::forwarder::fuzz_response;
     every_head_seed_keeps_its_promise: "head" => crate::wire::head::fuzz;
     every_admission_seed_keeps_its_promise: "admission" => crate::admit::fuzz;
     every_agent_lines_seed_keeps_its_promise: "agent_lines" => crate::agent::protocol::fuzz;

@@ -1,5 +1,5 @@
-//! The one HTTP client: of client verbs to an instance on this machine, and of an instance to others of
-//! the same user ([`peer`]).
+//! The one HTTP client: of client verbs to an instance on this machine, of an instance to others of
+//! the same user ([`peer`]), and to the endpoint of an isolated agent ([`upstream`]).
 //!
 //! Speaks to one address that was checked, and to nothing else: no proxy whatever the environment
 //! says, no redirect, no name to resolve. Every phase has a deadline and every answer a limit. The
@@ -14,6 +14,7 @@ mod pinned;
 mod socket;
 mod stream;
 mod timed;
+pub mod upstream;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 

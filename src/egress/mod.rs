@@ -19,4 +19,5 @@
 
 pub mod address;
 pub mod endpoint;
+pub mod forwarder;
 pub mod policy;
