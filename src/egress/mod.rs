@@ -21,3 +21,4 @@ pub mod address;
 pub mod endpoint;
 pub mod forwarder;
 pub mod policy;
+pub mod shim;

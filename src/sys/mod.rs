@@ -9,19 +9,23 @@
 compile_error!("loopgate runs on Linux only: what it proves, it asks the Linux kernel for");
 
 pub mod beneath;
+mod calls;
 pub mod clock;
 pub mod diag;
 pub mod env;
 pub mod inherited;
+pub mod landlock;
 pub mod memory;
 pub mod mount;
 mod mounts;
+pub mod pass;
 pub mod poll;
 pub mod proc;
 pub mod process;
 pub mod pty;
 pub mod random;
 pub mod rename;
+pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod socket_kind;

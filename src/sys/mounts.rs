@@ -3,8 +3,6 @@
 use std::{
     ffi::{CStr, c_int},
     io,
-    os::unix::process::CommandExt,
-    process::Command,
     ptr::null,
 };
 
@@ -59,13 +57,4 @@ pub(super) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
         checked(libc::syscall(libc::SYS_setresgid, gid, gid, gid) as c_int)?;
         checked(libc::syscall(libc::SYS_setresuid, uid, uid, uid) as c_int)
     }
-}
-
-/// Has `command` call this between fork and exec: what it calls must be async-signal-safe, as all above is.
-pub(super) fn before_exec(
-    command: &mut Command,
-    prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
-) {
-    // SAFETY: by the contract above, which `stage`, the only caller, keeps.
-    unsafe { command.pre_exec(prepare) };
 }

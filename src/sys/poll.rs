@@ -6,10 +6,11 @@ use std::{
     fs::File,
     io,
     marker::PhantomData,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd},
     time::Duration,
 };
 
+use super::calls;
 pub use super::wake::Wake;
 
 /// One descriptor to wait for, and after [`poll`] what happened to it.
@@ -68,9 +69,7 @@ pub fn poll(entries: &mut [Entry<'_>], timeout: Option<Duration>) -> io::Result<
 
 /// A new eventfd, which does not block.
 pub(super) fn event() -> io::Result<File> {
-    // SAFETY: takes no pointers; the result is checked before it is used.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-    super::checked(fd)?;
-    // SAFETY: eventfd has just made this descriptor, and nobody else owns it.
-    Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+    // SAFETY: takes no pointers, and answers a new descriptor.
+    let event = unsafe { calls::owned(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK).into()) };
+    event.map(File::from)
 }

@@ -1,16 +1,19 @@
 //! Processes: hardening our own, starting, signalling and reaping others.
+//!
+//! What is decided of a call stands here, the call itself in `calls`.
+
+#![forbid(unsafe_code)]
 
 use std::{
-    fs::File,
     io,
-    os::{
-        fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
-        unix::process::CommandExt,
-    },
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     process::{self, Command},
 };
 
-use super::{checked, signal};
+use super::{
+    calls::{self, limit, prctl, set_limit},
+    signal,
+};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,11 @@ pub fn harden() -> io::Result<()> {
     prctl(libc::PR_SET_DUMPABLE, 0)
 }
 
+/// From now on no program that we start has more rights than we have, whatever its file says.
+pub fn no_new_privileges() -> io::Result<()> {
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
+}
+
 /// From now on, a descendant whose parent dies becomes our child, and not that of init. The ends of
 /// children are told, even if whoever started us ignored those of his own.
 pub fn become_subreaper() -> io::Result<()> {
@@ -37,9 +45,7 @@ pub fn become_subreaper() -> io::Result<()> {
 
 /// Whether [`become_subreaper`] has been called in this process.
 pub fn is_subreaper() -> bool {
-    let mut answer: libc::c_int = 0;
-    // SAFETY: PR_GET_CHILD_SUBREAPER writes one int.
-    unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &mut answer) == 0 && answer != 0 }
+    calls::child_subreaper()
 }
 
 /// How many descriptors a process may have open.
@@ -54,27 +60,61 @@ pub struct Descriptors {
 
 /// Raises our soft limit of descriptors to the hard one.
 pub fn raise_descriptor_limit() -> io::Result<Descriptors> {
-    let now = descriptor_limit()?;
+    let now = limit(libc::RLIMIT_NOFILE)?;
     set_limit(libc::RLIMIT_NOFILE, libc::rlimit { rlim_cur: now.rlim_max, ..now })?;
     Ok(Descriptors { theirs: now.rlim_cur, ours: now.rlim_max })
+}
+
+/// What a process may have at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// Bytes of memory that it alone writes to: what is only set aside, as some programs do by the gigabyte, is
+    /// not counted, and what it shares with others is not either.
+    Memory,
+    /// Processes and threads of its user, in this user namespace.
+    Processes,
+    /// Seconds of a processor.
+    CpuSeconds,
+    /// Bytes of a file that it writes.
+    FileSize,
+    /// Open descriptors.
+    Descriptors,
+}
+
+/// Gives us, and what we start, no more of it than this, for good. A limit that is lower already stays.
+pub fn bound(resource: Resource, most: u64) -> io::Result<()> {
+    let resource = match resource {
+        Resource::Memory => libc::RLIMIT_DATA,
+        Resource::Processes => libc::RLIMIT_NPROC,
+        Resource::CpuSeconds => libc::RLIMIT_CPU,
+        Resource::FileSize => libc::RLIMIT_FSIZE,
+        Resource::Descriptors => libc::RLIMIT_NOFILE,
+    };
+    let most = limit(resource)?.rlim_max.min(most);
+    set_limit(resource, libc::rlimit { rlim_cur: most, rlim_max: most })
+}
+
+/// Makes descriptor 0 our controlling terminal, in a session of our own.
+pub fn take_terminal() -> io::Result<()> {
+    match calls::new_session() {
+        // We lead a session, or at least a group, already; the next call says if that is not enough.
+        Err(e) if e.raw_os_error() != Some(libc::EPERM) => return Err(e),
+        Ok(()) | Err(_) => {}
+    }
+    calls::take_terminal()
 }
 
 /// Marks every descriptor above the standard three as not to be inherited, whatever our own
 /// parent left open in us.
 pub fn close_on_exec() -> io::Result<()> {
-    // SAFETY: takes no pointers; with this flag no descriptor is closed now.
-    let done = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    checked(done as libc::c_int)
+    calls::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
 
 /// Closes every descriptor above the standard three but `keep`: what our own parent left open in
 /// us is not ours to hold, and `exposure` would mark it. Only for the very start of a process,
 /// before it has opened anything: whatever owns a descriptor by then would lose it.
 pub fn close_inherited(keep: Option<u32>) -> io::Result<()> {
-    let close = |from: u32, to: u32| {
-        // SAFETY: takes no pointers; by the contract above nothing owns these descriptors yet.
-        checked(unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) } as libc::c_int)
-    };
+    let close = |from: u32, to: u32| calls::close_range(from, to, 0);
     match keep.filter(|keep| *keep > 2) {
         None => close(3, u32::MAX),
         Some(keep) => {
@@ -88,8 +128,7 @@ pub fn close_inherited(keep: Option<u32>) -> io::Result<()> {
 
 /// The user that we act as.
 pub fn uid() -> u32 {
-    // SAFETY: cannot fail and takes nothing.
-    unsafe { libc::geteuid() }
+    calls::effective_user()
 }
 
 /// Makes `command` start as the leader of a session of its own, with its standard input as
@@ -98,50 +137,38 @@ pub fn uid() -> u32 {
 pub fn in_own_session(command: &mut Command, descriptors: u64, terminal: bool) {
     let parent = process::id();
     let prepare = move || {
-        // SAFETY: async-signal-safe calls without pointers.
-        unsafe {
-            checked(libc::setsid())?;
-            if terminal {
-                checked(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
-            }
-            libc::umask(0o077);
+        calls::new_session()?;
+        if terminal {
+            calls::take_terminal()?;
         }
+        calls::umask(0o077);
         prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong)?;
         if std::os::unix::process::parent_id() != parent {
             // The parent died before it could be watched.
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
         signal::reset_all();
-        let now = descriptor_limit()?;
+        let now = limit(libc::RLIMIT_NOFILE)?;
         let soft = descriptors.min(now.rlim_max);
         set_limit(libc::RLIMIT_NOFILE, libc::rlimit { rlim_cur: soft, ..now })?;
         close_on_exec()
     };
-    // SAFETY: between fork and exec `prepare` makes only async-signal-safe calls: it neither
-    // allocates nor locks (io::Error of an errno is a plain value).
-    unsafe { command.pre_exec(prepare) };
+    calls::before_exec(command, prepare);
 }
 
 /// A process, held so that its number cannot come to mean another one; readable when it has ended.
 #[derive(Debug)]
-pub struct PidFd(File);
+pub struct PidFd(OwnedFd);
 
 impl PidFd {
     /// Opens the process that has this number now.
     pub fn open(pid: u32) -> io::Result<Self> {
-        // SAFETY: takes no pointers; the result is checked before it is used.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, number(pid)?, 0) } as libc::c_int;
-        checked(fd)?;
-        // SAFETY: pidfd_open has just made this descriptor, and nobody else owns it.
-        Ok(Self(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
+        number(pid).and_then(calls::pidfd_open).map(Self)
     }
 
     /// Sends a signal.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
-        let (fd, no_info) = (self.0.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
-        // SAFETY: a null siginfo means an ordinary kill.
-        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, no_info, 0) };
-        checked(sent as libc::c_int)
+        calls::pidfd_send_signal(self.0.as_raw_fd(), signal)
     }
 }
 
@@ -156,24 +183,19 @@ impl AsFd for PidFd {
 /// its own. Our own group is spared.
 pub fn kill_child_and_group(pid: u32) -> io::Result<()> {
     let pid = number(pid)?;
-    // SAFETY: takes no pointers. A group number above 1 cannot mean "every process".
-    unsafe {
-        let group = libc::getpgid(pid);
-        if group > 1 && group != libc::getpgrp() {
-            libc::kill(-group, libc::SIGKILL);
-        }
-        checked(libc::kill(pid, libc::SIGKILL))
+    let group = calls::group(pid);
+    // A number above 1 cannot mean "every process".
+    if group > 1 && group != calls::group(0) {
+        let _ = calls::kill(-group, libc::SIGKILL);
     }
+    calls::kill(pid, libc::SIGKILL)
 }
 
 /// Takes the exit status of child `pid`, or of any child (`None`), if one has ended. With `wait`
 /// it waits for that. `ECHILD` when there is no such child.
 pub fn reap(pid: Option<u32>, wait: bool) -> io::Result<Option<(u32, Exit)>> {
     let which = pid.map_or(Ok(-1), number)?;
-    let mut status = 0;
-    // SAFETY: waitpid writes one int.
-    let reaped = unsafe { libc::waitpid(which, &mut status, if wait { 0 } else { libc::WNOHANG }) };
-    checked(reaped)?;
+    let (reaped, status) = calls::wait(which, if wait { 0 } else { libc::WNOHANG })?;
     let exit = if libc::WIFEXITED(status) {
         Exit::Code(libc::WEXITSTATUS(status))
     } else {
@@ -186,21 +208,4 @@ pub fn reap(pid: Option<u32>, wait: bool) -> io::Result<Option<(u32, Exit)>> {
 fn number(pid: u32) -> io::Result<libc::pid_t> {
     let pid = libc::pid_t::try_from(pid).unwrap_or(0);
     if pid > 1 { Ok(pid) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
-}
-
-fn prctl(option: libc::c_int, value: libc::c_ulong) -> io::Result<()> {
-    // SAFETY: the options used here take their argument by value.
-    checked(unsafe { libc::prctl(option, value, 0 as libc::c_ulong, 0 as libc::c_ulong, 0 as libc::c_ulong) })
-}
-
-fn descriptor_limit() -> io::Result<libc::rlimit> {
-    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: getrlimit writes one rlimit.
-    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut now) })?;
-    Ok(now)
-}
-
-fn set_limit(resource: libc::__rlimit_resource_t, limit: libc::rlimit) -> io::Result<()> {
-    // SAFETY: setrlimit reads one rlimit.
-    checked(unsafe { libc::setrlimit(resource, &limit) })
 }

@@ -4,12 +4,15 @@ use std::{
     fs::{File, OpenOptions},
     io,
     os::{
-        fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::fs::OpenOptionsExt,
     },
 };
 
-use super::tty::{self, Size};
+use super::{
+    calls,
+    tty::{self, Size},
+};
 
 /// A new terminal: our side and the program's side.
 #[derive(Debug)]
@@ -29,11 +32,8 @@ pub fn open(size: Size) -> io::Result<Pty> {
     super::checked(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &locked) })?;
     // By descriptor and not by path: what is mounted on /dev/pts does not matter.
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: TIOCGPTPEER takes open flags by value and returns a descriptor.
-    let slave = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) };
-    super::checked(slave)?;
-    // SAFETY: the ioctl has just made this descriptor, and nobody else owns it.
-    let slave = unsafe { OwnedFd::from_raw_fd(slave) };
+    // SAFETY: TIOCGPTPEER takes open flags by value, and answers a new descriptor.
+    let slave = unsafe { calls::owned(libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags).into()) }?;
     tty::set_size(slave.as_fd(), size)?;
     tty::set_utf8(slave.as_fd())?;
     Ok(Pty { master, slave })

@@ -4,9 +4,11 @@ use std::{
     fs::File,
     io::{self, Read},
     mem,
-    os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd},
     ptr,
 };
+
+use super::calls;
 
 /// The numbers that callers need without depending on libc.
 pub use libc::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM, SIGWINCH};
@@ -20,11 +22,10 @@ impl SignalFd {
     /// Blocks `signals` and makes them readable.
     pub fn new(signals: &[i32]) -> io::Result<Self> {
         let set = block(signals)?;
-        // SAFETY: `set` is an initialised sigset_t that outlives the call.
-        let fd = unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
-        super::checked(fd)?;
-        // SAFETY: signalfd has just made this descriptor, and nobody else owns it.
-        Ok(Self(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        // SAFETY: `set` is an initialised sigset_t that outlives the call, which answers a new descriptor.
+        let fd = unsafe { calls::owned(libc::signalfd(-1, &set, flags).into()) }?;
+        Ok(Self(File::from(fd)))
     }
 
     /// The number of one pending signal, if there is one.

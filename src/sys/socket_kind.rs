@@ -1,6 +1,10 @@
 //! What kind of socket a descriptor of this process is, by `getsockopt`.
 
-use std::{io, mem::size_of};
+use std::{
+    io,
+    mem::size_of,
+    os::fd::{AsRawFd, BorrowedFd},
+};
 
 /// Kinds of sockets that the exposure report tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,14 @@ pub fn describe(fd: u32) -> io::Result<Kind> {
         None
     };
     Ok(Kind { family, listening: listening != 0, named, peer_pid })
+}
+
+/// The network that a socket is in: two of one network have one number. `None` before Linux 5.14.
+pub fn network(socket: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    match option(socket.as_raw_fd(), libc::SO_NETNS_COOKIE, 0) {
+        Err(e) if e.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(None),
+        answer => answer.map(Some),
+    }
 }
 
 /// One option at level SOL_SOCKET. `T` is plain data of exactly the option's type.

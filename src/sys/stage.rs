@@ -13,7 +13,7 @@ use std::{
     process::Command,
 };
 
-use super::mounts;
+use super::{calls, mounts};
 
 /// The user and the group that a program is started as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub fn show(command: &mut Command, user: User, places: Vec<Staged>) -> io::Resul
     for (number, Staged { source, directory }) in places.into_iter().enumerate() {
         ways.push(Way { source, target: CString::new(format!("{PLACE}/{number}"))?, directory, held: -1 });
     }
-    mounts::before_exec(command, move || prepare(user, &tmp, &mut ways));
+    calls::before_exec(command, move || prepare(user, &tmp, &mut ways));
     Ok(())
 }
 

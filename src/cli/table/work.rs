@@ -56,6 +56,18 @@ pub static COMMANDS: &[Command] = &[
         run: serve::keeper,
     },
     Command {
+        name: "sandbox-shim",
+        aliases: &[],
+        group: Group::Agents,
+        summary: "let one agent's program into its sandbox (started by an instance, never by hand)",
+        audience: Audience::Internal,
+        operands: &[one("SOCKET", "the number of the descriptor over which the order comes")],
+        flags: &[],
+        about: "",
+        examples: &[],
+        run: serve::sandbox_shim,
+    },
+    Command {
         name: "run",
         aliases: &[],
         group: Group::Agents,

@@ -1,4 +1,4 @@
-//! `serve` and `keeper`: the two commands that are not clients.
+//! `serve`, `keeper` and `sandbox-shim`: the commands that are not clients.
 
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use crate::{
         parse::{Arguments, usage},
         serve::{self, ServeArgs},
     },
+    egress::shim,
 };
 
 /// `loopgate serve`.
@@ -31,4 +32,13 @@ pub fn keeper(arguments: &Arguments, _: &mut Output) -> Result<ExitCode, Failure
     let numbers = arguments.operands()?;
     let pipes = numbers.iter().map(|number| number.parse()).collect::<Result<Vec<_>, _>>();
     Ok(keeper::run(&pipes.map_err(|_| usage("keeper: a descriptor is a number".to_owned()))?))
+}
+
+/// `loopgate sandbox-shim`.
+pub fn sandbox_shim(arguments: &Arguments, _: &mut Output) -> Result<ExitCode, Failure> {
+    let socket = arguments
+        .required(0)?
+        .parse()
+        .map_err(|_| usage("sandbox-shim: a descriptor is a number".to_owned()))?;
+    Ok(shim::run(socket))
 }
