@@ -16,7 +16,7 @@ use std::{
 
 use loopgate::{
     agent::{Agents, Settings},
-    backend::Backends,
+    backend::{Backends, Policy},
     limits,
     store::Home,
     swarm::{
@@ -78,7 +78,7 @@ impl Host {
         let woken = Arc::new((Mutex::new(false), Condvar::new()));
         let wake = woken.clone();
         let parts = LiveParts {
-            launch: Arc::new(Backends::new(agents.clone())),
+            launch: Arc::new(Backends::new(agents.clone(), Policy::default())),
             clock,
             hub: hub.clone(),
             log: Arc::default(),

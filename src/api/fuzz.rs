@@ -21,6 +21,7 @@ use crate::{
         self, Agents, BeyondEnd, Delivery, InputError, Offer, Output, Pace, Record, ResizeError, StartError,
         StartSpec, State, StopError, Submit, Watch,
     },
+    backend,
     bus::{
         Terminal, Terminals,
         audit::Audit,
@@ -217,7 +218,9 @@ fn swarms() -> Arc<Swarms> {
             Agents::new(Arc::clone(&clock), agent::Settings::new(String::new(), 1_024)).expect("a thread");
         let settings = manager::Settings { cap: 1, url: String::new() };
         let events = Arc::new(Hub::new(Arc::clone(&clock)));
-        let (swarms, _) = Swarms::open(Parts { home, agents, clock, events, settings }).expect("no swarms");
+        let policy = backend::Policy::default();
+        let (swarms, _) =
+            Swarms::open(Parts { home, agents, clock, events, policy, settings }).expect("no swarms");
         std::fs::remove_dir_all(&path).expect("it is removed");
         swarms
     };

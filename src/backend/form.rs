@@ -151,6 +151,21 @@ impl Form {
         }
     }
 
+    /// One of its options.
+    fn option(&self, name: &str) -> Option<&str> {
+        self.opts().and_then(|opts| opts.get(name)).and_then(Value::as_str)
+    }
+
+    /// Whether it says that the only way out is one endpoint.
+    pub fn is_isolated(&self) -> bool {
+        self.option(options::NETWORK) == Some("isolated")
+    }
+
+    /// The endpoint that it asks for.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.option("endpoint")
+    }
+
     /// What the backend is told beside its image or host.
     pub fn opts(&self) -> Option<&Map<String, Value>> {
         match self {

@@ -22,6 +22,7 @@ mod values;
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::agent::{Agents, Full, MemberSpec, Sink, StartError, protocol::Item};
+pub use crate::egress::policy::{Policy, PolicyError};
 use form::Form;
 use mock::Mocks;
 use script::Script;
@@ -54,6 +55,7 @@ pub trait Running: Send + Sync {
 pub struct Backends {
     agents: Arc<Agents>,
     mocks: Mocks,
+    policy: Policy,
 }
 
 /// A backend that is known by name, and does not exist yet.
@@ -82,9 +84,14 @@ impl From<StartError> for StartFault {
 }
 
 impl Backends {
-    /// Over these agents.
-    pub fn new(agents: Arc<Agents>) -> Self {
-        Self { agents, mocks: Mocks::default() }
+    /// Over these agents, which are led to their models by that policy.
+    pub fn new(agents: Arc<Agents>, policy: Policy) -> Self {
+        Self { agents, mocks: Mocks::default(), policy }
+    }
+
+    /// Which endpoint an agent may be led to, and who gets the key.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Whom the commands of sandboxes run as; `None`: as the instance itself, which is not root then.

@@ -61,7 +61,7 @@ impl Heard {
 
 fn backends(most: usize) -> Backends {
     let settings = Settings { most, ..Settings::new("http://127.0.0.1:1".to_owned(), 100) };
-    Backends::new(Agents::new(Arc::new(SystemClock), settings).unwrap())
+    Backends::new(Agents::new(Arc::new(SystemClock), settings).unwrap(), Policy::default())
 }
 
 fn spec() -> MemberSpec {

@@ -141,6 +141,15 @@ pub enum Fault {
     SkillsFull,
     /// a skill that is not there, or cannot be read
     SkillNotFound,
+    /// an isolated agent asks for an endpoint that it may not be led to
+    Endpoint {
+        /// the code
+        code: &'static str,
+        /// its name
+        name: NodeName,
+        /// why not
+        reason: String,
+    },
     /// an agent or object could not be started
     NotStarted {
         /// its name
@@ -223,6 +232,7 @@ impl Fault {
             | Self::Task(_)
             | Self::BadSkillName
             | Self::BadSkillEnd
+            | Self::Endpoint { .. }
             | Self::NotStarted { .. } => 400,
             Self::RouteDenied { .. } => 403,
             Self::NotRunning
@@ -259,7 +269,10 @@ impl Fault {
             Self::ScaleLimit { .. } => "scale_limit",
             Self::BadCount => "bad_count",
             Self::Wrong { .. } => "wrong_field",
-            Self::NameTaken { code, .. } | Self::Config { code, .. } | Self::Patch { code, .. } => code,
+            Self::NameTaken { code, .. }
+            | Self::Config { code, .. }
+            | Self::Patch { code, .. }
+            | Self::Endpoint { code, .. } => code,
             Self::Refused { .. } => "ir_validation_failed",
             Self::BackendNotBuilt { .. } => "backend_not_built",
             Self::OverlayDoesNotFit { .. } => "overlay_does_not_fit",
@@ -345,6 +358,7 @@ impl fmt::Display for Fault {
             Self::ScaleLimit { most } => write!(f, "Scale limit exceeded (max {most})"),
             Self::BadCount => f.write_str("Missing or invalid 'count'"),
             Self::Wrong { sentence } | Self::Patch { sentence, .. } => f.write_str(sentence),
+            Self::Endpoint { name, reason, .. } => write!(f, "{name}: {reason}"),
             Self::NameTaken { name, .. } => write!(f, "the swarm has a node with the name {name} already"),
             Self::Config { error, .. } => f.write_str(error),
             Self::Refused { reason } | Self::BackendNotBuilt { reason } => f.write_str(reason),

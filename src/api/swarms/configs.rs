@@ -18,7 +18,10 @@ use crate::{
     gate::{Reply, Response},
     limits,
     store::BeneathError,
-    swarm::config::{self, Config, ConfigError},
+    swarm::{
+        self,
+        config::{self, Config, ConfigError},
+    },
 };
 
 /// Why a file is not a configuration.
@@ -29,6 +32,8 @@ pub(super) enum Unread {
     Missing(String),
     /// it was read, or its name says what it is
     Config(ConfigError),
+    /// one of its agents may not be led where it says
+    Led(swarm::Fault),
 }
 
 impl Unread {
@@ -37,6 +42,7 @@ impl Unread {
         match self {
             Unread::Guard(code) => Fault::new(400, code, "Invalid config_path"),
             Unread::Missing(path) => Fault::new(400, "file_not_found", format!("File not found: {path}")),
+            Unread::Led(fault) => Fault::new(400, fault.code(), fault.to_string()),
             // A field says itself where it stands.
             Unread::Config(error) => match error.position().filter(|_| error.field().is_empty()) {
                 Some(at) if error.answer() != error.code() => {
@@ -87,14 +93,14 @@ pub(in crate::api) fn validate(app: &App, _: &Caller, request: &Request<'_>) -> 
     let there = |name: &str| body.get(name).filter(|value| !value.is_null());
     let mut echo = Map::new();
     if let Some(config) = there("config") {
-        return verdict(Config::of(config).map_err(Unread::Config), echo);
+        return verdict(app, Config::of(config).map_err(Unread::Config), echo);
     }
     // Null too names a path, and none that is one (spec genswarms M.4).
     if let Some(path) = body.get("config_path") {
         if path.as_str().is_some_and(|path| path.len() <= limits::REQUEST_LINE) {
             echo.insert("config_path".to_owned(), path.clone());
         }
-        return verdict(read(app, path), echo);
+        return verdict(app, read(app, path), echo);
     }
     let Some(content) = there("content") else { return Ok(nothing_given()) };
     let format = match there("format") {
@@ -109,13 +115,17 @@ pub(in crate::api) fn validate(app: &App, _: &Caller, request: &Request<'_>) -> 
     if config.is_ok() {
         echo.insert("format".to_owned(), json!(format));
     }
-    verdict(config.map_err(Unread::Config), echo)
+    verdict(app, config.map_err(Unread::Config), echo)
 }
 
 /// What is said of a configuration, and what is repeated of the call.
-fn verdict(config: std::result::Result<Config, Unread>, mut answer: Map<String, Value>) -> Result {
+fn verdict(app: &App, config: std::result::Result<Config, Unread>, mut answer: Map<String, Value>) -> Result {
     let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
-    let unread = match config {
+    let led = |config: Config| match app.swarms.may_be_led(&config) {
+        Ok(()) => Ok(config),
+        Err(fault) => Err(Unread::Led(fault)),
+    };
+    let unread = match config.and_then(led) {
         Ok(config) => {
             put("valid", json!(true));
             put("config", config::summary(&config));
@@ -127,6 +137,7 @@ fn verdict(config: std::result::Result<Config, Unread>, mut answer: Map<String, 
     let (status, line) = match &unread {
         Unread::Missing(path) => (404, format!("File not found: {path}")),
         Unread::Guard(_) => (400, "Invalid config_path".to_owned()),
+        Unread::Led(fault) => (400, fault.to_string()),
         Unread::Config(error) => {
             put("field", json!(error.field()));
             put("suggestion", json!(error.suggestion()));
@@ -138,6 +149,7 @@ fn verdict(config: std::result::Result<Config, Unread>, mut answer: Map<String, 
     let code = match &unread {
         Unread::Missing(_) => "file_not_found",
         Unread::Guard(code) => code,
+        Unread::Led(fault) => fault.code(),
         Unread::Config(error) => error.code(),
     };
     put("code", json!(code));

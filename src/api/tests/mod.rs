@@ -36,6 +36,7 @@ use crate::{
         self, Agents, BeyondEnd, Delivery, InputError, Later, Offer, Output, Pace, Record, ResizeError,
         StartError, StartSpec, State, StopError, Submit, Took, Watch, Watchers,
     },
+    backend,
     bus::{Terminal, Terminals, audit::Audit, mail::Mail},
     exposure::Declared,
     gate::{Decision, Peer, Reply, Response, Service},
@@ -249,6 +250,7 @@ fn open_swarms_with(home: &TempHome, events: Arc<Hub>) -> Arc<Swarms> {
         agents: Agents::new(Arc::clone(&clock), agent::Settings::new(url.clone(), 1_024)).expect("a thread"),
         events,
         clock,
+        policy: backend::Policy::default(),
         settings: manager::Settings { cap: 100, url },
     })
     .expect("swarms");

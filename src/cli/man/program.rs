@@ -134,6 +134,22 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "LOOPGATE_AGENT_USER",
         "Whom sandboxed commands run as where root runs the instance, as `--agent-user` says it; nobody where it is unset.",
     ),
+    (
+        "LOOPGATE_LLM_ENDPOINT, SUBZEROCLAW_ENDPOINT",
+        "The URL of the model that agents use. OpenRouter's where it is unset; http only to a loopback or private address.",
+    ),
+    (
+        "LOOPGATE_LLM_API_KEY, SUBZEROCLAW_API_KEY",
+        "The key for it. An isolated agent never holds it: it is added on the way out.",
+    ),
+    (
+        "GENSWARMS_ALLOWED_ENDPOINTS, LOOPGATE_ALLOWED_ENDPOINTS",
+        "Other endpoints that a configuration may name, between commas: `host`, `host:port` (https) or `scheme://host:port`.",
+    ),
+    (
+        "LOOPGATE_LLM_CA_FILE",
+        "A PEM file of authorities; with it their certificates alone are good for an endpoint.",
+    ),
     ("LOOPGATE_REGISTRY", "A directory by which instances of one user find each other's agents."),
     ("AGENTMUX_DATA_HOME", "AgentMux's home; its directory `agents` is then the registry."),
     (

@@ -191,6 +191,7 @@ impl Instance {
         let agents = Agents::new(Arc::clone(&clock), of_agents)
             .map_err(|error| broken("agents cannot be run", &error))?;
         let mail = mail::open(home, &clock)?;
+        let endpoints = settings.model.policy(address).map_err(bad_setting)?;
         let swarms::Opened { swarms, skills, config_dir } = swarms::open(
             home,
             &agents,
@@ -198,6 +199,7 @@ impl Instance {
             events::open(home, &clock)?,
             near(address),
             &settings.swarms,
+            endpoints,
         )?;
         let inode = inode(&listener).map_err(|error| broken("the listener cannot be identified", &error))?;
         let key_file = KeyFileWriter {

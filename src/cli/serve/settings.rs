@@ -11,7 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod model;
+
 use super::keys;
+pub use model::ModelSettings;
+
 use crate::{
     admit::{Cors, check_open},
     limits,
@@ -32,15 +36,7 @@ const CONFIG_TOKEN: &str = "config token";
 const LLM_KEY: &str = "model key";
 
 /// Variables of the interface whose part of the program does not exist yet.
-const NOT_YET: [&str; 7] = [
-    "GENSWARMS_ALLOWED_ENDPOINTS",
-    "LOOPGATE_QUERY_KEYS",
-    "LOOPGATE_DOCKER",
-    "LOOPGATE_LLM_ENDPOINT",
-    "SUBZEROCLAW_ENDPOINT",
-    "LOOPGATE_LLM_API_KEY",
-    "SUBZEROCLAW_API_KEY",
-];
+const NOT_YET: [&str; 2] = ["LOOPGATE_QUERY_KEYS", "LOOPGATE_DOCKER"];
 
 /// Names the directory of the registry.
 const REGISTRY: &str = "LOOPGATE_REGISTRY";
@@ -229,6 +225,8 @@ pub struct Settings {
     pub swarms: SwarmSettings,
     /// whom sandboxed commands run as
     pub agent_user: Option<AgentUser>,
+    /// the model: where it is, and who may be led to it
+    pub model: ModelSettings,
     /// variables that are set and have no effect yet
     pub unused: Vec<&'static str>,
 }
@@ -266,9 +264,9 @@ impl Settings {
         let registry = registry(&env, &home)?;
         let swarms = SwarmSettings { config_dir: config_dir(&env)?, cap: swarm_cap(&env)? };
         let agent_user = agent_user(&env, flags)?;
+        let model = ModelSettings::read(&mut env)?;
         let plain = |name: &str| env.plain.get(name).is_some_and(|value| !value.is_empty());
-        let secret = |name: &str| env.secrets.get(name).is_some_and(|value| !value.expose().is_empty());
-        let unused = NOT_YET.into_iter().filter(|name| plain(name) || secret(name)).collect();
+        let unused = NOT_YET.into_iter().filter(|name| plain(name)).collect();
         Ok(Self {
             home,
             registry,
@@ -280,6 +278,7 @@ impl Settings {
             config_token,
             swarms,
             agent_user,
+            model,
             unused,
         })
     }

@@ -9,6 +9,7 @@ use super::settings::{ConfigDir, SwarmSettings};
 use crate::{
     agent::Agents,
     cli::{Exit, Failure},
+    egress::policy::Policy,
     exposure::Declared,
     store::{BaseError, Beneath, Home},
     swarm::{
@@ -39,6 +40,7 @@ pub(super) fn open(
     events: Arc<Hub>,
     at: SocketAddr,
     settings: &SwarmSettings,
+    endpoints: Policy,
 ) -> Result<Opened, Failure> {
     let config_dir = settings.config_dir.as_ref().map_or(Ok(None), below)?;
     let parts = Parts {
@@ -46,6 +48,7 @@ pub(super) fn open(
         agents: Arc::clone(agents),
         clock: Arc::clone(clock),
         events,
+        policy: endpoints,
         settings: manager::Settings { cap: settings.cap, url: format!("http://{at}") },
     };
     let (swarms, troubles) = Swarms::open(parts)

@@ -84,6 +84,18 @@ pub struct Endpoint {
     path: String,
 }
 
+/// Where nothing else is said (spec genswarms A.2): `https://openrouter.ai/api/v1/chat/completions`.
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self {
+            scheme: Scheme::Https,
+            machine: Machine::Name("openrouter.ai".to_owned()),
+            port: 443,
+            path: "/api/v1/chat/completions".to_owned(),
+        }
+    }
+}
+
 /// Why a text is no endpoint. It is not repeated: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndpointError {

@@ -28,13 +28,10 @@ use super::{
 use crate::{limits, wire::secret::Secret};
 use lookup::Lookup;
 
-/// The endpoint where nothing else is said (spec genswarms A.2).
-pub const DEFAULT: &str = "https://openrouter.ai/api/v1/chat/completions";
-
 /// What a policy is made of.
 pub struct Parts {
-    /// the operator's endpoint; `None`: [`DEFAULT`]
-    pub operator: Option<Endpoint>,
+    /// the operator's endpoint
+    pub operator: Endpoint,
     /// the operator's key
     pub key: Option<Secret>,
     /// what else is allowed, by scheme, host and port
@@ -141,6 +138,20 @@ impl fmt::Display for AddressError {
 
 impl std::error::Error for AddressError {}
 
+/// Of an operator who has set nothing: no key, and nothing allowed but the endpoint where nothing else is said.
+impl Default for Policy {
+    fn default() -> Self {
+        Self::new(Parts {
+            operator: Endpoint::default(),
+            key: None,
+            allowed: Vec::new(),
+            own: Vec::new(),
+            authorities: None,
+            system: Arc::new(Here),
+        })
+    }
+}
+
 /// An endpoint that an agent may be led to.
 #[derive(Clone)]
 pub struct Admitted {
@@ -151,11 +162,10 @@ pub struct Admitted {
 
 impl Policy {
     /// Made once, when it is known where the instance listens.
-    pub fn new(parts: Parts) -> Result<Self, EntryError> {
+    pub fn new(parts: Parts) -> Self {
         let Parts { operator, key, allowed, own, authorities, system } = parts;
-        let operator = operator.map_or_else(|| trusted(DEFAULT), Ok)?;
         let lookup = Lookup::new(system);
-        Ok(Self(Arc::new(Held { operator, key, allowed, own, authorities, lookup })))
+        Self(Arc::new(Held { operator, key, allowed, own, authorities, lookup }))
     }
 
     /// The operator's endpoint.

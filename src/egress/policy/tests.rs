@@ -32,14 +32,13 @@ impl System for Names {
 fn policy(operator: Option<&str>, allowed: &str, names: &[(&'static str, &[&'static str])]) -> Policy {
     let names = names.iter().map(|(name, ips)| (*name, ips.to_vec())).collect();
     Policy::new(Parts {
-        operator: operator.map(|text| trusted(text).expect(text)),
+        operator: operator.map_or_else(Endpoint::default, |text| trusted(text).expect(text)),
         key: Some(Secret::new(b"operators-key".to_vec())),
         allowed: list(allowed).expect(allowed),
         own: vec![([127, 0, 0, 1], 4_000).into()],
         authorities: None,
         system: Arc::new(Names(names)),
     })
-    .expect("a policy")
 }
 
 fn code(policy: &Policy, asked: &str) -> &'static str {
@@ -56,7 +55,9 @@ fn m8_without_an_endpoint_it_is_the_operators() {
     let admitted = chosen.admit(None).expect("the operator's");
     assert_eq!(admitted.endpoint().to_string(), "https://llm.example/v1");
     let unset = policy(None, "", &[]);
-    assert_eq!(unset.admit(None).expect("the default").endpoint().to_string(), DEFAULT);
+    let default = "https://openrouter.ai/api/v1/chat/completions";
+    assert_eq!(unset.admit(None).expect("the default").endpoint().to_string(), default);
+    assert_eq!(Endpoint::parse(default), Ok(Endpoint::default()));
 }
 
 #[test]
@@ -312,14 +313,14 @@ fn a_name_that_turns_inwards_later_is_refused_when_it_is_asked_again() {
         }
     }
     let policy = Policy::new(Parts {
-        operator: trusted("https://n.example").ok(),
+        operator: trusted("https://n.example").expect("an endpoint"),
         key: None,
         allowed: Vec::new(),
         own: Vec::new(),
         authorities: None,
         system: Arc::new(Turning(Mutex::new(vec!["127.0.0.1", "8.8.8.8"]))),
     });
-    let admitted = policy.expect("a policy").admit(None).expect("the operator's");
+    let admitted = policy.admit(None).expect("the operator's");
     assert!(admitted.resolve(SOON).is_ok());
     assert_eq!(admitted.resolve(SOON), Err(AddressError::Refused(Why::Loopback)));
 }
@@ -348,14 +349,14 @@ fn a_name_is_looked_up_within_the_time_or_not_at_all() {
     }
     let (let_go, held) = channel();
     let policy = Policy::new(Parts {
-        operator: trusted("https://n.example").ok(),
+        operator: trusted("https://n.example").expect("an endpoint"),
         key: None,
         allowed: Vec::new(),
         own: Vec::new(),
         authorities: None,
         system: Arc::new(Silent(Mutex::new(held))),
     });
-    let admitted = policy.expect("a policy").admit(None).expect("the operator's");
+    let admitted = policy.admit(None).expect("the operator's");
     assert_eq!(admitted.resolve(Duration::ZERO), Err(AddressError::Unresolved));
     drop(let_go);
 }

@@ -69,6 +69,7 @@ names! {
     TargetNotFound = "target_not_found" in Routing, "a message was refused: nobody has that name";
     HopLimit = "hop_limit" in Routing, "a message went from object to object too often";
     EventLogRecovered = "event_log_recovered" in System, "the disk takes events again; some may not be on it";
+    EndpointNotAllowed = "endpoint_not_allowed" in Backend, "an isolated agent was to be led to an endpoint that is not allowed";
     BackendFailed = "backend_start_failed" in Backend, "what an agent runs in did not start";
 }
 

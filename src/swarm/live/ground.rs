@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     agent::{Controller, MemberSpec},
-    backend::form::Form,
+    backend::{Policy, form::Form},
     store::LentError,
     swarm::{
         config::{AgentConfig, ObjectConfig},
@@ -22,7 +22,7 @@ use crate::{
         objects::process,
         skills::{SkillError, Values},
     },
-    wire::node::NodeName,
+    wire::{node::NodeName, secret::Secret},
 };
 
 /// What is known of an agent before it is started.
@@ -67,7 +67,8 @@ impl Live {
         };
         let deployed = self.parts.skills.deploy(&config.skills, &dirs, values);
         deployed.map_err(|error| skill_sentence(&error))?;
-        let env = variables(plan, &dirs)?;
+        let mut env = of_the_model(config, self.parts.launch.policy());
+        env.extend(variables(plan, &dirs)?);
         let place = Place::open(&dirs, &self.parts.clock);
         Ok((MemberSpec { name, command, cwd, env, controller, cage: None }, Some(Arc::new(place))))
     }
@@ -95,6 +96,30 @@ impl Live {
             sentence("its directories could not be made", matches!(error, ShelfError::Mounted))
         })
     }
+}
+
+/// Where an agent that is not isolated finds its model, and the key that it holds itself: its own, or the operator's
+/// where the policy gives that to its endpoint. What an isolated one is told comes from its way out.
+fn of_the_model(config: &AgentConfig, policy: Option<&Policy>) -> Vec<(String, String)> {
+    if config.is_isolated() {
+        return Vec::new();
+    }
+    let asked = config.endpoint();
+    let key = policy.and_then(|policy| policy.key_for(asked, config.api_key()));
+    let own = |key: &Secret| config.api_key().is_some_and(|own| key.matches(own.as_bytes()));
+    let endpoint = match (asked, policy) {
+        (Some(asked), _) => Some(asked.to_owned()),
+        // The operator's key is for the operator's endpoint: whoever gets it is told which that is.
+        (None, Some(policy)) if key.as_ref().is_some_and(|key| !own(key)) => {
+            Some(policy.operator().to_string())
+        }
+        (None, _) => None,
+    };
+    let variables = [
+        ("SUBZEROCLAW_ENDPOINT", endpoint),
+        ("SUBZEROCLAW_API_KEY", key.map(|key| key.expose_str().to_owned())),
+    ];
+    variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// Whether a backend runs a process that directories of this machine are lent to.
@@ -164,5 +189,67 @@ fn skill_sentence(error: &SkillError) -> String {
         SkillError::Full => "the disk is full".to_owned(),
         SkillError::Twice(name) => format!("two of its skills are called {name}"),
         SkillError::Unreadable => "one of its skills cannot be read or written".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::policy::{Here, Parts, list, trusted};
+
+    fn told(config: serde_json::Value) -> Vec<(String, String)> {
+        let policy = Policy::new(Parts {
+            operator: trusted("https://llm.example/v1").expect("an endpoint"),
+            key: Some(Secret::new(b"operators-key".to_vec())),
+            allowed: list("listed.example").expect("a list"),
+            own: Vec::new(),
+            authorities: None,
+            system: Arc::new(Here),
+        });
+        let agent = json!({"name": "a", "backend": "bwrap", "command": ["x"], "config": config});
+        let swarm = json!({"name": "s", "agents": [agent]});
+        let swarm = crate::swarm::config::Config::of(&swarm).expect("a config");
+        of_the_model(swarm.agents.first().expect("an agent"), Some(&policy))
+    }
+
+    /// Spec genswarms M.8, "key", in the environment of the agent itself.
+    #[test]
+    fn m8_an_open_agent_gets_the_operators_key_for_an_allowed_endpoint_and_else_its_own_or_none() {
+        let (at, key) = ("SUBZEROCLAW_ENDPOINT", "SUBZEROCLAW_API_KEY");
+        for (config, wanted) in [
+            (json!({}), vec![(at, "https://llm.example/v1"), (key, "operators-key")]),
+            (
+                json!({"endpoint": "https://llm.example/v2"}),
+                vec![(at, "https://llm.example/v2"), (key, "operators-key")],
+            ),
+            (
+                json!({"endpoint": "https://listed.example/x"}),
+                vec![(at, "https://listed.example/x"), (key, "operators-key")],
+            ),
+            (json!({"endpoint": "https://evil.example"}), vec![(at, "https://evil.example")]),
+            (
+                json!({"endpoint": "https://evil.example", "api_key": "own"}),
+                vec![(at, "https://evil.example"), (key, "own")],
+            ),
+            (json!({"api_key": "own"}), vec![(key, "own")]),
+            (
+                json!({"network": "open", "endpoint": "http://llm.example/v1"}),
+                vec![(at, "http://llm.example/v1")],
+            ),
+        ] {
+            let wanted: Vec<(String, String)> =
+                wanted.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            assert_eq!(told(config.clone()), wanted, "{config}");
+        }
+    }
+
+    #[test]
+    fn an_isolated_agent_holds_no_key_its_own_neither() {
+        for config in [
+            json!({"network": "isolated"}),
+            json!({"network": "isolated", "endpoint": "https://llm.example", "api_key": "own"}),
+        ] {
+            assert!(told(config.clone()).is_empty(), "{config}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     agent::{MemberSpec, Sink, StartError},
-    backend::{Backends, Running, StartFault, form::Form, script::Script},
+    backend::{Backends, Policy, Running, StartFault, form::Form, script::Script},
     limits,
     swarm::{events::Hub, history::MessageLog, kept::Shelf, logs::Logs, skills::Skills},
     wire::clock::Clock,
@@ -48,6 +48,11 @@ pub trait Launch: Send + Sync {
         sink: Arc<dyn Sink>,
     ) -> Result<Arc<dyn Running>, StartFault>;
 
+    /// Which endpoint an agent may be led to, and who gets the key; without one nobody does.
+    fn policy(&self) -> Option<&Policy> {
+        None
+    }
+
     /// Does this in a thread of its own, which ends with it: who asked must not wait for programs.
     fn thread(&self, name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         thread::Builder::new().name(name).stack_size(limits::THREAD_STACK).spawn(work).map(drop)
@@ -55,6 +60,10 @@ pub trait Launch: Send + Sync {
 }
 
 impl Launch for Backends {
+    fn policy(&self) -> Option<&Policy> {
+        Some(Backends::policy(self))
+    }
+
     fn start(
         &self,
         form: &Form,

@@ -12,7 +12,6 @@ use super::{
     table::Claimed,
 };
 use crate::{
-    backend::Backends,
     limits,
     swarm::{
         Fault,
@@ -44,7 +43,7 @@ impl Swarms {
         }
         let name = config.name.clone();
         let seed = Shape::of(config, self.settings.cap)?;
-        built(&seed)?;
+        self.fits(&seed.config)?;
         match self.table.claim(&seed, self.patience)? {
             Claimed::New(busy) => self.create_new(&busy, &seed)?,
             Claimed::Kept(busy) => self.create_again(&busy, &seed)?,
@@ -85,7 +84,7 @@ impl Swarms {
         let busy = self.enter(swarm, Fault::SwarmNotFound)?;
         // Before anything ends: what cannot start again is left running.
         let kept = self.replayed(&busy.facts())?;
-        built(&kept)?;
+        self.fits(&kept.config)?;
         if busy.running().is_ok() {
             // It says so already. A disk that does not take it now would not take it at the start either.
             let autostart = kept.config.autostart;
@@ -183,7 +182,7 @@ impl Swarms {
     fn create_again(&self, busy: &Busy, seed: &Arc<Shape>) -> Result<(), Fault> {
         let before = busy.facts();
         let kept = self.replayed(&Facts { seed: seed.clone(), ..before.clone() })?;
-        built(&kept)?;
+        self.fits(&kept.config)?;
         self.shelf.put_seed(busy.name(), &seed.config.to_value()).map_err(Fault::of_shelf)?;
         busy.note(|facts| facts.seed = seed.clone());
         self.launch(busy, &kept).inspect_err(|fault| {
@@ -228,7 +227,7 @@ impl Swarms {
     }
 
     fn launch(&self, busy: &Busy, kept: &Arc<Shape>) -> Result<(), Fault> {
-        built(kept)?;
+        self.fits(&kept.config)?;
         // What an earlier run has left goes first.
         self.end(busy)?;
         self.table.hold(busy, kept.nodes(), self.agents.list().len())?;
@@ -312,16 +311,4 @@ impl Swarms {
             done => done.map_err(Fault::of_shelf),
         }
     }
-}
-
-/// Nothing of a swarm is started where one of its backends is not built in.
-pub(super) fn built(shape: &Shape) -> Result<(), Fault> {
-    let agents = shape.config.agents.iter().map(|agent| (&agent.name, &agent.backend));
-    let objects =
-        shape.config.objects.iter().filter_map(|object| Some((&object.name, object.backend.as_ref()?)));
-    for (name, form) in agents.chain(objects) {
-        Backends::check(form)
-            .map_err(|error| Fault::BackendNotBuilt { reason: format!("{name}: {error}") })?;
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@
 
 mod change;
 mod compact;
+mod fits;
 mod life;
 mod logs;
 mod look;
@@ -43,7 +44,13 @@ use super::{
     logs::Logs,
     skills::Skills,
 };
-use crate::{agent::Agents, backend::Backends, limits, store::Home, wire::clock::Clock};
+use crate::{
+    agent::Agents,
+    backend::{Backends, Policy},
+    limits,
+    store::Home,
+    wire::clock::Clock,
+};
 use shape::Shape;
 use table::Table;
 use ticker::Bell;
@@ -66,6 +73,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// where events are told
     pub events: Arc<Hub>,
+    /// which endpoints agents may be led to
+    pub policy: Policy,
     /// what the operator has set
     pub settings: Settings,
 }
@@ -89,6 +98,7 @@ pub struct Swarms {
     log: Arc<Mutex<MessageLog>>,
     logs: Arc<Logs>,
     live: LiveParts,
+    backends: Arc<Backends>,
     settings: Settings,
     /// how long a call waits for its turn
     patience: Duration,
@@ -100,16 +110,16 @@ pub struct Swarms {
 impl Swarms {
     /// The swarms that are kept in the home, all stopped; and what of them could not be read, for the log.
     pub fn open(parts: Parts) -> io::Result<(Arc<Self>, Vec<String>)> {
-        let Parts { home, agents, clock, events: hub, settings } = parts;
+        let Parts { home, agents, clock, events: hub, policy, settings } = parts;
         let (shelf, kept, mut troubles) = Shelf::open(&home).map_err(io::Error::other)?;
         let shelf = Arc::new(shelf);
         let log: Arc<Mutex<MessageLog>> = Arc::default();
         let logs = Logs::new(clock.clone(), Some(shelf.clone()));
         let bell: Arc<Bell> = Arc::default();
-        let backends = Arc::new(Backends::new(agents.clone()));
+        let backends = Arc::new(Backends::new(agents.clone(), policy));
         let wake = bell.clone();
         let live = LiveParts {
-            launch: backends,
+            launch: backends.clone(),
             clock: clock.clone(),
             hub: hub.clone(),
             log: log.clone(),
@@ -127,6 +137,7 @@ impl Swarms {
             log,
             logs,
             live,
+            backends,
             settings,
             patience: Duration::from_millis(limits::SWARM_BUSY_MS),
             bell,

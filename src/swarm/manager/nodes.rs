@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Swarms, life::built};
+use super::Swarms;
 use crate::{
     swarm::{
         Fault,
@@ -24,7 +24,7 @@ impl Swarms {
         let cap = self.settings.cap;
         let step =
             self.step(&busy, |state| gate::add_agent(state, &value, &texts(&to), &texts(&from), cap))?;
-        built(&step.present)?;
+        self.fits(&step.present.config)?;
         let agent = step.present.agent(name.as_str())?.clone();
         self.make(&busy, &step, |live| live.add_agent(agent, &to, &from), |live| live.remove_agent(&name))?;
         Ok(name)
@@ -48,7 +48,9 @@ impl Swarms {
     pub fn restart_agent(&self, swarm: &str, agent: &str) -> Result<NodeName, Fault> {
         let busy = self.enter(swarm, Fault::SwarmNotFound)?;
         let running = busy.running()?;
-        let name = running.present.agent(agent)?.name.clone();
+        let agent = running.present.agent(agent)?;
+        let name = agent.name.clone();
+        self.is_led_right(busy.name(), agent)?;
         running.live.restart_agent(&name)?;
         Ok(name)
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Swarms, life::built};
+use super::Swarms;
 use crate::{
     swarm::{
         Fault,
@@ -27,7 +27,7 @@ impl Swarms {
             let from: Vec<&str> = from_texts.iter().map(String::as_str).collect();
             gate::add_object(state, &value, &to, &from, self.settings.cap)
         })?;
-        built(&step.present)?;
+        self.fits(&step.present.config)?;
         let object = step.present.object(name.as_str())?.clone();
         self.make(
             &busy,

@@ -2,6 +2,7 @@
 
 mod fit;
 mod hard;
+mod led;
 mod life;
 mod model;
 mod nodes;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use super::{Parts, Settings, Swarms};
 use crate::{
     agent::{self, Agents},
+    backend::Policy,
     store::testing::TempHome,
     swarm::{Fault, config::Config, events::Hub},
     sys::clock::SystemClock,
@@ -81,6 +83,10 @@ impl Rig {
 }
 
 fn open(temp: &TempHome, cap: usize) -> Arc<Swarms> {
+    open_with(temp, cap, Policy::default())
+}
+
+fn open_with(temp: &TempHome, cap: usize, policy: Policy) -> Arc<Swarms> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let url = "http://127.0.0.1:4000".to_owned();
     let agents = Agents::new(clock.clone(), agent::Settings::new(url.clone(), 1_024)).expect("a thread");
@@ -89,6 +95,7 @@ fn open(temp: &TempHome, cap: usize) -> Arc<Swarms> {
         agents,
         events: Arc::new(Hub::new(clock.clone())),
         clock,
+        policy,
         settings: Settings { cap, url },
     };
     let (swarms, troubles) = Swarms::open(parts).expect("a home");

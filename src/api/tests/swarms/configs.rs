@@ -254,3 +254,16 @@ fn a_path_that_is_too_long_to_be_one_is_not_repeated() {
     };
     assert!(echoed(limits::REQUEST_LINE) && !echoed(limits::REQUEST_LINE + 1));
 }
+
+/// Spec genswarms M.8, over HTTP: the call that asks for it fails.
+#[test]
+fn m8_a_call_with_a_foreign_endpoint_is_400_endpoint_not_allowed() {
+    let rig = Rig::new();
+    let config =
+        json!({"network": "isolated", "endpoint": "https://evil.example/v1", "command": ["/bin/true"]});
+    let swarm = json!({"name": "led", "agents": [{"name": "a", "backend": "bwrap", "config": config}]});
+    for path in ["/api/swarms", "/api/config/validate"] {
+        let answer = rig.post(path, API, &json!({"config": swarm}));
+        assert_eq!((answer.status, answer.code()), (400, "endpoint_not_allowed"), "{path} {}", answer.body);
+    }
+}

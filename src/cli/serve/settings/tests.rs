@@ -106,8 +106,7 @@ fn no_other_instance_reads_the_registry_until_a_shared_one_is_named() {
 fn what_is_set_and_has_no_effect_yet_is_told() {
     let unused = |pairs: &[(&str, &str)]| read(pairs).map(|s| s.unused).unwrap_or_default();
     assert_eq!(unused(&[("LOOPGATE_QUERY_KEYS", "1"), ("LOOPGATE_DOCKER", "")]), ["LOOPGATE_QUERY_KEYS"]);
-    assert_eq!(unused(&[("LOOPGATE_LLM_API_KEY", "secret-key")]), ["LOOPGATE_LLM_API_KEY"]);
-    assert_eq!(unused(&[("SUBZEROCLAW_API_KEY", "secret-key")]), ["SUBZEROCLAW_API_KEY"]);
+    assert!(unused(&[("LOOPGATE_LLM_API_KEY", "secret-key")]).is_empty());
     assert!(unused(&[("LOOPGATE_PORT", "1")]).is_empty());
 }
 
@@ -139,4 +138,62 @@ fn a_port_is_a_number() {
     assert!(error(&[("LOOPGATE_PORT", "x")]).starts_with("LOOPGATE_PORT"));
     assert!(error(&[("LOOPGATE_PORT", "65536")]).starts_with("LOOPGATE_PORT"));
     assert!(read(&[("LOOPGATE_PORT", "4001")]).is_ok_and(|s| s.bind.port() == 4001));
+}
+
+#[test]
+fn the_model_is_where_the_operator_says_or_where_nothing_else_is_said() {
+    let model = |pairs: &[(&str, &str)]| read(pairs).ok().map(|settings| settings.model);
+    let endpoint = |pairs: &[(&str, &str)]| model(pairs).map(|model| model.endpoint.to_string());
+    assert_eq!(endpoint(&[]).as_deref(), Some("https://openrouter.ai/api/v1/chat/completions"));
+    for name in ["LOOPGATE_LLM_ENDPOINT", "SUBZEROCLAW_ENDPOINT"] {
+        assert_eq!(endpoint(&[(name, "HTTPS://LLM.example/v1")]).as_deref(), Some("https://llm.example/v1"));
+        assert_eq!(endpoint(&[(name, "")]), endpoint(&[]));
+    }
+    for name in ["LOOPGATE_LLM_API_KEY", "SUBZEROCLAW_API_KEY"] {
+        let key = model(&[(name, "a-key")]).and_then(|model| model.key).map(|key| key.matches(b"a-key"));
+        assert_eq!(key, Some(true), "{name}");
+    }
+    for name in ["GENSWARMS_ALLOWED_ENDPOINTS", "LOOPGATE_ALLOWED_ENDPOINTS"] {
+        let allowed = model(&[(name, " Foo.Example.COM ,http://127.0.0.1:8,")]).map(|model| model.allowed);
+        let shown: Vec<String> = allowed.iter().flatten().map(ToString::to_string).collect();
+        assert_eq!(shown, ["https://foo.example.com/", "http://127.0.0.1:8/"], "{name}");
+    }
+    let ca = model(&[("LOOPGATE_LLM_CA_FILE", "/etc/ca.pem")]).and_then(|model| model.ca_file);
+    assert_eq!(ca, Some("/etc/ca.pem".into()));
+}
+
+#[test]
+fn a_setting_of_the_model_that_is_not_plain_ends_the_start_and_is_named() {
+    for (name, value, wanted) in [
+        ("LOOPGATE_LLM_ENDPOINT", "llm.example", "LOOPGATE_LLM_ENDPOINT must begin with http:// or https://"),
+        (
+            "SUBZEROCLAW_ENDPOINT",
+            "https://u:secret@h/",
+            "SUBZEROCLAW_ENDPOINT must not hold a name or password",
+        ),
+        ("LOOPGATE_LLM_ENDPOINT", "http://llm.example/v1", "LOOPGATE_LLM_ENDPOINT is http, over which"),
+        ("LOOPGATE_LLM_ENDPOINT", "http://8.8.8.8/v1", "LOOPGATE_LLM_ENDPOINT is http, over which"),
+        (
+            "GENSWARMS_ALLOWED_ENDPOINTS",
+            "a.example,*.evil",
+            "GENSWARMS_ALLOWED_ENDPOINTS has the entry \"*.evil\", which",
+        ),
+        (
+            "LOOPGATE_ALLOWED_ENDPOINTS",
+            "http://a.example",
+            "LOOPGATE_ALLOWED_ENDPOINTS has the entry \"http://a.example\", which",
+        ),
+        (
+            "LOOPGATE_ALLOWED_ENDPOINTS",
+            "a.example/v1",
+            "LOOPGATE_ALLOWED_ENDPOINTS has the entry \"a.example/v1\", which has a path",
+        ),
+        ("LOOPGATE_LLM_CA_FILE", "ca.pem", "LOOPGATE_LLM_CA_FILE is not an absolute path"),
+        ("LOOPGATE_LLM_API_KEY", "a key", "LOOPGATE_LLM_API_KEY must be visible ASCII"),
+    ] {
+        let text = error(&[(name, value)]);
+        assert!(text.starts_with(wanted) && !text.contains("secret"), "{name}={value}: {text}");
+    }
+    let both = [("LOOPGATE_LLM_API_KEY", "secret-a"), ("SUBZEROCLAW_API_KEY", "secret-b")];
+    assert!(error(&both).contains("differs from") && !error(&both).contains("secret"));
 }

@@ -236,7 +236,8 @@ fn with_one_set_aside() -> (TempHome, Arc<Swarms>, std::path::PathBuf) {
     let agents = Agents::new(clock.clone(), agent::Settings::new(String::new(), 1_024)).expect("a thread");
     let settings = Settings { cap, url: String::new() };
     let events = Arc::new(Hub::new(clock.clone()));
-    let parts = Parts { home: Arc::new(temp.home()), agents, clock, events, settings };
+    let parts =
+        Parts { home: Arc::new(temp.home()), agents, clock, events, policy: Policy::default(), settings };
     let (swarms, troubles) = Swarms::open(parts).expect("a home");
     assert!(matches!(troubles.as_slice(), [one] if one.contains("swarm s")), "{troubles:?}");
     (temp, swarms, seed)

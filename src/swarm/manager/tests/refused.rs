@@ -234,7 +234,8 @@ fn with_room_for(most: usize) -> Rig {
     let agents = Agents::new(clock.clone(), room).expect("a thread");
     let settings = Settings { cap: 100, url: String::new() };
     let events = Arc::new(Hub::new(clock.clone()));
-    let parts = Parts { home: Arc::new(temp.home()), agents, clock, events, settings };
+    let parts =
+        Parts { home: Arc::new(temp.home()), agents, clock, events, policy: Policy::default(), settings };
     let (swarms, _) = Swarms::open(parts).expect("a home");
     Rig { temp, cap: 100, swarms }
 }

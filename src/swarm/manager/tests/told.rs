@@ -104,7 +104,7 @@ fn an_added_agents_spec_has_no_secret_no_variable_and_no_path() {
     let planted = json!({
         "command": ["/bin/cat", "--token", "planted-1", "/planted/path"], "workspace": "/planted/work",
         "env": {"HARMLESS": "planted-2"}, "api_key": "planted-3", "script": [["planted-4"]],
-        "endpoint": "https://model.example/v1?api_key=planted-6",
+        "endpoint": "https://model.example/v1",
         "note": "see /planted/file", "where": ["a:/planted/x", "~/planted", "file:///planted/y"],
         "deep": {"DB_PASSWORD": "planted-7", "path": "--dir=/planted/z"}, "url": "https://model.example/planted-ok",
         "max_turns": 7,
