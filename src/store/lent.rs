@@ -202,9 +202,12 @@ impl Lent {
     }
 
     fn create_for(above: &File, name: &str, to: Option<Borrower>) -> Result<Self, LentError> {
-        match DirBuilder::new().mode(0o700).create(pin::at(above, name)) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
-            Ok(()) | Err(_) => {}
+        match to {
+            Some(to) if to.gets => Self::create_handed_over(above, OsStr::new(name), to)?,
+            Some(_) | None => match DirBuilder::new().mode(0o700).create(pin::at(above, name)) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+                Ok(()) | Err(_) => {}
+            },
         }
         let made = Self::open_for(above, OsStr::new(name), to)?;
         if made.directory.metadata()?.mode() & 0o7777 != 0o700 {
@@ -212,6 +215,27 @@ impl Lent {
         }
         made.hand_over()?;
         Ok(made)
+    }
+
+    /// Makes a directory, where nothing has the name, that is the borrower's before it has it.
+    fn create_handed_over(above: &File, name: &OsStr, to: Borrower) -> Result<(), LentError> {
+        match pin(above, name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // Whoever opens it looks at what it is.
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let temporary = unfinished_name()?;
+        DirBuilder::new().mode(0o700).create(pin::at(above, &temporary))?;
+        let named = Self::open_for(above, &temporary, Some(to)).and_then(|made| {
+            made.hand_over()?;
+            Ok(private::rename_new(&pin::at(above, &temporary), &pin::at(above, name))?)
+        });
+        if !matches!(named, Ok(true)) {
+            // the first error is the one to tell
+            let _ = std::fs::remove_dir(pin::at(above, &temporary));
+        }
+        named.map(drop)
     }
 
     /// Gives a directory to the borrower who gets it.

@@ -219,3 +219,37 @@ fn what_is_lent_to_another_user_is_that_users_and_taken_for_ours_there_alone() {
     assert_eq!(other.create_below("link").expect_err("refused"), LentError::Symlink);
     assert_eq!(std::fs::metadata(temp.path()).unwrap().uid(), 0);
 }
+
+/// Whoever looks at the names meanwhile sees none that is ours still.
+#[test]
+fn a_directory_has_its_name_only_once_it_is_handed_over() {
+    use std::{
+        os::unix::fs::MetadataExt,
+        sync::atomic::{AtomicBool, Ordering::SeqCst},
+    };
+    if !is_root() {
+        return;
+    }
+    let temp = TempHome::new();
+    let (lent, path) = lent(&temp);
+    let lent = lent.lent_to(Some(Borrower { user: User { uid: 65_534, gid: 65_533 }, gets: true }));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                if let Ok(facts) = std::fs::symlink_metadata(path.join("outbox")) {
+                    assert_eq!(facts.uid(), 65_534);
+                }
+            }
+        });
+        let made = (0..1_000).try_for_each(|_| lent.fresh_below("outbox").map(drop));
+        over.store(true, SeqCst);
+        made.expect("made");
+    });
+    let mut names = Vec::new();
+    lent.each_name(9, &mut |name| names.push(name)).expect("read");
+    assert_eq!(names, ["outbox"], "nothing half made is left");
+    lent.fresh_below("outbox").expect("removed, whoever owns it").write("letter", b"x").expect("written");
+    tree::remove(&lent.directory, OsStr::new("outbox")).expect("removed with what is in it");
+    assert!(!path.join("outbox").exists());
+}

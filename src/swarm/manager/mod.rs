@@ -112,7 +112,7 @@ impl Swarms {
     pub fn open(parts: Parts) -> io::Result<(Arc<Self>, Vec<String>)> {
         let Parts { home, agents, clock, events: hub, policy, settings } = parts;
         let (shelf, kept, mut troubles) = Shelf::open(&home).map_err(io::Error::other)?;
-        let shelf = Arc::new(shelf);
+        let shelf = Arc::new(shelf.with_agent_user(agents.user()));
         let log: Arc<Mutex<MessageLog>> = Arc::default();
         let logs = Logs::new(clock.clone(), Some(shelf.clone()));
         let bell: Arc<Bell> = Arc::default();
