@@ -3,7 +3,10 @@
 
 use serde_json::Value;
 
-use crate::{egress::endpoint::Endpoint, limits};
+use crate::{
+    egress::endpoint::{Endpoint, Route},
+    limits,
+};
 
 /// The rule of a value.
 #[derive(Debug, Clone, Copy)]
@@ -136,12 +139,9 @@ fn is_egress(value: &Value) -> bool {
     })
 }
 
-/// A method and a path: `POST /v1/messages`.
+/// A call as the forwarder reads it: `POST /v1/messages`, `GET /v1/models/*`.
 fn is_route(text: &str) -> bool {
-    let Some((method, path)) = text.split_once(' ') else { return false };
-    let method = (1..=16).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
-    let clean = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._~:@-".contains(&b));
-    method && path.starts_with('/') && clean && path.len() <= limits::CONFIG_WORD
+    text.len() <= limits::CONFIG_WORD && Route::parse(text).is_ok()
 }
 
 fn list(value: &Value, is_item: impl Fn(&Value) -> bool) -> bool {

@@ -22,3 +22,4 @@ pub mod endpoint;
 pub mod forwarder;
 pub mod policy;
 pub mod shim;
+pub mod way;
