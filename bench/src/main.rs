@@ -6,6 +6,7 @@
 
 mod channel;
 mod child;
+mod egress;
 mod events;
 mod forward;
 mod http;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     Options, channel, child,
     child::Server,
-    forward, http,
+    egress, forward, http,
     instance::{self, Instance},
     live,
     load::{self, percentile, raise_descriptors},
@@ -81,7 +81,7 @@ pub fn all(options: &Options) -> io::Result<()> {
     };
     let mut report = Report::new(options.quick);
     type Measurement = fn(&Path, &Size, &mut Report) -> io::Result<()>;
-    let parts: [(&str, Measurement); 15] = [
+    let parts: [(&str, Measurement); 16] = [
         ("throughput", throughput),
         ("start", start),
         ("memory", memory),
@@ -95,6 +95,7 @@ pub fn all(options: &Options) -> io::Result<()> {
         ("swarm hops", swarm::hops),
         ("swarm REST", swarm::rest),
         ("mail", mail),
+        ("forwarder", egress::forwarder),
         ("journal", journal),
         ("events", events),
     ];
