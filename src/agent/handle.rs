@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    environment,
+    Confinement, environment,
     latency::Latency,
     launch::{Mortal, Running},
     life::{Life, lock},
@@ -47,6 +47,8 @@ const QUEUE_FULL: &str = "failed to send input: queue full";
 /// One agent, running or done. Dropping it does not end it.
 pub struct Agent {
     spec: StartSpec,
+    /// How far it is kept from the machine.
+    confinement: Confinement,
     /// It is an agent of a swarm, of which nobody but the swarm and who knows its block hears.
     member: bool,
     block_id: String,
@@ -87,6 +89,7 @@ impl Agent {
     pub(super) fn new(spec: StartSpec, running: &Running, terminal: &Opened, clock: Arc<dyn Clock>) -> Self {
         Self {
             spec,
+            confinement: Confinement::None,
             member: false,
             block_id: terminal.block_id.clone(),
             pid: running.pid,
@@ -109,6 +112,12 @@ impl Agent {
             changed: Condvar::new(),
             watchers: Arc::default(),
         }
+    }
+
+    /// The same, kept so far from the machine.
+    pub(super) fn confined(mut self, confinement: Confinement) -> Self {
+        self.confinement = confinement;
+        self
     }
 
     /// The same, of a swarm; its name is that within the swarm.
@@ -134,6 +143,11 @@ impl Agent {
     /// Who, beside the owner, may have text typed into it.
     pub fn accept_typed_from(&self) -> &[String] {
         &self.spec.accept_typed_from
+    }
+
+    /// How far it is kept from the machine.
+    pub fn confinement(&self) -> Confinement {
+        self.confinement
     }
 
     /// Into which agents of other instances, which know typing only, its text may be typed.

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cage;
+mod confinement;
 mod environment;
 mod handle;
 pub mod inbox;
@@ -32,6 +33,7 @@ mod tree;
 mod types;
 mod watch;
 
+pub use confinement::Confinement;
 pub use handle::Agent;
 pub use latency::{Latency, Lengths, Took};
 pub use launch::Settings;

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{
+    Confinement,
     cage::User,
     environment,
     handle::Agent,
@@ -204,8 +205,9 @@ impl Agents {
         let (mut running, terminal) = terminal::open(&self.launcher, &program, size)?;
         // Their values may be secrets, and are not needed again.
         spec.env.clear();
-        spec.cage = None;
-        let agent = Arc::new(Agent::new(spec, &running, &terminal, self.launcher.clock.clone()));
+        let confinement = Confinement::of(spec.cage.take().as_deref());
+        let agent = Agent::new(spec, &running, &terminal, self.launcher.clock.clone());
+        let agent = Arc::new(agent.confined(confinement));
         self.remember_block(&agent);
         let (own, token, callbacks) = (agent.clone(), running.token, self.callbacks.clone());
         let held = running.held.take();

@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     agent::{
-        Agent, Agents, BeyondEnd, Delivery, InputError, Offer, Output, Pace, Record, ResizeError, StartError,
-        StartSpec, State, StopError, Submit, Watch,
+        Agent, Agents, BeyondEnd, Confinement, Delivery, InputError, Offer, Output, Pace, Record,
+        ResizeError, StartError, StartSpec, State, StopError, Submit, Watch,
     },
     bus::{Terminal, Terminals},
     sys::poll::Wake,
@@ -84,6 +84,7 @@ impl Terminals for Agents {
         (state != State::Done).then(|| Terminal {
             block_id: agent.block_id().to_owned(),
             accept_typed_from: agent.accept_typed_from().to_vec(),
+            confinement: agent.confinement(),
             quiet: state == State::WaitingInput,
             started_at: agent.started_at(),
         })
@@ -91,6 +92,10 @@ impl Terminals for Agents {
 
     fn may_type_into(&self, agent: &AgentId) -> Vec<String> {
         self.get(agent.as_str()).map(|agent| agent.may_type_into().to_vec()).unwrap_or_default()
+    }
+
+    fn confinement(&self, agent: &AgentId) -> Confinement {
+        self.get(agent.as_str()).map(|agent| agent.confinement()).unwrap_or_default()
     }
 
     fn knows(&self, agent: &AgentId) -> bool {

@@ -263,7 +263,13 @@ impl Terminals for Coder {
     fn terminal(&self, agent: &AgentId) -> Option<Terminal> {
         let block_id = "block".to_owned();
         Self::is(agent.as_str())?;
-        Some(Terminal { block_id, accept_typed_from: self.accepts.clone(), quiet: false, started_at: 7 })
+        Some(Terminal {
+            block_id,
+            accept_typed_from: self.accepts.clone(),
+            confinement: agent::Confinement::None,
+            quiet: false,
+            started_at: 7,
+        })
     }
 
     fn may_type_into(&self, _: &AgentId) -> Vec<String> {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::options::{self, Kind};
 use crate::{
+    agent::Confinement,
     limits,
     wire::{
         document::{Wrong, quoted},
@@ -159,6 +160,18 @@ impl Form {
     /// Whether it says that the only way out is one endpoint.
     pub fn is_isolated(&self) -> bool {
         self.option(options::NETWORK) == Some("isolated")
+    }
+
+    /// How far a program is kept from this machine where its only way out is one endpoint, or is not. On another
+    /// machine nobody knows.
+    pub fn confinement(&self, isolated: bool) -> Confinement {
+        match self {
+            Form::Local | Form::Mock | Form::Ssh { .. } => Confinement::None,
+            Form::Bwrap { .. } | Form::Docker { .. } | Form::AppleContainer { .. } if isolated => {
+                Confinement::Isolated
+            }
+            Form::Bwrap { .. } | Form::Docker { .. } | Form::AppleContainer { .. } => Confinement::Sandboxed,
+        }
     }
 
     /// The endpoint that it asks for.

@@ -208,7 +208,8 @@ impl Bus {
         message: &Outgoing<'_>,
         terminals: &dyn Terminals,
     ) -> Result<Way, SendError> {
-        let Some(terminal) = terminals.terminal(message.to).filter(|t| t.accepts(sender.name())) else {
+        let Some(terminal) = terminals.terminal(message.to).filter(|t| t.accepts(sender.name(), terminals))
+        else {
             return Ok(Way::Mailbox);
         };
         // What this sender has waiting there comes first; what others have does not keep him back.

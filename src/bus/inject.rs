@@ -365,7 +365,7 @@ impl Bus {
                 Target::Block(_) => {}
             }
         }
-        let terminal = terminals.terminal(&address.name).filter(|terminal| terminal.accepts(name));
+        let terminal = terminals.terminal(&address.name).filter(|terminal| terminal.accepts(name, terminals));
         terminal.map(|terminal| Some(Target::Block(terminal.block_id))).ok_or(InjectError::NotAllowed)
     }
 

@@ -51,7 +51,7 @@ use self::{
     rate::{Rates, Sends},
 };
 use crate::{
-    agent::{Delivery, Offer, Submit},
+    agent::{Confinement, Delivery, Offer, Submit},
     registry::Elsewhere,
     sys::{poll::Wake, random},
     wire::{clock::Clock, id::AgentId},
@@ -74,6 +74,11 @@ pub trait Terminals {
     /// `NAME@HOME`.
     fn may_type_into(&self, agent: &AgentId) -> Vec<String>;
 
+    /// How far an agent is kept from the machine; one that is not known, not at all.
+    fn confinement(&self, _agent: &AgentId) -> Confinement {
+        Confinement::None
+    }
+
     /// Whether there is an agent of that name, running or done.
     fn knows(&self, agent: &AgentId) -> bool;
 
@@ -88,6 +93,8 @@ pub struct Terminal {
     pub block_id: String,
     /// who, beside the owner, may have text typed into it
     pub accept_typed_from: Vec<String>,
+    /// how far the agent is kept from the machine
+    pub confinement: Confinement,
     /// whether the agent is assumed to wait for input
     pub quiet: bool,
     /// unix ms
@@ -95,9 +102,19 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Whether text of this caller may be typed into it.
-    fn accepts(&self, name: &str) -> bool {
-        self.accept_typed_from.iter().any(|who| who == name)
+    /// Whether text of this caller may be typed into it: it was started so, and the caller is not kept further from
+    /// the machine than it is. Who has the name now counts, as it does for everything else of a name.
+    fn accepts(&self, name: &str, terminals: &dyn Terminals) -> bool {
+        self.accepted(terminals).any(|who| who == name)
+    }
+
+    /// All such callers.
+    fn accepted(&self, terminals: &dyn Terminals) -> impl Iterator<Item = &str> {
+        let of = |name: &str| {
+            AgentId::parse(name).map_or(Confinement::None, |agent| terminals.confinement(&agent))
+        };
+        let may = move |name: &&str| of(name).may_type_into(self.confinement);
+        self.accept_typed_from.iter().map(String::as_str).filter(may)
     }
 }
 

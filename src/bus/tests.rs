@@ -17,6 +17,7 @@ use super::{
     *,
 };
 use crate::{
+    agent::Confinement,
     limits,
     registry::{
         Carry, Forwarded, Found, Letter, Listing, NotReached, Peer, PeerAgent, PeerInstance, Published,
@@ -32,6 +33,7 @@ use crate::{
 
 mod asks;
 mod audited;
+mod confined;
 mod held;
 mod letters;
 mod model;
@@ -204,6 +206,7 @@ impl Elsewhere for Others {
 struct Room {
     accepts: Vec<String>,
     may: Vec<String>,
+    confinement: Confinement,
 }
 
 /// The agents here.
@@ -229,9 +232,15 @@ impl Terminals for Rooms {
         Some(Terminal {
             block_id: format!("block of {agent}"),
             accept_typed_from: room.accepts.clone(),
+            confinement: room.confinement,
             quiet: true,
             started_at: 0,
         })
+    }
+
+    fn confinement(&self, agent: &AgentId) -> Confinement {
+        let rows = self.rows.lock().expect("no panic");
+        rows.get(agent.as_str()).map(|room| room.confinement).unwrap_or_default()
     }
 
     fn knows(&self, agent: &AgentId) -> bool {
@@ -287,14 +296,21 @@ impl Rig {
         self
     }
 
+    /// With that agent kept so far from the machine.
+    fn confined(self, agent: &str, confinement: Confinement) -> Self {
+        let mut rows = self.rooms.rows.lock().expect("no panic");
+        rows.get_mut(agent).expect("an agent").confinement = confinement;
+        drop(rows);
+        self
+    }
+
     /// With an agent here.
     fn with_agent(self, agent: &str, accepts: &[&str], may: &[&str]) -> Self {
         let all = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
-        self.rooms
-            .rows
-            .lock()
-            .expect("no panic")
-            .insert(agent.to_owned(), Room { accepts: all(accepts), may: all(may) });
+        self.rooms.rows.lock().expect("no panic").insert(
+            agent.to_owned(),
+            Room { accepts: all(accepts), may: all(may), confinement: Confinement::None },
+        );
         self.bus
             .state()
             .directory

@@ -163,7 +163,9 @@ impl Bus {
         {
             return true;
         }
-        let accepts = |caller: &str| terminal.accepts(name_of(caller));
+        // Asked before the mail is locked.
+        let accepted: Vec<&str> = terminal.accepted(terminals).collect();
+        let accepts = |caller: &str| accepted.contains(&name_of(caller));
         let Some((number, of_agent)) = self.mail.next_for_typing(to, &accepts) else { return false };
         if self.state().rates.take_waiting(!of_agent, to.as_str(), now).is_err() {
             return true;

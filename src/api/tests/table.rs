@@ -104,6 +104,7 @@ impl Terminals for Table {
         self.record(agent.as_str()).filter(|record| record.state != State::Done).map(|record| Terminal {
             block_id: record.block_id,
             accept_typed_from: record.accept_typed_from,
+            confinement: agent::Confinement::None,
             quiet: record.state == State::WaitingInput,
             started_at: record.started_at,
         })

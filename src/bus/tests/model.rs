@@ -125,7 +125,7 @@ const MOODS: [Mood; 7] = [
 
 fn rooms(agent: &str) -> Rooms {
     let rooms = Rooms::default();
-    let room = Room { accepts: Vec::new(), may: Vec::new() };
+    let room = Room { accepts: Vec::new(), may: Vec::new(), confinement: Confinement::None };
     rooms.rows.lock().expect("no panic").insert(agent.to_owned(), room);
     rooms
 }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::AgentConfig;
-use crate::backend::options::NETWORK;
+use crate::{agent::Confinement, backend::options::NETWORK};
 
 impl AgentConfig {
     /// An option of its backend, beside the backend or in the agent's `config`.
@@ -26,6 +26,11 @@ impl AgentConfig {
     /// Whether its only way out is one endpoint.
     pub fn is_isolated(&self) -> bool {
         self.option(NETWORK).and_then(Value::as_str) == Some("isolated")
+    }
+
+    /// How far it is kept from this machine.
+    pub fn confinement(&self) -> Confinement {
+        self.backend.confinement(self.is_isolated())
     }
 
     /// The variables that come from the agent's model and requests, in front of its `env`.

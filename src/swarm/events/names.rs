@@ -42,6 +42,7 @@ names! {
     AgentRemoved = "agent_removed" in Agent, "an agent left its swarm";
     TaskSent = "task_sent" in Agent, "a task was accepted for an agent";
     MessageDelivered = "message_delivered" in Agent, "a message was said to an agent";
+    MessageNotTyped = "message_not_typed" in Routing, "a message is in an inbox alone: its sender is more confined than the terminal";
     MessageDropped = "message_dropped" in Routing, "a message will not be delivered";
     InboxFull = "inbox_full" in Agent, "an agent has as much waiting as it may";
     InboxDropped = "inbox_dropped" in Agent, "what waited for an agent that has ended";

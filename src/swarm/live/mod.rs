@@ -24,6 +24,7 @@ mod say;
 mod still;
 mod table;
 mod tick;
+mod typed;
 mod views;
 
 #[cfg(test)]

@@ -238,6 +238,9 @@ impl Pass<'_> {
     }
 
     fn hand_to_agent(&mut self, from: &NodeName, to: &NodeName, content: String) -> Result<(), Fault> {
+        if !self.may_be_typed(from, to) {
+            return self.leave_in_inbox(from, to, content);
+        }
         let accepted = self.turn(to, |turn, now| turn.message(from.as_str(), &content, now));
         match accepted {
             None => Err(Fault::UnknownTarget { name: to.to_string() }),

@@ -18,7 +18,7 @@ fn outbox(program: &Program) -> PathBuf {
     PathBuf::from(program.variable("OUTBOX_DIR").expect("an outbox"))
 }
 
-fn inbox(program: &Program) -> Vec<Value> {
+pub(super) fn inbox(program: &Program) -> Vec<Value> {
     let replies = PathBuf::from(program.variable("ASK_REPLY_DIR").expect("a directory of replies"));
     let inbox = replies.parent().expect("the inbox");
     let entries = fs::read_dir(inbox).expect("it is read").map(|entry| entry.expect("an entry").path());
@@ -28,7 +28,7 @@ fn inbox(program: &Program) -> Vec<Value> {
     files.iter().map(|file| serde_json::from_slice(&fs::read(file).expect("a file")).expect("JSON")).collect()
 }
 
-fn post(program: &Program, file: &str, letter: &Value) {
+pub(super) fn post(program: &Program, file: &str, letter: &Value) {
     let directory = outbox(program);
     fs::write(directory.join(".tmp_x"), letter.to_string()).expect("it is written");
     fs::rename(directory.join(".tmp_x"), directory.join(file)).expect("it is renamed");

@@ -12,3 +12,4 @@ mod model;
 mod objects;
 pub mod rig;
 mod routes;
+mod typed;
