@@ -173,8 +173,9 @@ impl<'a> Connection<'a> {
             Framing::Length(_) | Framing::None => BEFORE,
         };
         let end = if framing == Framing::Chunked { end.saturating_add(2) } else { end };
+        let more = self.shared.account.down(&self.shared.rules, count as u64);
         self.write(piece.get(from..end).unwrap_or_default())?;
-        if self.shared.account.down(&self.shared.rules, count as u64) {
+        if more {
             return Ok(());
         }
         self.shared.account.refuse(&Refusal::new(
@@ -213,7 +214,8 @@ impl<'a> Connection<'a> {
         self.slot.await_agent(self.shared.now(), within);
         let _ = self.slot.stream.shutdown(Shutdown::Write);
         drop(self.intake.rest());
-        let mut left = limits::LINGER_BYTES;
+        // A client that sends all of a refused body before it reads has sent so much.
+        let mut left = limits::EGRESS_BODY;
         while left > 0 {
             match (&self.slot.stream).read(self.intake.space()) {
                 Ok(0) => return,
