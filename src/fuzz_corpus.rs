@@ -42,6 +42,8 @@ replay! {
     every_log_record_seed_keeps_its_promise: "log_record" => crate::swarm::logs::fuzz;
     every_endpoint_seed_keeps_its_promise: "endpoint" => crate::egress::endpoint::fuzz;
     every_swarm_config_seed_keeps_its_promise: "swarm_config" => crate::swarm::config::fuzz;
+    every_seccomp_seed_keeps_its_promise: "seccomp" => crate::sys::seccomp::fuzz;
+    every_sandbox_order_seed_keeps_its_promise: "sandbox_order" => crate::egress::shim::fuzz_order;
 }
 
 fn replay(target: &str, entry: fn(&[u8])) {

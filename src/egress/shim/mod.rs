@@ -14,6 +14,8 @@ mod outside;
 mod word;
 
 pub use inside::run;
+#[cfg(any(test, fuzzing))]
+pub use order::fuzz as fuzz_order;
 pub use order::{Limits, Order, Place};
 pub use outside::{NotIn, let_in};
 pub use word::{Layers, Step};

@@ -180,3 +180,6 @@ fn is_elsewhere(listener: &TcpListener) -> io::Result<bool> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
