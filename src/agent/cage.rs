@@ -8,6 +8,7 @@
 
 use std::{any::Any, fmt, os::fd::OwnedFd, time::Instant};
 
+pub use super::launch::not_started as not_run;
 use super::types::StartError;
 pub use crate::sys::stage::{Staged, User};
 

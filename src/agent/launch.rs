@@ -360,7 +360,7 @@ impl Holders {
 }
 
 /// Why the system did not run the command.
-fn not_started(errno: i32) -> StartError {
+pub fn not_started(errno: i32) -> StartError {
     if let Some(step) = Step::of(errno) {
         return not_staged(step);
     }

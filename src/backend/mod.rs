@@ -1,7 +1,7 @@
 //! Where an agent runs: what each backend makes of an agent of a swarm before `agent` starts it.
 //!
-//! Here are `local`, a process of this user without any boundary, and `mock`, which has no process and
-//! answers from a script. Every other name is refused with a word that says so: nothing falls back to a
+//! Here are `local`, a process of this user without any boundary, `bwrap`, the same in a sandbox, and `mock`, which
+//! has no process and answers from a script. Every other name is refused with a word that says so: nothing falls back to a
 //! weaker backend (spec genswarms L.1.5).
 
 #![forbid(unsafe_code)]
@@ -19,10 +19,17 @@ pub mod script;
 pub mod user;
 mod values;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use crate::agent::{Agents, Full, MemberSpec, Sink, StartError, protocol::Item};
+use serde_json::{Map, Value};
+
 pub use crate::egress::policy::{Policy, PolicyError};
+use crate::{
+    agent::{Agents, Full, MemberSpec, Sink, StartError, protocol::Item},
+    store::Home,
+};
+use bwrap::Sandbox;
+pub use bwrap::{InForce, Letters, Sandboxes};
 use form::Form;
 use mock::Mocks;
 use script::Script;
@@ -49,6 +56,10 @@ pub trait Running: Send + Sync {
     fn pid(&self) -> Option<u32>;
     /// Its terminal's id, if it is in one.
     fn block_id(&self) -> Option<String>;
+    /// What is in force of its sandbox, if it is in one.
+    fn in_force(&self) -> Option<InForce> {
+        None
+    }
 }
 
 /// All backends that are built.
@@ -56,7 +67,24 @@ pub struct Backends {
     agents: Arc<Agents>,
     mocks: Mocks,
     policy: Policy,
+    sandboxes: Option<Arc<Sandboxes>>,
 }
+
+/// What an agent is told beside its program.
+#[derive(Clone, Copy, Default)]
+pub struct Told<'a> {
+    /// what a mock answers
+    pub script: Option<&'a Script>,
+    /// its config: options of the backend among its own business
+    pub config: Option<&'a Map<String, Value>>,
+    /// its directories, for a sandbox; the one that it works in is the spec's
+    pub letters: Option<&'a Letters>,
+    /// the operator has named the directory that it works in
+    pub of_operator: bool,
+}
+
+const NO_SANDBOXES: StartError =
+    StartError::Sandbox { code: "sandbox_unavailable", reason: Cow::Borrowed("there are no sandboxes here") };
 
 /// A backend that is known by name, and does not exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +92,7 @@ pub struct NotBuilt(pub &'static str);
 
 impl fmt::Display for NotBuilt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "backend {} is not built in yet; use local or mock", self.0)
+        write!(f, "backend {} is not built in yet; use local, bwrap or mock", self.0)
     }
 }
 
@@ -86,7 +114,19 @@ impl From<StartError> for StartFault {
 impl Backends {
     /// Over these agents, which are led to their models by that policy.
     pub fn new(agents: Arc<Agents>, policy: Policy) -> Self {
-        Self { agents, mocks: Mocks::default(), policy }
+        Self { agents, mocks: Mocks::default(), policy, sandboxes: None }
+    }
+
+    /// The same with sandboxes, for the instance in this home. What a killed one has left in the workspaces of
+    /// sandboxes is removed. Only under the home's lock.
+    pub fn with_sandboxes(self, home: &Arc<Home>) -> Self {
+        let sandboxes = Sandboxes::open(home, self.agents.user());
+        Self { sandboxes: Some(Arc::new(sandboxes)), ..self }
+    }
+
+    /// The sandboxes, where there are any.
+    pub fn sandboxes(&self) -> Option<&Arc<Sandboxes>> {
+        self.sandboxes.as_ref()
     }
 
     /// Which endpoint an agent may be led to, and who gets the key.
@@ -102,28 +142,35 @@ impl Backends {
     /// Whether agents of this backend can be started at all.
     pub fn check(form: &Form) -> Result<(), NotBuilt> {
         match form {
-            Form::Local | Form::Mock => Ok(()),
-            Form::Bwrap { .. } | Form::Docker { .. } | Form::AppleContainer { .. } | Form::Ssh { .. } => {
+            Form::Local | Form::Mock | Form::Bwrap { .. } => Ok(()),
+            Form::Docker { .. } | Form::AppleContainer { .. } | Form::Ssh { .. } => {
                 Err(NotBuilt(form.name()))
             }
         }
     }
 
-    /// Starts an agent; `sink` hears of it. A mock answers from `script`, and needs no command.
+    /// Starts an agent; `sink` hears of it. A mock answers from its script, and needs no command.
     pub fn start(
         &self,
         form: &Form,
         spec: MemberSpec,
-        script: Option<&Script>,
+        told: Told<'_>,
         sink: Arc<dyn Sink>,
     ) -> Result<Arc<dyn Running>, StartFault> {
         match form {
             Form::Local => local::start(&self.agents, spec, sink),
             Form::Mock => {
                 let place = self.agents.place()?;
-                Ok(self.mocks.start(place, script.cloned(), sink)?)
+                Ok(self.mocks.start(place, told.script.cloned(), sink)?)
             }
-            Form::Bwrap { .. } | Form::Docker { .. } | Form::AppleContainer { .. } | Form::Ssh { .. } => {
+            Form::Bwrap { opts } => {
+                let sandboxes = self.sandboxes.as_ref().ok_or(NO_SANDBOXES)?;
+                let options = options::merged(told.config, opts);
+                let (workspace, own) = (spec.cwd.clone(), !told.of_operator);
+                let sandbox = Sandbox::read(&options, workspace, own, told.letters.cloned())?;
+                sandboxes.start(&self.agents, sandbox, &self.policy, spec, sink)
+            }
+            Form::Docker { .. } | Form::AppleContainer { .. } | Form::Ssh { .. } => {
                 Err(StartFault::NotBuilt(NotBuilt(form.name())))
             }
         }

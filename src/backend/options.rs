@@ -4,7 +4,7 @@
 //! An option that a backend does not have is refused, not dropped: an agent with a memory limit that nobody
 //! keeps, or with a network that is not isolated after all, is worse than none (L.1.5, L.1.16, L.3).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::values::{self, Rule};
 use crate::wire::{
@@ -149,6 +149,13 @@ impl Kind {
 /// The names of all options that stand in the table.
 pub fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|row| row.name)
+}
+
+/// What a backend is told, wherever it stands: what the agent's config says counts before its `opts`.
+pub fn merged(config: Option<&Map<String, Value>>, opts: &Map<String, Value>) -> Map<String, Value> {
+    let value = |name: &str| config.and_then(|config| config.get(name)).or_else(|| opts.get(name));
+    let all = names().chain([NETWORK]);
+    all.filter_map(|name| Some((name.to_owned(), value(name)?.clone()))).collect()
 }
 
 /// Whether an option of this name stands in the table.

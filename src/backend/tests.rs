@@ -78,7 +78,12 @@ fn spec() -> MemberSpec {
 fn mock(backends: &Backends, script: Value) -> (Arc<dyn Running>, Arc<Heard>) {
     let heard = Arc::new(Heard::default());
     let script = Script::parse(&script).ok();
-    let started = backends.start(&Form::Mock, spec(), script.as_ref(), heard.clone());
+    let started = backends.start(
+        &Form::Mock,
+        spec(),
+        Told { script: script.as_ref(), ..Told::default() },
+        heard.clone(),
+    );
     (started.unwrap_or_else(|fault| panic!("{fault:?}")), heard)
 }
 
@@ -90,15 +95,17 @@ fn task(content: &str) -> Item {
 fn backends_that_are_not_built_say_so_and_start_nothing() {
     let backends = backends(10);
     for (form, name) in [
-        (json!("bwrap"), "bwrap"),
         (json!("docker:alpine"), "docker"),
         (json!("apple_container:alpine"), "apple_container"),
         (json!("ssh:host"), "ssh"),
     ] {
         let form = Form::parse(&form).unwrap();
         let not_built = Backends::check(&form).unwrap_err();
-        assert_eq!(not_built.to_string(), format!("backend {name} is not built in yet; use local or mock"));
-        let started = backends.start(&form, spec(), None, Arc::new(Heard::default()));
+        assert_eq!(
+            not_built.to_string(),
+            format!("backend {name} is not built in yet; use local, bwrap or mock")
+        );
+        let started = backends.start(&form, spec(), Told::default(), Arc::new(Heard::default()));
         assert_eq!(started.err(), Some(StartFault::NotBuilt(not_built)));
     }
     assert_eq!(Backends::check(&Form::Local), Ok(()));
@@ -166,7 +173,7 @@ fn mocks_have_places_among_all_agents_and_give_them_back() {
     let backends = backends(2);
     let (first, heard) = mock(&backends, Value::Null);
     let (_second, _) = mock(&backends, Value::Null);
-    let over = backends.start(&Form::Mock, spec(), None, Arc::new(Heard::default()));
+    let over = backends.start(&Form::Mock, spec(), Told::default(), Arc::new(Heard::default()));
     assert_eq!(over.err(), Some(StartFault::Start(StartError::Limit { most: 2 })));
     assert!(first.end(Duration::ZERO));
     heard.first(1);
@@ -186,7 +193,7 @@ fn a_mock_that_was_ended_has_no_place_however_busy_the_others_are() {
     }
     let backends = backends(2);
     let (done, held) = std::sync::mpsc::channel();
-    let slow = backends.start(&Form::Mock, spec(), None, Arc::new(Slow(Mutex::new(held))));
+    let slow = backends.start(&Form::Mock, spec(), Told::default(), Arc::new(Slow(Mutex::new(held))));
     assert_eq!(slow.map(|slow| slow.say(&task("x"))), Ok(Ok(())));
     let (second, heard) = mock(&backends, Value::Null);
     assert!(second.end(Duration::ZERO) && second.end(Duration::ZERO));

@@ -241,6 +241,7 @@ mod tests {
             json!({"allow": ["POST v1"]}),
             json!({"allow": ["post /v1"]}),
             json!({"allow": ["POST /a%2e"]}),
+            json!({"allow": ["PUT /a"]}),
             json!({"bytes_per_day": 0}),
             json!({"concurrent": "4"}),
         ] {

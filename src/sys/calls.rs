@@ -48,6 +48,11 @@ pub(super) fn close_range(from: u32, to: u32, flags: c_uint) -> io::Result<()> {
     checked(unsafe { libc::syscall(libc::SYS_close_range, from, to, flags) } as c_int)
 }
 
+pub(super) fn effective_group() -> u32 {
+    // SAFETY: cannot fail and takes nothing.
+    unsafe { libc::getegid() }
+}
+
 pub(super) fn effective_user() -> u32 {
     // SAFETY: cannot fail and takes nothing.
     unsafe { libc::geteuid() }

@@ -131,6 +131,11 @@ pub fn uid() -> u32 {
     calls::effective_user()
 }
 
+/// The group that we act as.
+pub fn gid() -> u32 {
+    calls::effective_group()
+}
+
 /// Makes `command` start as the leader of a session of its own, with its standard input as
 /// controlling terminal where that is one (`terminal`); it dies with us, and gets default signals, umask 077, `descriptors` as
 /// its soft limit and no descriptor above the standard three.

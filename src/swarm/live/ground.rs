@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     agent::{Controller, MemberSpec},
-    backend::{Policy, form::Form},
+    backend::{Letters, Policy, bwrap, form::Form},
     store::LentError,
     swarm::{
         config::{AgentConfig, ObjectConfig},
@@ -24,6 +24,15 @@ use crate::{
     },
     wire::{node::NodeName, secret::Secret},
 };
+
+/// What a program stands on.
+pub(super) struct Ground {
+    pub spec: MemberSpec,
+    /// its letters, where it has directories
+    pub place: Option<Arc<Place>>,
+    /// what a sandbox shows of them
+    pub letters: Option<Letters>,
+}
 
 /// What is known of an agent before it is started.
 pub(super) struct Plan {
@@ -46,7 +55,7 @@ impl Plan {
 
 impl Live {
     /// Makes what an agent's program stands on. The error is a sentence, without a path of ours.
-    pub(super) fn ground(&self, plan: &Plan) -> Result<(MemberSpec, Option<Arc<Place>>), String> {
+    pub(super) fn ground(&self, plan: &Plan) -> Result<Ground, String> {
         let config = &plan.config;
         let name = full(&self.name, &config.name);
         let command = config.command.clone().unwrap_or_default();
@@ -56,21 +65,25 @@ impl Live {
             let _ = self.parts.shelf.make_agent_logs(&self.name, &config.name);
             let (cwd, env) = (PathBuf::from("/"), Vec::new());
             let spec = MemberSpec { name, command, cwd, env, controller, cage: None };
-            return Ok((spec, None));
+            return Ok(Ground { spec, place: None, letters: None });
         }
-        let dirs = self.dirs(&config.name)?;
+        let sandboxed = is_sandboxed(&config.backend);
+        let dirs = self.dirs(&config.name, sandboxed)?;
         let cwd = workspace(&dirs, config.workspace.as_deref())?;
         let values = Values {
             agent: config.name.as_str(),
             swarm: self.name.as_str(),
-            workspace: cwd.to_str().unwrap_or_default(),
+            workspace: if sandboxed { bwrap::WORKSPACE } else { cwd.to_str().unwrap_or_default() },
         };
         let deployed = self.parts.skills.deploy(&config.skills, &dirs, values);
         deployed.map_err(|error| skill_sentence(&error))?;
         let mut env = of_the_model(config, self.parts.launch.policy());
-        env.extend(variables(plan, &dirs)?);
+        env.extend(variables(plan, &dirs, sandboxed)?);
         let place = Place::open(&dirs, &self.parts.clock);
-        Ok((MemberSpec { name, command, cwd, env, controller, cage: None }, Some(Arc::new(place))))
+        let spec = MemberSpec { name, command, cwd, env, controller, cage: None };
+        let letters =
+            sandboxed.then(|| Letters { outbox: dirs.outbox(), inbox: dirs.inbox(), skills: dirs.skills() });
+        Ok(Ground { spec, place: Some(Arc::new(place)), letters })
     }
 
     /// What an object's process stands on: a directory to work in, and no letters.
@@ -80,7 +93,7 @@ impl Live {
         command: &[String],
     ) -> Result<MemberSpec, String> {
         let name = &config.name;
-        let dirs = self.dirs(name)?;
+        let dirs = self.dirs(name, config.backend.as_ref().is_some_and(is_sandboxed))?;
         Ok(MemberSpec {
             name: full(&self.name, name),
             command: command.to_vec(),
@@ -91,8 +104,14 @@ impl Live {
         })
     }
 
-    fn dirs(&self, name: &NodeName) -> Result<AgentDirs, String> {
-        self.parts.shelf.agent_dirs(&self.name, name).map_err(|error| {
+    fn dirs(&self, name: &NodeName, sandboxed: bool) -> Result<AgentDirs, String> {
+        let shelf = &self.parts.shelf;
+        let made = if sandboxed {
+            shelf.lent_agent_dirs(&self.name, name)
+        } else {
+            shelf.agent_dirs(&self.name, name)
+        };
+        made.map_err(|error| {
             sentence("its directories could not be made", matches!(error, ShelfError::Mounted))
         })
     }
@@ -120,6 +139,16 @@ fn of_the_model(config: &AgentConfig, policy: Option<&Policy>) -> Vec<(String, S
         ("SUBZEROCLAW_API_KEY", key.map(|key| key.expose_str().to_owned())),
     ];
     variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Whether a backend shows a process what it is given at places of its own.
+fn is_sandboxed(form: &Form) -> bool {
+    match form {
+        Form::Bwrap { .. } => true,
+        Form::Local | Form::Mock | Form::Docker { .. } | Form::AppleContainer { .. } | Form::Ssh { .. } => {
+            false
+        }
+    }
 }
 
 /// Whether a backend runs a process that directories of this machine are lent to.
@@ -163,7 +192,7 @@ fn sentence(what: &str, is_mounted: bool) -> String {
     format!("{what}{why}")
 }
 
-fn variables(plan: &Plan, dirs: &AgentDirs) -> Result<Vec<(String, String)>, String> {
+fn variables(plan: &Plan, dirs: &AgentDirs, sandboxed: bool) -> Result<Vec<(String, String)>, String> {
     let text = |path: PathBuf| {
         path.into_os_string().into_string().map_err(|_| "the home directory's path is no text".to_owned())
     };
@@ -171,11 +200,14 @@ fn variables(plan: &Plan, dirs: &AgentDirs) -> Result<Vec<(String, String)>, Str
     let mut all = plan.config.variables();
     all.extend(plan.config.env.iter().cloned());
     let mut set = |name: &str, value: String| all.push((name.to_owned(), value));
-    set("OUTBOX_DIR", text(dirs.outbox())?);
-    set("ASK_REPLY_DIR", text(dirs.replies())?);
+    let own = [dirs.outbox(), dirs.replies(), dirs.skills()];
+    let inside = [bwrap::OUTBOX, bwrap::REPLIES, bwrap::SKILLS].map(PathBuf::from);
+    let [outbox, replies, skills] = if sandboxed { inside } else { own };
+    set("OUTBOX_DIR", text(outbox)?);
+    set("ASK_REPLY_DIR", text(replies)?);
     set("SWARM_TOPOLOGY", plan.topology.clone());
     set("SUBZEROCLAW_AGENT_NAME", plan.config.name.to_string());
-    set("SUBZEROCLAW_SKILLS", text(dirs.skills())?);
+    set("SUBZEROCLAW_SKILLS", text(skills)?);
     Ok(all)
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     agent::{MemberSpec, Sink, StartError},
-    backend::{Backends, Policy, Running, StartFault, form::Form, script::Script},
+    backend::{Backends, Policy, Running, StartFault, Told, form::Form},
     limits,
     swarm::{events::Hub, history::MessageLog, kept::Shelf, logs::Logs, skills::Skills},
     wire::clock::Clock,
@@ -44,7 +44,7 @@ pub trait Launch: Send + Sync {
         &self,
         form: &Form,
         spec: MemberSpec,
-        script: Option<&Script>,
+        told: Told<'_>,
         sink: Arc<dyn Sink>,
     ) -> Result<Arc<dyn Running>, StartFault>;
 
@@ -68,10 +68,10 @@ impl Launch for Backends {
         &self,
         form: &Form,
         spec: MemberSpec,
-        script: Option<&Script>,
+        told: Told<'_>,
         sink: Arc<dyn Sink>,
     ) -> Result<Arc<dyn Running>, StartFault> {
-        Backends::start(self, form, spec, script, sink)
+        Backends::start(self, form, spec, told, sink)
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     Live,
     ear::{AgentEar, ObjectEar},
     ending::{GONE, NOT_GONE, Was},
-    ground::Plan,
+    ground::{Ground, Plan},
     parts::sentence,
     pass::Pass,
     table::{Body, Launching, Phase, Run, Table},
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     agent::{Exit, protocol::Listener},
-    backend::{Running, form::Form},
+    backend::{Running, Told, form::Form},
     limits,
     swarm::{
         config::{Handler, ObjectConfig},
@@ -144,7 +144,7 @@ impl Live {
             self.last_letters(name, number, &old);
             old.close();
         }
-        let (spec, place) = self.ground(plan).map_err(NotLaunched::Failed)?;
+        let Ground { spec, place, letters } = self.ground(plan).map_err(NotLaunched::Failed)?;
         if let Some(agent) = self.lock().agent_mut(name).filter(|agent| agent.run.is(number)) {
             agent.place.clone_from(&place);
         }
@@ -160,8 +160,14 @@ impl Live {
             screen: Mutex::default(),
             listener: Mutex::new(Listener::new()),
         };
-        let script = plan.config.script.as_ref();
-        let started = self.parts.launch.start(&plan.config.backend, spec, script, Arc::new(ear));
+        let config = &plan.config;
+        let told = Told {
+            script: config.script.as_ref(),
+            config: Some(&config.config),
+            letters: letters.as_ref(),
+            of_operator: config.workspace.as_ref().is_some_and(|path| path.starts_with('/')),
+        };
+        let started = self.parts.launch.start(&config.backend, spec, told, Arc::new(ear));
         started.map_err(|fault| NotLaunched::Failed(sentence(&fault)))
     }
 
@@ -201,7 +207,7 @@ impl Live {
         let spec = self.object_ground(config, command).map_err(NotLaunched::Failed)?;
         let ear = ObjectEar { live: self.me.clone(), name: name.clone(), run: number };
         let form = config.backend.as_ref().unwrap_or(&Form::Local);
-        let started = self.parts.launch.start(form, spec, None, Arc::new(ear));
+        let started = self.parts.launch.start(form, spec, Told::default(), Arc::new(ear));
         started.map_err(|fault| NotLaunched::Failed(sentence(&fault)))
     }
 

@@ -116,7 +116,7 @@ impl Swarms {
         let log: Arc<Mutex<MessageLog>> = Arc::default();
         let logs = Logs::new(clock.clone(), Some(shelf.clone()));
         let bell: Arc<Bell> = Arc::default();
-        let backends = Arc::new(Backends::new(agents.clone(), policy));
+        let backends = Arc::new(Backends::new(agents.clone(), policy).with_sandboxes(&home));
         let wake = bell.clone();
         let live = LiveParts {
             launch: backends.clone(),

@@ -48,6 +48,7 @@ pub struct Guard {
 }
 
 impl Guards {
+    #[cfg(test)]
     /// None yet, and nothing is written down: what is left of an instance that is killed stays.
     pub fn new() -> Arc<Self> {
         Arc::new(Self { home: None, made: Mutex::default() })

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     agent::{Exit, Full, MemberSpec, Sink, StartError, Stream, protocol::Item},
-    backend::{Running, StartFault, form::Form, script::Script},
+    backend::{Running, StartFault, Told, form::Form},
     store::testing::TempHome,
     swarm::{
         Fault,
@@ -193,7 +193,7 @@ impl Launch for Fakes {
         &self,
         _form: &Form,
         spec: MemberSpec,
-        _script: Option<&Script>,
+        _told: Told<'_>,
         sink: Arc<dyn Sink>,
     ) -> Result<Arc<dyn Running>, StartFault> {
         let name = spec.name.agent.to_string();
