@@ -261,6 +261,15 @@ fn an_isolated_agent_reaches_its_endpoint_and_holds_no_key() {
         assert!(!out.contains(never), "{never}: {out}");
     }
     assert!(stand_in.heard().contains(KEY), "{}", stand_in.heard());
+    let record = host.instance.call("GET", "/api/v1/swarms/s/agents/a", &Value::Null).json();
+    let sandbox = &record["sandbox"];
+    assert_eq!(sandbox["network"], "isolated", "{record}");
+    assert!(sandbox["layers"].as_array().is_some_and(|all| all.contains(&json!("seccomp"))), "{record}");
+    assert_eq!(
+        (&sandbox["limits_not_kept"], &sandbox["egress"]["requests"]),
+        (&json!([]), &json!(1)),
+        "{record}"
+    );
     host.stop();
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     agent::Took,
+    backend::InForce,
     wire::{
         date,
         node::{FullName, NodeName},
@@ -80,6 +81,8 @@ pub struct AgentView {
     pub pid: Option<u32>,
     /// its terminal, where it runs in one
     pub block_id: Option<String>,
+    /// what is in force of its sandbox, where it runs in one
+    pub sandbox: Option<InForce>,
 }
 
 /// How one agent of a running swarm does, at one moment.
@@ -376,6 +379,7 @@ mod tests {
             last_activity: None,
             pid: Some(7),
             block_id: None,
+            sandbox: None,
         };
         let view = SwarmView {
             name: name("s"),

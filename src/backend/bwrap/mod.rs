@@ -24,6 +24,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
+
 use super::{Running, StartFault, local};
 use crate::{
     agent::{
@@ -83,6 +85,17 @@ pub struct InForce {
     pub limits_not_kept: Vec<&'static str>,
     /// what went through its one way out
     pub egress: Option<Snapshot>,
+}
+
+impl InForce {
+    /// As the API shows it.
+    pub fn to_value(&self) -> Value {
+        let egress = self.egress.as_ref().map(Snapshot::json);
+        json!({
+            "network": self.network, "layers": self.layers, "limits_not_kept": self.limits_not_kept,
+            "egress": egress,
+        })
+    }
 }
 
 impl Sandboxes {

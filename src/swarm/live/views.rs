@@ -146,6 +146,7 @@ impl Live {
             last_activity: facts.last_activity,
             pid: running.and_then(|running| running.pid()),
             block_id: running.and_then(|running| running.block_id()),
+            sandbox: running.and_then(|running| running.in_force()),
             ..AgentView::at_rest(&self.name, &agent.config)
         };
         table.late(name).into_iter().fold(view, not_gone)
@@ -195,6 +196,7 @@ impl AgentView {
             last_activity: None,
             pid: None,
             block_id: None,
+            sandbox: None,
             reason: None,
         }
     }
