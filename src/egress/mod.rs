@@ -21,5 +21,6 @@ pub mod address;
 pub mod endpoint;
 pub mod forwarder;
 pub mod policy;
+pub mod probe;
 pub mod shim;
 pub mod way;

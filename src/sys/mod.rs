@@ -8,12 +8,14 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("loopgate runs on Linux only: what it proves, it asks the Linux kernel for");
 
+pub mod attempt;
 pub mod beneath;
 mod calls;
 pub mod clock;
 pub mod diag;
 pub mod env;
 pub mod inherited;
+pub mod interface;
 pub mod landlock;
 pub mod memory;
 pub mod mount;

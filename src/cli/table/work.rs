@@ -68,6 +68,18 @@ pub static COMMANDS: &[Command] = &[
         run: serve::sandbox_shim,
     },
     Command {
+        name: "sandbox-probe",
+        aliases: &[],
+        group: Group::Agents,
+        summary: "try what an isolated agent might try (started by prove-isolation, never by hand)",
+        audience: Audience::Internal,
+        operands: &[rest("WORLD", "what there is to be reached, or one step of a probe")],
+        flags: &[],
+        about: "",
+        examples: &[],
+        run: serve::sandbox_probe,
+    },
+    Command {
         name: "run",
         aliases: &[],
         group: Group::Agents,

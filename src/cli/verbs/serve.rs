@@ -1,4 +1,4 @@
-//! `serve`, `keeper` and `sandbox-shim`: the commands that are not clients.
+//! `serve`, `keeper`, `sandbox-shim` and `sandbox-probe`: the commands that are not clients.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::{
         parse::{Arguments, usage},
         serve::{self, ServeArgs},
     },
-    egress::shim,
+    egress::{probe, shim},
 };
 
 /// `loopgate serve`.
@@ -41,4 +41,10 @@ pub fn sandbox_shim(arguments: &Arguments, _: &mut Output) -> Result<ExitCode, F
         .parse()
         .map_err(|_| usage("sandbox-shim: a descriptor is a number".to_owned()))?;
     Ok(shim::run(socket))
+}
+
+/// `loopgate sandbox-probe`.
+pub fn sandbox_probe(arguments: &Arguments, _: &mut Output) -> Result<ExitCode, Failure> {
+    let words: Vec<String> = arguments.operands()?.iter().map(ToString::to_string).collect();
+    Ok(probe::run(&words))
 }
