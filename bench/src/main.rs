@@ -18,6 +18,7 @@ mod mail;
 mod measure;
 mod peers;
 mod report;
+mod sandbox;
 mod swarm;
 
 use std::{path::PathBuf, process::ExitCode};

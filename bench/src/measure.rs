@@ -94,6 +94,7 @@ pub fn all(options: &Options) -> io::Result<()> {
         ("half heads", half_heads),
         ("swarm hops", swarm::hops),
         ("swarm REST", swarm::rest),
+        ("isolation", sandbox::measure),
         ("mail", mail),
         ("forwarder", egress::forwarder),
         ("journal", journal),
