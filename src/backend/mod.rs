@@ -105,6 +105,25 @@ pub enum StartFault {
     Start(StartError),
 }
 
+/// For whoever looks at the agent: no path, and nothing of the caller's.
+impl fmt::Display for StartFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotBuilt(not_built) => not_built.fmt(f),
+            Self::Start(error) => match error {
+                StartError::Exists => f.write_str("an agent of this name runs"),
+                StartError::Reserved => f.write_str("the name is reserved"),
+                StartError::Limit { most } => write!(f, "{most} agents are there already, the most at once"),
+                StartError::NoSuchCommand { reason } => write!(f, "its command cannot be run: {reason}"),
+                StartError::NoSuchDirectory => f.write_str("its workspace cannot be entered"),
+                StartError::OutOfBounds(field) => write!(f, "{field} is outside its bounds"),
+                StartError::Sandbox { reason, .. } => f.write_str(reason),
+                StartError::Failed(step) => write!(f, "the system refused ({step})"),
+            },
+        }
+    }
+}
+
 impl From<StartError> for StartFault {
     fn from(error: StartError) -> Self {
         Self::Start(error)

@@ -9,12 +9,12 @@ mod binds;
 mod cage;
 mod guard;
 mod limits;
-mod program;
+pub mod program;
 mod sandbox;
-mod system;
+pub mod system;
 mod variables;
 mod way;
-mod words;
+pub mod words;
 
 use std::{
     borrow::Cow,

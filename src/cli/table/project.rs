@@ -3,7 +3,7 @@
 
 use super::{Audience, Command, Flag, Group, JSON, Kind, any, flag, one, optional, with_value};
 use crate::cli::verbs::{
-    config, init,
+    config, init, prove,
     swarm::{keep, life},
     top::{self, Order},
 };
@@ -44,6 +44,26 @@ pub static COMMANDS: &[Command] = &[
         about: "Needs no instance and starts nothing. Ends with 0 where all are valid, with 65 where one is not.",
         examples: &["loopgate check swarm.json", "loopgate check -q swarms/*.json"],
         run: config::check_files,
+    },
+    Command {
+        name: "prove-isolation",
+        aliases: &[],
+        group: Group::Watch,
+        summary: "try in a real sandbox what an isolated agent might try, and show what stopped it",
+        audience: Audience::Owner,
+        operands: &[one("WHAT", "a config, or SWARM/AGENT or SWARM of a running instance").of(Kind::File)],
+        flags: &[
+            with_value("--agent", "NAME", "this agent alone (default: every isolated one)"),
+            flag("--strict", "fail where a probe has no meaning on this machine, too"),
+            JSON,
+        ],
+        about: "Builds the sandbox of that very configuration, with a stand-in on this machine for its endpoint, and \
+                runs every probe twice: in the sandbox, where nothing may get through, and in namespaces without \
+                one, where everything must, or the probe would show nothing. Nothing is sent off the machine. PASS: \
+                stopped in the sandbox only. FAIL: it got through. NOT APPLICABLE: it has no meaning here, and the \
+                line says why. Ends with 1 on a FAIL.",
+        examples: &["loopgate prove-isolation swarm.json", "loopgate prove-isolation research/reader --json"],
+        run: prove::prove,
     },
     Command {
         name: "restart-agent",

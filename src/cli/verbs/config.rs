@@ -79,6 +79,11 @@ pub fn read(path: &str) -> Result<Value, Failure> {
     check(path).map(|checked| checked.body).map_err(|bad| bad.failure)
 }
 
+/// The config in a file (`-` is stdin), with the programs beside the file found from there.
+pub fn parsed(path: &str) -> Result<Config, Failure> {
+    check(path).map(|checked| checked.config).map_err(|bad| bad.failure)
+}
+
 /// Where the programs of a file are looked for.
 fn directory(path: &str) -> io::Result<PathBuf> {
     match path {

@@ -28,6 +28,7 @@ pub mod names;
 mod outbox;
 pub mod own;
 pub mod peers;
+pub mod prove;
 pub mod run;
 pub mod serve;
 pub mod shim;

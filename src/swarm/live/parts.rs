@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    agent::{MemberSpec, Sink, StartError},
+    agent::{MemberSpec, Sink},
     backend::{Backends, Policy, Running, StartFault, Told, form::Form},
     limits,
     swarm::{events::Hub, history::MessageLog, kept::Shelf, logs::Logs, skills::Skills},
@@ -72,22 +72,5 @@ impl Launch for Backends {
         sink: Arc<dyn Sink>,
     ) -> Result<Arc<dyn Running>, StartFault> {
         Backends::start(self, form, spec, told, sink)
-    }
-}
-
-/// Why a program was not started, for whoever looks at its node: no path, and nothing of the caller's.
-pub(super) fn sentence(fault: &StartFault) -> String {
-    match fault {
-        StartFault::NotBuilt(not_built) => not_built.to_string(),
-        StartFault::Start(error) => match error {
-            StartError::Exists => "an agent of this name runs".to_owned(),
-            StartError::Reserved => "the name is reserved".to_owned(),
-            StartError::Limit { most } => format!("{most} agents are there already, the most at once"),
-            StartError::NoSuchCommand { reason } => format!("its command cannot be run: {reason}"),
-            StartError::NoSuchDirectory => "its workspace cannot be entered".to_owned(),
-            StartError::OutOfBounds(field) => format!("{field} is outside its bounds"),
-            StartError::Sandbox { reason, .. } => reason.to_string(),
-            StartError::Failed(step) => format!("the system refused ({step})"),
-        },
     }
 }

@@ -21,7 +21,6 @@ use super::{
     ear::{AgentEar, ObjectEar},
     ending::{GONE, NOT_GONE, Was},
     ground::{Ground, Plan},
-    parts::sentence,
     pass::Pass,
     table::{Body, Launching, Phase, Run, Table},
     tick::SCAN_MS,
@@ -168,7 +167,7 @@ impl Live {
             of_operator: config.workspace.as_ref().is_some_and(|path| path.starts_with('/')),
         };
         let started = self.parts.launch.start(&config.backend, spec, told, Arc::new(ear));
-        started.map_err(|fault| NotLaunched::Failed(sentence(&fault)))
+        started.map_err(|fault| NotLaunched::Failed(fault.to_string()))
     }
 
     /// Starts the process of an object that waits for it; one that is built in has none.
@@ -208,7 +207,7 @@ impl Live {
         let ear = ObjectEar { live: self.me.clone(), name: name.clone(), run: number };
         let form = config.backend.as_ref().unwrap_or(&Form::Local);
         let started = self.parts.launch.start(form, spec, Told::default(), Arc::new(ear));
-        started.map_err(|fault| NotLaunched::Failed(sentence(&fault)))
+        started.map_err(|fault| NotLaunched::Failed(fault.to_string()))
     }
 
     /// A start has come to its end.

@@ -77,7 +77,7 @@ fn api_token(variable: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Option<Secret
 }
 
 /// The answer, if it says that it worked.
-fn done(answer: Result<Answer, ClientError>) -> Result<Value, Failure> {
+pub(super) fn done(answer: Result<Answer, ClientError>) -> Result<Value, Failure> {
     let answer = answer.map_err(|error| client_failure(&error))?;
     if answer.is_success() { Ok(answer.json()) } else { Err(refused(&answer)) }
 }
