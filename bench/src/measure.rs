@@ -24,12 +24,12 @@ use crate::{
     load::{self, percentile, raise_descriptors},
     peers,
     report::{Goal, Report, median},
-    swarm,
+    sandbox, swarm,
 };
 
 /// How much of everything is done.
 pub struct Size {
-    rounds: usize,
+    pub rounds: usize,
     /// of one round of load
     pub round: Duration,
     starts: usize,
@@ -81,7 +81,7 @@ pub fn all(options: &Options) -> io::Result<()> {
     };
     let mut report = Report::new(options.quick);
     type Measurement = fn(&Path, &Size, &mut Report) -> io::Result<()>;
-    let parts: [(&str, Measurement); 16] = [
+    let parts: [(&str, Measurement); 17] = [
         ("throughput", throughput),
         ("start", start),
         ("memory", memory),

@@ -5,8 +5,7 @@
 //! there is nothing to measure, and that is an error.
 
 use std::{
-    fs,
-    io,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant, SystemTime},
@@ -99,7 +98,13 @@ fn bubblewrap(folder: &Path, round: usize) -> io::Result<u32> {
     let workspace = folder.join(format!("w{round}"));
     fs::create_dir(&workspace)?;
     let mut command = Command::new("bwrap");
-    command.args(["--unshare-user", "--unshare-all", "--disable-userns", "--die-with-parent", "--new-session"]);
+    command.args([
+        "--unshare-user",
+        "--unshare-all",
+        "--disable-userns",
+        "--die-with-parent",
+        "--new-session",
+    ]);
     command.args(["--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]);
     for place in ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/alternatives"] {
         command.args(["--ro-bind-try", place, place]);
@@ -157,7 +162,9 @@ fn shared_out(pid: u32) -> io::Result<u64> {
 fn children(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let listed = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    listed.flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    listed
+        .flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
 struct Folder(PathBuf);
