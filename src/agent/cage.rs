@@ -19,6 +19,24 @@ pub trait Cage: Send + Sync {
 
     /// Builds one. It has to wait for nothing: whoever starts the program waits.
     fn build(&self, inside: Inside<'_>) -> Result<Built, StartError>;
+
+    /// What it is, to be shown, once a program is in.
+    fn boundary(&self) -> Option<Boundary> {
+        None
+    }
+}
+
+/// What keeps a program from the machine, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boundary {
+    /// the backend's name
+    pub backend: &'static str,
+    /// "open" or "isolated"
+    pub network: &'static str,
+    /// each layer by its name, beside the namespaces
+    pub layers: Vec<String>,
+    /// options whose limits this machine cannot keep
+    pub limits_not_kept: Vec<&'static str>,
 }
 
 impl fmt::Debug for dyn Cage {

@@ -16,7 +16,9 @@ use std::{
 };
 
 use super::{
-    Confinement, environment,
+    Confinement,
+    cage::{Boundary, Cage},
+    environment,
     latency::Latency,
     launch::{Mortal, Running},
     life::{Life, lock},
@@ -49,6 +51,8 @@ pub struct Agent {
     spec: StartSpec,
     /// How far it is kept from the machine.
     confinement: Confinement,
+    /// What does so, where something does.
+    boundary: Option<Boundary>,
     /// It is an agent of a swarm, of which nobody but the swarm and who knows its block hears.
     member: bool,
     block_id: String,
@@ -90,6 +94,7 @@ impl Agent {
         Self {
             spec,
             confinement: Confinement::None,
+            boundary: None,
             member: false,
             block_id: terminal.block_id.clone(),
             pid: running.pid,
@@ -114,9 +119,10 @@ impl Agent {
         }
     }
 
-    /// The same, kept so far from the machine.
-    pub(super) fn confined(mut self, confinement: Confinement) -> Self {
-        self.confinement = confinement;
+    /// The same, put into this.
+    pub(super) fn within(mut self, cage: &dyn Cage) -> Self {
+        self.confinement = Confinement::of(Some(cage));
+        self.boundary = cage.boundary();
         self
     }
 
@@ -312,6 +318,7 @@ impl Agent {
             output_end: screen.ring.end(),
             accept_typed_from: self.spec.accept_typed_from.clone(),
             may_type_into: self.spec.may_type_into.clone(),
+            boundary: self.boundary.clone(),
         }
     }
 

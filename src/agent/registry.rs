@@ -13,7 +13,6 @@ use std::{
 };
 
 use super::{
-    Confinement,
     cage::User,
     environment,
     handle::Agent,
@@ -205,9 +204,14 @@ impl Agents {
         let (mut running, terminal) = terminal::open(&self.launcher, &program, size)?;
         // Their values may be secrets, and are not needed again.
         spec.env.clear();
-        let confinement = Confinement::of(spec.cage.take().as_deref());
+        // It may hold a key, and is not needed again either.
+        let cage = spec.cage.take();
         let agent = Agent::new(spec, &running, &terminal, self.launcher.clock.clone());
-        let agent = Arc::new(agent.confined(confinement));
+        let agent = Arc::new(match cage.as_deref() {
+            Some(cage) => agent.within(cage),
+            None => agent,
+        });
+        drop(cage);
         self.remember_block(&agent);
         let (own, token, callbacks) = (agent.clone(), running.token, self.callbacks.clone());
         let held = running.held.take();

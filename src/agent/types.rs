@@ -13,7 +13,10 @@ use std::{
     },
 };
 
-use super::{cage::Cage, latency::Took};
+use super::{
+    cage::{Boundary, Cage},
+    latency::Took,
+};
 pub use crate::sys::process::Exit;
 use crate::wire::id::AgentId;
 
@@ -248,6 +251,8 @@ pub struct Record {
     pub accept_typed_from: Vec<String>,
     /// Into which agents of other instances, which know typing only, its text may be typed.
     pub may_type_into: Vec<String>,
+    /// What keeps it from the machine, where something does.
+    pub boundary: Option<Boundary>,
 }
 
 /// How an agent does, at one moment.

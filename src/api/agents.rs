@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     App,
     agentmux::directory_full,
-    elsewhere,
+    boundary, elsewhere,
     inject::SUBMITS,
     request::{Fault, Request, Result, ok},
     swarms::caller_of,
@@ -31,11 +31,12 @@ use crate::{
 pub(super) fn start(app: &App, caller: &Caller, request: &Request<'_>) -> Result {
     let body = request.json()?;
     let fields = Fields::of(&body)?;
-    let spec = spec(fields)?;
+    let mut spec = spec(fields)?;
     let name = spec.name.clone();
     if !app.bus.state().directory.has_room_for(&name) {
         return Err(directory_full());
     }
+    spec.cage = boundary::asked(app, fields, &body, &spec)?;
     let record = app.fleet.start(spec).map_err(|error| start_fault(error, &name))?;
     let published = app.registered(&record);
     app.note_agent(AgentHappened::Started, &record, caller);
@@ -78,7 +79,7 @@ fn small(number: Option<u64>, default: u16) -> u16 {
     number.map_or(default, |number| u16::try_from(number).unwrap_or(u16::MAX))
 }
 
-fn start_fault(error: StartError, name: &AgentId) -> Fault {
+pub(super) fn start_fault(error: StartError, name: &AgentId) -> Fault {
     match error {
         StartError::Exists => Fault::new(409, "agent_exists", format!("an agent named {name} runs already")),
         StartError::Reserved => {
@@ -298,7 +299,7 @@ impl App {
             Some(Exit::Code(code)) => json!({ "code": code }),
             Some(Exit::Signal(signal)) => json!({ "signal": signal }),
         };
-        json!({
+        let mut shown = json!({
             "name": record.name.as_str(),
             "block_id": record.block_id,
             "state": record.state.as_str(),
@@ -314,6 +315,8 @@ impl App {
             "waiting": self.bus.mail.waiting(&record.name),
             "accept_typed_from": record.accept_typed_from,
             "may_type_into": record.may_type_into,
-        })
+        });
+        boundary::show(record.boundary.as_ref(), &mut shown);
+        shown
     }
 }

@@ -308,6 +308,7 @@ impl Fleet for Coder {
             output_end: 0,
             accept_typed_from: Vec::new(),
             may_type_into: Vec::new(),
+            boundary: None,
         })
     }
 

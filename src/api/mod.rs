@@ -13,6 +13,7 @@
 mod agentmux;
 mod agents;
 mod app;
+mod boundary;
 mod bus;
 mod channel;
 mod controller;

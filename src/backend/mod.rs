@@ -13,6 +13,7 @@
 pub mod bwrap;
 pub mod form;
 mod local;
+mod loose;
 pub mod mock;
 pub mod options;
 pub mod script;
@@ -31,6 +32,7 @@ use crate::{
 use bwrap::Sandbox;
 pub use bwrap::{InForce, Letters, Sandboxes};
 use form::Form;
+pub use loose::NotCaged;
 use mock::Mocks;
 use script::Script;
 use user::User;

@@ -17,7 +17,8 @@ fn a_started_agent_is_201_with_its_record_and_can_be_injected_by_name() {
         "name": "coder", "block_id": "block-of-coder", "state": "running", "pid": 1000, "keeper_pid": 6000,
         "started_at": 7, "rows": 30, "cols": 100, "command": ["sh", "-c", "cat"], "cwd": "/tmp", "exit": null,
         "output": {"start": 0, "end": 0}, "waiting": 0, "accept_typed_from": ["first"],
-        "may_type_into": ["far", "far@0123456789ab"]});
+        "may_type_into": ["far", "far@0123456789ab"],
+        "backend": "local", "network": "open", "layers": [], "limits_not_kept": []});
     assert_eq!(answer.body, record);
     assert_eq!(instance.get("/api/v1/agents/coder", API).body, record);
     assert_eq!(instance.get("/api/v1/agents", OWNER).body, json!({"agents": [record]}));

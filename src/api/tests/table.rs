@@ -146,6 +146,7 @@ impl Fleet for Table {
             output_end: 0,
             accept_typed_from: spec.accept_typed_from,
             may_type_into: spec.may_type_into,
+            boundary: spec.cage.and_then(|cage| cage.boundary()),
         };
         let row = Row {
             record: record.clone(),

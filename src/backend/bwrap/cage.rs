@@ -30,7 +30,7 @@ use super::{
 use crate::{
     agent::{
         StartError,
-        cage::{Built, Cage, Inside, Staged, User, not_run},
+        cage::{Boundary, Built, Cage, Inside, Staged, User, not_run},
     },
     egress::{
         forwarder::Forwarder,
@@ -67,6 +67,23 @@ pub(super) struct Known {
     pub cgroup: bool,
 }
 
+impl Known {
+    /// Each layer by its name, beside the namespaces.
+    pub fn layers_shown(&self) -> Vec<String> {
+        let mut layers = Vec::new();
+        if let Some(applied) = &self.layers {
+            if applied.seccomp {
+                layers.push("seccomp".to_owned());
+            }
+            layers.extend(applied.landlock.map(|version| format!("landlock {version}")));
+        }
+        if self.cgroup {
+            layers.push("cgroup".to_owned());
+        }
+        layers
+    }
+}
+
 impl Facts {
     pub fn now(&self) -> Known {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -86,6 +103,12 @@ struct Held {
 impl Cage for BwrapCage {
     fn reaches_instance(&self) -> bool {
         matches!(self.sandbox.network, Network::Open)
+    }
+
+    fn boundary(&self) -> Option<Boundary> {
+        let known = self.facts.now();
+        let (network, layers) = (self.sandbox.network.name(), known.layers_shown());
+        Some(Boundary { backend: "bwrap", network, layers, limits_not_kept: known.not_kept })
     }
 
     fn build(&self, inside: Inside<'_>) -> Result<Built, StartError> {

@@ -156,10 +156,7 @@ impl Sandboxes {
         mut spec: MemberSpec,
         sink: Arc<dyn Sink>,
     ) -> Result<Arc<dyn Running>, StartFault> {
-        let network = match sandbox.network {
-            Network::Open => "open",
-            Network::Isolated(_) => "isolated",
-        };
+        let network = sandbox.network.name();
         let cage = self.caged(sandbox, policy, &spec.name.to_string())?;
         let facts = Arc::clone(&cage.facts);
         let account = cage.way.as_ref().map(|way| Arc::clone(way.account()));
@@ -216,16 +213,7 @@ impl Running for Caged {
 
     fn in_force(&self) -> Option<InForce> {
         let known = self.facts.now();
-        let mut layers = Vec::new();
-        if let Some(applied) = known.layers {
-            if applied.seccomp {
-                layers.push("seccomp".to_owned());
-            }
-            layers.extend(applied.landlock.map(|version| format!("landlock {version}")));
-        }
-        if known.cgroup {
-            layers.push("cgroup".to_owned());
-        }
+        let layers = known.layers_shown();
         let egress = self.account.as_ref().map(|account| account.snapshot());
         Some(InForce { network: self.network, layers, limits_not_kept: known.not_kept, egress })
     }

@@ -64,6 +64,16 @@ pub struct Asked {
     pub egress: Option<Value>,
 }
 
+impl Network {
+    /// As it is asked for and shown.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Isolated(_) => "isolated",
+        }
+    }
+}
+
 impl Sandbox {
     /// Reads one for a program that works there.
     pub fn read(

@@ -108,16 +108,27 @@ pub static COMMANDS: &[Command] = &[
                 "AGENT",
                 "let it send to this agent of an AgentMux instance, which types whatever it gets; may be repeated",
             ),
+            flag("--isolated", "run it in a sandbox whose only way out is its model's endpoint"),
+            flag("--sandbox", "run it in a sandbox with the machine's network"),
+            with_value(
+                "--endpoint",
+                "URL",
+                "where the way out of an isolated one leads (default: the operator's endpoint)",
+            ),
             with_value("--submit", "HOW", SUBMIT).of(SUBMIT_WORDS),
             with_value("--rows", "N", "rows of its screen (default: 24)"),
             with_value("--cols", "N", "columns of its screen (default: 80)"),
             JSON,
         ],
         about: "The agent inherits nothing of this shell: PATH, HOME, TERM, LANG, TZ, SHELL and USER are set, \
-                and what --env names is passed. Flags go before the command.",
+                and what --env names is passed. Flags go before the command. In a sandbox the directory that it \
+                starts in is /workspace, and the only one of the machine's that it can write to; where root runs \
+                the instance it has to belong to the agents' user (`serve --agent-user`). An isolated agent has \
+                no token and no key: the key is added outside.",
         examples: &[
             "loopgate run --name coder -- claude",
             "loopgate run -n tests -C ~/project -- sh -c 'cargo test; sh'",
+            "loopgate run --isolated --name reader -C ~/project -- claude",
         ],
         run: run::run,
     },

@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
         return Ok(Exit::Ok.into());
     }
     let name = shown(record.get("name"));
-    output.data(&format!("started {name}, pid {}", shown(record.get("pid"))))?;
+    output.data(&format!("started {name}, pid {}{}", shown(record.get("pid")), confined(&record)))?;
     output.say(&format!(
         "  join its terminal:  loopgate attach {name}\n  type to it:         loopgate inject {name} \"text\"\n  end it:             loopgate stop-agent {name}"
     ));
@@ -35,6 +35,14 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failu
         output.say(&note);
     }
     Ok(Exit::Ok.into())
+}
+
+/// What keeps it from the machine, where something does.
+fn confined(record: &Value) -> String {
+    match record.get("backend").and_then(Value::as_str) {
+        None | Some("local") => String::new(),
+        Some(_) => format!(", in a sandbox, network {}", shown(record.get("network"))),
+    }
 }
 
 /// What to say where other instances cannot find the agent by its name.
@@ -85,7 +93,29 @@ fn request(
             fields.insert(field.to_owned(), value);
         }
     }
+    if let (Some(fields), Some(config)) = (request.as_object_mut(), sandbox(arguments)?) {
+        fields.extend([("backend".to_owned(), json!("bwrap")), ("config".to_owned(), config)]);
+    }
     Ok(request)
+}
+
+/// The sandbox that is asked for, if one is.
+fn sandbox(arguments: &Arguments) -> Result<Option<Value>, Failure> {
+    let endpoint = arguments.text("--endpoint")?;
+    match (arguments.has("--isolated"), arguments.has("--sandbox")) {
+        (true, true) => {
+            Err(usage("run: --isolated and --sandbox are two kinds of sandbox: give one".to_owned()))
+        }
+        (false, _) if endpoint.is_some() => {
+            Err(usage("run: --endpoint is where the way out of an --isolated agent leads".to_owned()))
+        }
+        (false, false) => Ok(None),
+        (false, true) => Ok(Some(json!({"network": "open"}))),
+        (true, false) => Ok(Some(match endpoint {
+            Some(endpoint) => json!({"network": "isolated", "endpoint": endpoint}),
+            None => json!({"network": "isolated"}),
+        })),
+    }
 }
 
 /// The value that a variable has in this shell; it is named on the command line and never spelled
@@ -174,5 +204,24 @@ mod tests {
             assert!(!format!("{failure:?}").contains("hush"));
         }
         assert!(body(&["sh"], &[]).is_err());
+    }
+
+    #[test]
+    fn a_sandbox_is_asked_for_by_its_kind_and_an_endpoint_for_an_isolated_one_alone() {
+        let sandbox = |words: &[&str]| {
+            let words = [&["--name", "a", "--cwd", "/"], words, &["--", "sh"]].concat();
+            body(&words, &[]).map(|body| (body["backend"].clone(), body["config"].clone()))
+        };
+        assert_eq!(sandbox(&[]).unwrap(), (json!(null), json!(null)));
+        assert_eq!(sandbox(&["--sandbox"]).unwrap(), (json!("bwrap"), json!({"network": "open"})));
+        assert_eq!(sandbox(&["--isolated"]).unwrap(), (json!("bwrap"), json!({"network": "isolated"})));
+        assert_eq!(
+            sandbox(&["--isolated", "--endpoint", "https://h/v1"]).unwrap().1,
+            json!({"network": "isolated", "endpoint": "https://h/v1"})
+        );
+        for wrong in [&["--isolated", "--sandbox"][..], &["--endpoint", "x"], &["--sandbox", "--endpoint=x"]]
+        {
+            assert_eq!(sandbox(wrong).unwrap_err().exit(), Exit::Usage, "{wrong:?}");
+        }
     }
 }

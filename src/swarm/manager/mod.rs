@@ -184,6 +184,11 @@ impl Swarms {
         self.logs.end(LOGS_END);
     }
 
+    /// What runs their agents: for those that belong to no swarm, too.
+    pub fn backends(&self) -> &Backends {
+        &self.backends
+    }
+
     /// What happened in all swarms.
     pub fn events(&self) -> &Arc<Hub> {
         &self.hub
