@@ -46,7 +46,7 @@ pub fn overview() -> String {
 
 /// One line of the overview.
 fn row(command: &Command) -> String {
-    format!("  {:<14}{}\n", command.name, command.summary)
+    format!("  {:<13} {}\n", command.name, command.summary)
 }
 
 /// What `loopgate help COMMAND` prints.

@@ -49,7 +49,7 @@ pub static COMMANDS: &[Command] = &[
         name: "prove-isolation",
         aliases: &[],
         group: Group::Watch,
-        summary: "try in a real sandbox what an isolated agent might try, and show what stopped it",
+        summary: "try to get out of an agent's sandbox; show what stopped it",
         audience: Audience::Owner,
         operands: &[one("WHAT", "a config, or SWARM/AGENT or SWARM of a running instance").of(Kind::File)],
         flags: &[
