@@ -274,6 +274,72 @@ fn an_isolated_agent_reaches_its_endpoint_and_holds_no_key() {
 }
 
 #[test]
+fn what_went_through_the_way_out_is_shown_and_told() {
+    if !is_possible() {
+        return;
+    }
+    let stand_in = StandIn::answering(None, http("200 OK", "", "{}"));
+    let at = format!("http://{}/v1", stand_in.at);
+    let host = Host::new(&[("LOOPGATE_LLM_ENDPOINT", &at), ("LOOPGATE_LLM_API_KEY", KEY)]);
+    let script = r#"
+        ask() { exec 3<> /dev/tcp/127.0.0.1/4141 && printf 'POST %s HTTP/1.1\r\nHost: 127.0.0.1:4141\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}' "$1" >&3 && cat <&3; }
+        (ask /v1/messages; ask /v1/files; ask /v1/files; echo; echo END) > out 2>&1; read x"#;
+    let open = json!({"name": "b", "backend": "bwrap", "command": ["/bin/cat"]});
+    let limited = json!({"network": "isolated", "cpu_limit": 1});
+    let answer = host.create(&json!([agent(script, &limited), open]));
+    assert_eq!(answer.status, 201, "{}", text(&answer));
+    host.written("out");
+    let shown = host.instance.call("GET", "/api/v1/egress/s/a", &Value::Null);
+    let egress = shown.json();
+    assert_eq!(
+        (&egress["agent"], &egress["network"], &egress["endpoint"]),
+        (&"s/a".into(), &"isolated".into(), &format!("http://{}", stand_in.at).into())
+    );
+    assert_eq!(
+        (&egress["requests"], &egress["bytes_up"], &egress["bytes_down"]),
+        (&1.into(), &2.into(), &2.into())
+    );
+    assert_eq!(egress["refusals"][0]["count"], 2, "{egress}");
+    assert!(!text(&shown).contains(KEY) && !text(&shown).contains("/v1"), "{egress}");
+    let said = host.instance.loopgate(&["egress", "s/a"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(
+        said.starts_with(&format!("s/a: isolated, leads to http://{}\nrequests 1 ", stand_in.at)),
+        "{said}"
+    );
+    let state = host.state();
+    assert_eq!(state["sandbox"]["network"], "isolated", "{state}");
+    assert_eq!(state["sandbox"]["layers"][0], "seccomp", "{state}");
+    let status = host.instance.loopgate(&["status", "s"]).output().expect("it runs");
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("a: network isolated; seccomp"), "{status}");
+    for (path, status, code) in [
+        ("/api/v1/egress/s/b", 409, "not_isolated"),
+        ("/api/v1/egress/s/c", 404, "agent_not_found"),
+        ("/api/v1/egress/t/a", 404, "swarm_not_found"),
+        ("/api/v1/egress/a", 404, "agent_not_found"),
+    ] {
+        let answer = host.instance.call("GET", path, &Value::Null);
+        assert_eq!((answer.status, &answer.json()["code"]), (status, &code.into()), "{path}");
+    }
+    host.stop();
+    let events = host.instance.call_as(&[], "GET", "/api/swarms/s/agents/a/events", &Value::Null).json();
+    let of = |name: &str| {
+        let all = events["events"].as_array().expect("events").iter();
+        all.filter(|event| event["event_type"] == name).cloned().collect::<Vec<_>>()
+    };
+    let refused = of("egress_refused");
+    assert_eq!(
+        (refused.len(), &refused[0]["level"], &refused[0]["metadata"]["count"]),
+        (1, &"warning".into(), &1.into())
+    );
+    let summary = of("egress_summary");
+    assert_eq!((summary.len(), &summary[0]["metadata"]["requests"]), (1, &1.into()), "{events}");
+    let after = host.instance.call("GET", "/api/v1/egress/s/a", &Value::Null).json();
+    assert_eq!(after["requests"], 1, "the account outlives the program: {after}");
+}
+
+#[test]
 fn an_endpoint_that_is_not_allowed_starts_nothing() {
     let host = Host::new(&[]);
     let config = json!({"network": "isolated", "endpoint": "https://elsewhere.example/v1"});

@@ -17,6 +17,7 @@ mod boundary;
 mod bus;
 mod channel;
 mod controller;
+mod egress;
 mod elsewhere;
 mod file;
 mod fleet;

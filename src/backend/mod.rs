@@ -27,10 +27,11 @@ use serde_json::{Map, Value};
 pub use crate::egress::policy::{Policy, PolicyError};
 use crate::{
     agent::{Agents, Full, MemberSpec, Sink, StartError, protocol::Item},
+    egress::forwarder::Snapshot,
     store::Home,
 };
 use bwrap::Sandbox;
-pub use bwrap::{InForce, Letters, Sandboxes};
+pub use bwrap::{Destination, Egress, InForce, Letters, News, Sandboxes};
 use form::Form;
 pub use loose::NotCaged;
 use mock::Mocks;
@@ -148,6 +149,16 @@ impl Backends {
     /// The sandboxes, where there are any.
     pub fn sandboxes(&self) -> Option<&Arc<Sandboxes>> {
         self.sandboxes.as_ref()
+    }
+
+    /// The way out of an isolated agent of this name, whose config asks for that endpoint.
+    pub fn egress(&self, name: &str, asked: Option<&str>) -> Egress {
+        let had = self.sandboxes.as_ref().and_then(|sandboxes| sandboxes.egress(name));
+        had.unwrap_or_else(|| {
+            let admitted = self.policy.admit(asked).ok();
+            let endpoint = admitted.map(|admitted| bwrap::place(admitted.endpoint()));
+            Egress { endpoint, account: Snapshot::default() }
+        })
     }
 
     /// Which endpoint an agent may be led to, and who gets the key.

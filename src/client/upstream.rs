@@ -171,6 +171,11 @@ impl Upstream {
         )
     }
 
+    /// Where there may be connections to now: addresses that are dialled, and that were before.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.way.addresses()
+    }
+
     /// Takes a line back whose exchange is over. Where too many wait already it is closed.
     pub fn keep(&self, line: Line) {
         let mut idle = self.lines();

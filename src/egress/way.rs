@@ -13,8 +13,9 @@ use super::{
     forwarder::Rules,
     policy::{AddressError, Admitted, Policy},
 };
+pub use crate::client::upstream::Upstream;
 use crate::{
-    client::upstream::{Authorities, Patience, Target, Upstream, UpstreamError},
+    client::upstream::{Authorities, Patience, Target, UpstreamError},
     limits,
     wire::secret::Secret,
 };

@@ -287,6 +287,7 @@ impl AgentView {
             "started_at": self.started_at.map(date::rfc3339_us),
             "last_activity": self.last_activity.map(date::rfc3339_us),
             "pid": self.pid,
+            "sandbox": self.sandbox.as_ref().map(InForce::to_value),
         })
     }
 

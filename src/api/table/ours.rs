@@ -2,7 +2,7 @@
 
 use super::{Handler, Route, Scope, ours};
 use crate::{
-    api::{agents, elsewhere, messages, own, own_swarm, rotate, status, swarms, top},
+    api::{agents, egress, elsewhere, messages, own, own_swarm, rotate, status, swarms, top},
     limits::BODY_LARGEST,
     wire::head::Method,
 };
@@ -63,6 +63,12 @@ pub(super) static ROWS: &[Route] = &[
         ..ours(Method::Get, "/api/v1/swarms/:swarm/agents/:agent", swarms::record::record)
     }
     .doc("one agent of a swarm, with its terminal where it has one"),
+    Route {
+        scopes: &[Scope::OwnerAlone, Scope::Api],
+        ..ours(Method::Get, "/api/v1/egress/:swarm/:agent", egress::of_member)
+    }
+    .doc("what went through the one way out of an isolated agent of a swarm: requests, bytes, refusals"),
+    ours(Method::Get, "/api/v1/egress/:agent", egress::of_loose).doc("the same, of a loose one"),
     ours(Method::Get, "/api/v1/exposure", status::exposure).doc("what is open: declared against observed"),
 ];
 

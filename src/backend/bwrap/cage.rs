@@ -24,7 +24,7 @@ use super::{
     sandbox::{Network, Sandbox, refused},
     system,
     variables::inside,
-    way::Way,
+    way::{Open, Way},
     words::{self, Mount, Plan},
 };
 use crate::{
@@ -32,10 +32,7 @@ use crate::{
         StartError,
         cage::{Boundary, Built, Cage, Inside, Staged, User, not_run},
     },
-    egress::{
-        forwarder::Forwarder,
-        shim::{self, Layers, NotIn, Order, Place},
-    },
+    egress::shim::{self, Layers, NotIn, Order, Place},
     sys::{inherited, process, stage},
 };
 
@@ -96,7 +93,7 @@ impl Facts {
 
 /// Held until nothing of the tree is left; in this order let go.
 struct Held {
-    _way: Option<Forwarder>,
+    _way: Option<Open>,
     _guard: Guard,
 }
 

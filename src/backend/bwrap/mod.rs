@@ -6,6 +6,7 @@
 //! ([`program`]). [`cage`] puts them together for one start.
 
 mod binds;
+mod books;
 mod cage;
 mod guard;
 mod limits;
@@ -16,13 +17,7 @@ mod variables;
 mod way;
 pub mod words;
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{borrow::Cow, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -38,8 +33,9 @@ use crate::{
         policy::Policy,
     },
     store::Home,
-    sys::clock::SystemClock,
 };
+use books::Books;
+pub use books::{Destination, Egress, Listener, News, place};
 use cage::{BwrapCage, Facts};
 use guard::Guards;
 pub use sandbox::{Asked, Letters, Network, Sandbox};
@@ -63,8 +59,7 @@ pub struct Sandboxes {
     guards: Arc<Guards>,
     home: PathBuf,
     user: Option<User>,
-    /// by the agents' names
-    accounts: Mutex<BTreeMap<String, Arc<Account>>>,
+    books: Arc<Books>,
 }
 
 /// Whether this machine has a filter of system calls that was written for it.
@@ -103,7 +98,7 @@ impl Sandboxes {
     /// lock. `user` is whom they run as where we are root.
     pub fn open(home: &Arc<Home>, user: Option<User>) -> Self {
         let guards = Guards::open(Arc::clone(home));
-        Self { guards, home: home.path().to_owned(), user, accounts: Mutex::default() }
+        Self { guards, home: home.path().to_owned(), user, books: Arc::default() }
     }
 
     /// What a program is put into; `name` is the agent's, for its account.
@@ -113,29 +108,29 @@ impl Sandboxes {
 
     /// The account of the agent of this name, where it has had a way out.
     pub fn account(&self, name: &str) -> Option<Arc<Account>> {
-        self.accounts().get(name).cloned()
+        self.books.account(name)
     }
 
-    /// The account of an agent that is about to have one: the same after a restart.
-    fn account_of(&self, name: &str) -> Arc<Account> {
-        let mut accounts = self.accounts();
-        if accounts.len() >= crate::limits::AGENTS {
-            // Of those whose agents do not run.
-            accounts.retain(|_, account| Arc::strong_count(account) > 1);
-        }
-        let new = || Arc::new(Account::new(Arc::new(SystemClock), Box::new(|_| {})));
-        Arc::clone(accounts.entry(name.to_owned()).or_insert_with(new))
+    /// The way out of the agent of this name, where it has had one.
+    pub fn egress(&self, name: &str) -> Option<Egress> {
+        self.books.egress(name)
     }
 
-    fn accounts(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Account>>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whom to tell of refusals and of ends from now on. The first call counts.
+    pub fn listen(&self, listener: Box<Listener>) {
+        self.books.listen(listener);
+    }
+
+    /// Where isolated agents that run now are led, and how many they are.
+    pub fn destinations(&self) -> (usize, Vec<Destination>) {
+        self.books.destinations()
     }
 
     fn caged(&self, sandbox: Sandbox, policy: &Policy, name: &str) -> Result<Arc<BwrapCage>, StartError> {
         let way = match &sandbox.network {
             Network::Open => None,
             Network::Isolated(_) if !IS_SUPPORTED => return Err(UNSUPPORTED),
-            Network::Isolated(asked) => Some(Way::admit(policy, asked, self.account_of(name), name)?),
+            Network::Isolated(asked) => Some(Way::admit(policy, asked, &self.books, name)?),
         };
         Ok(Arc::new(BwrapCage {
             sandbox,

@@ -5,7 +5,10 @@
 
 use std::{net::TcpListener, sync::Arc};
 
-use super::sandbox::Asked;
+use super::{
+    books::{Books, Standing},
+    sandbox::Asked,
+};
 use crate::{
     agent::StartError,
     egress::{
@@ -23,27 +26,37 @@ pub(super) struct Way {
     asked: Asked,
     rules: Rules,
     account: Arc<Account>,
-    /// the agent's, for the names of threads
+    books: Arc<Books>,
+    /// the agent's
     name: String,
 }
 
 /// Our end of it, looked up.
-pub(super) type End = Box<dyn FnOnce(TcpListener) -> Result<Forwarder, StartError> + Send>;
+pub(super) type End = Box<dyn FnOnce(TcpListener) -> Result<Open, StartError> + Send>;
+
+/// A way that stands; in this order taken down, so that all is counted when it is told.
+pub(super) struct Open {
+    _forwarder: Forwarder,
+    _standing: Standing,
+}
 
 impl Way {
     /// The way that is asked for, if it may be.
-    pub fn admit(
-        policy: &Policy,
-        asked: &Asked,
-        account: Arc<Account>,
-        name: &str,
-    ) -> Result<Self, StartError> {
+    pub fn admit(policy: &Policy, asked: &Asked, books: &Arc<Books>, name: &str) -> Result<Self, StartError> {
         let admitted = policy.admit(asked.endpoint.as_deref());
         let admitted = admitted.map_err(|error| refused(error.code(), error.to_string()))?;
         let rules = way::rules(admitted.endpoint(), asked.egress.as_ref())
             .ok_or_else(|| refused("invalid_egress", "egress is malformed".to_owned()))?;
-        let name = name.chars().take(32).collect();
-        Ok(Self { admitted, policy: policy.clone(), asked: asked.clone(), rules, account, name })
+        let account = books.open(name, admitted.endpoint());
+        Ok(Self {
+            admitted,
+            policy: policy.clone(),
+            asked: asked.clone(),
+            rules,
+            account,
+            books: Arc::clone(books),
+            name: name.to_owned(),
+        })
     }
 
     /// What the program is told of it.
@@ -62,10 +75,15 @@ impl Way {
         let key = self.policy.key_for(self.asked.endpoint.as_deref(), self.asked.api_key.as_deref());
         let upstream = way::open(&self.policy, self.admitted.clone(), key);
         let upstream = upstream.map_err(|error| refused(error.code(), error.to_string()))?;
-        let Self { rules, account, name, .. } = self.clone();
+        let Self { rules, account, books, name, .. } = self.clone();
+        // Of a thread's name the kernel keeps the beginning.
+        let thread: String = name.chars().take(32).collect();
         Ok(Box::new(move |listener| {
-            let forwarder = Forwarder::start(listener, upstream, rules, account, &name);
-            forwarder.map_err(|_| StartError::Failed("threads"))
+            let forwarder =
+                Forwarder::start(listener, Arc::clone(&upstream), rules, Arc::clone(&account), &thread);
+            let forwarder = forwarder.map_err(|_| StartError::Failed("threads"))?;
+            let standing = books.stands(&name, &account, &upstream);
+            Ok(Open { _forwarder: forwarder, _standing: standing })
         }))
     }
 }

@@ -1,7 +1,9 @@
 //! The commands that look at an instance and keep it, and the rest.
 
 use super::{Audience, Command, Group, JSON, Kind, any, flag, one, optional, repeated, with_value};
-use crate::cli::verbs::{agents, audit, config, demo, events, exposure, logs, own, peers, swarm::look};
+use crate::cli::verbs::{
+    agents, audit, config, demo, egress, events, exposure, logs, own, peers, swarm::look,
+};
 
 const LEVELS: Kind = Kind::Word(&["debug", "info", "warning", "error"]);
 const CATEGORIES: Kind = Kind::Word(&["agent", "object", "routing", "swarm", "backend", "system"]);
@@ -189,6 +191,20 @@ pub static COMMANDS: &[Command] = &[
                 that `verify` prints somewhere else, and give them to --noted later.",
         examples: &["loopgate audit --since 2h", "loopgate audit verify", "loopgate audit verify --json"],
         run: audit::audit,
+    },
+    Command {
+        name: "egress",
+        aliases: &[],
+        group: Group::Watch,
+        summary: "show what went through the one way out of an isolated agent",
+        audience: Audience::Owner,
+        operands: &[one("AGENT", "the agent, or SWARM/AGENT").of(Kind::AnyAgent)],
+        flags: &[JSON],
+        about: "Where it leads, requests, bytes of bodies, what was refused and how often, first and last. It counts \
+                since the instance was started, over restarts of the agent. Refusals are events too, at most one of a \
+                kind in a minute: `loopgate events --type egress_refused`.",
+        examples: &["loopgate egress example/researcher", "loopgate egress r --json"],
+        run: egress::egress,
     },
     Command {
         name: "exposure",

@@ -12,6 +12,7 @@ pub mod completions;
 pub mod config;
 mod confirm;
 pub mod demo;
+pub mod egress;
 mod elsewhere;
 pub mod events;
 pub mod exposure;

@@ -29,6 +29,8 @@ use crate::limits;
 
 /// Most addresses of one endpoint that are dialled.
 const ADDRESSES: usize = 8;
+/// Most addresses of before that are remembered.
+const REMEMBERED: usize = 32;
 
 /// The endpoint's addresses, every one of them checked.
 pub(super) struct Addresses {
@@ -38,12 +40,14 @@ pub(super) struct Addresses {
 
 struct Known {
     addresses: Vec<SocketAddr>,
+    /// those of before, to which there may still be connections
+    before: Vec<SocketAddr>,
     asked: Option<Instant>,
 }
 
 impl Addresses {
     pub(super) fn new(addresses: Vec<SocketAddr>, resolve: Box<Resolve>) -> Self {
-        Self { now: Mutex::new(Known { addresses, asked: None }), resolve }
+        Self { now: Mutex::new(Known { addresses, before: Vec::new(), asked: None }), resolve }
     }
 
     fn known(&self) -> Vec<SocketAddr> {
@@ -61,8 +65,21 @@ impl Addresses {
             known.asked = Some(Instant::now());
         }
         let fresh = (self.resolve)().filter(|fresh| !fresh.is_empty())?;
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).addresses.clone_from(&fresh);
+        let mut known = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut known.addresses, fresh.clone());
+        known.before.retain(|address| !old.contains(address));
+        known.before.extend(old);
+        let most = known.before.len().saturating_sub(REMEMBERED);
+        known.before.drain(..most);
         Some(fresh)
+    }
+
+    /// Those that are dialled now, and those that were.
+    fn all(&self) -> Vec<SocketAddr> {
+        let known = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = known.addresses.clone();
+        all.extend(known.before.iter().filter(|address| !known.addresses.contains(address)));
+        all
     }
 }
 
@@ -108,6 +125,11 @@ impl Way {
         }
         #[cfg(feature = "tls")]
         Ok(Self { origin, only, tls: Tls::default(), tls_config: tls_config(authorities)? })
+    }
+
+    /// Where there may be connections to now.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.only.addresses.all()
     }
 
     /// Scheme and authority.

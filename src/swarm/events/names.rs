@@ -71,6 +71,8 @@ names! {
     HopLimit = "hop_limit" in Routing, "a message went from object to object too often";
     EventLogRecovered = "event_log_recovered" in System, "the disk takes events again; some may not be on it";
     EndpointNotAllowed = "endpoint_not_allowed" in Backend, "an isolated agent was to be led to an endpoint that is not allowed";
+    EgressRefused = "egress_refused" in Backend, "an isolated agent asked for what its way out does not carry";
+    EgressSummary = "egress_summary" in Backend, "an isolated agent has ended; what went through its way out";
     BackendFailed = "backend_start_failed" in Backend, "what an agent runs in did not start";
 }
 

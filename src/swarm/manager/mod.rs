@@ -7,6 +7,7 @@
 
 mod change;
 mod compact;
+mod egress;
 mod fits;
 mod life;
 mod logs;
@@ -117,6 +118,7 @@ impl Swarms {
         let logs = Logs::new(clock.clone(), Some(shelf.clone()));
         let bell: Arc<Bell> = Arc::default();
         let backends = Arc::new(Backends::new(agents.clone(), policy).with_sandboxes(&home));
+        egress::tell(&backends, &hub);
         let wake = bell.clone();
         let live = LiveParts {
             launch: backends.clone(),

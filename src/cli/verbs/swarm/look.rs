@@ -69,8 +69,30 @@ fn one(swarm: &str, arguments: &Arguments, output: &mut Output) -> Result<ExitCo
         let targets: Vec<String> = list(row, "targets").iter().map(|name| shown(Some(name))).collect();
         output.data(&format!("{} -> {}", shown(row.get("from")), targets.join(" ")))?;
     }
+    for agent in list(&agents, "agents") {
+        if let Some(line) = sandbox(agent) {
+            output.data(&line)?;
+        }
+    }
     say_troubles(&status, output);
     Ok(Exit::Ok.into())
+}
+
+/// What keeps an agent from the machine, and what it was to be kept from and is not.
+fn sandbox(agent: &Value) -> Option<String> {
+    let sandbox = agent.get("sandbox").filter(|sandbox| sandbox.is_object())?;
+    let words = |field: &str| {
+        let words: Vec<String> = list(sandbox, field).iter().map(|word| shown(Some(word))).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    };
+    let mut line = format!("{}: network {}", shown(agent.get("name")), shown(sandbox.get("network")));
+    if let Some(layers) = words("layers") {
+        line.push_str(&format!("; {layers}"));
+    }
+    if let Some(missing) = words("limits_not_kept") {
+        line.push_str(&format!("; limits not kept: {missing}"));
+    }
+    Some(line)
 }
 
 /// A table whose second column is a state.
