@@ -216,8 +216,33 @@ fn a_run_that_may_not_be_is_refused_and_starts_nothing() {
     if is_root() && is_possible() {
         chown(work.path(), Some(0), Some(0)).expect("taken back");
         assert_eq!(start("bwrap", json!({})), (422, "workspace_owner".to_owned()));
+        let said = run(&instance, work.path(), &["--sandbox"], "echo > out").stderr;
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("chown 65534") && said.contains("start it in one of theirs"), "{said}");
         assert_eq!(names(work.path()), [""; 0]);
     }
+}
+
+#[test]
+fn a_run_that_ends_by_itself_or_with_a_killed_instance_leaves_nothing() {
+    if !is_possible() {
+        return;
+    }
+    let mut instance = Instance::start_with(&[("LOOPGATE_LLM_ENDPOINT", "http://127.0.0.1:9/v1")], &[]);
+    let (work, mark) = (directory(), "mark-of-the-run-that-was-killed");
+    started(&run(&instance, work.path(), &["--isolated"], "(setsid sleep 1000 &); echo END > out; exit 3"));
+    until("its end", || (record(&instance)["exit"] == json!({"code": 3})).then_some(()));
+    until("its state", || (record(&instance)["state"] == "done").then_some(()));
+    assert_eq!(names(work.path()), ["out"]);
+    fs::remove_file(work.path().join("out")).expect("removed");
+    let script = format!(": {mark}; (setsid sleep 1000 &); echo END > out; read x");
+    started(&run(&instance, work.path(), &["--isolated"], &script));
+    written(work.path(), "out");
+    assert!(names(work.path()).len() > 10, "placeholders stand");
+    instance.kill();
+    until("nothing to be left", || (!is_there(mark)).then_some(()));
+    instance.start_again();
+    assert_eq!(names(work.path()), ["out"]);
 }
 
 /// One that reaches the instance says with its own token that something is to be typed.

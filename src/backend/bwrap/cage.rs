@@ -218,9 +218,10 @@ impl BwrapCage {
             return Err(sandbox("workspace", "its workspace is no directory"));
         }
         if self.user.is_some() && workspace.owner != uid {
+            // One without letters belongs to no swarm, and works where it was started.
+            let or = if letters.is_some() { "leave `workspace` out" } else { "start it in one of theirs" };
             let reason = format!(
-                "its workspace belongs to another user than the agents': make it theirs (chown {uid}), or leave \
-                 `workspace` out"
+                "its workspace belongs to another user than the agents': make it theirs (chown {uid}), or {or}"
             );
             return Err(StartError::Sandbox { code: "workspace_owner", reason: reason.into() });
         }
