@@ -232,8 +232,8 @@ fn a_run_that_ends_by_itself_or_with_a_killed_instance_leaves_nothing() {
     let (work, mark) = (directory(), "mark-of-the-run-that-was-killed");
     started(&run(&instance, work.path(), &["--isolated"], "(setsid sleep 1000 &); echo END > out; exit 3"));
     until("its end", || (record(&instance)["exit"] == json!({"code": 3})).then_some(()));
-    until("its state", || (record(&instance)["state"] == "done").then_some(()));
-    assert_eq!(names(work.path()), ["out"]);
+    // Its end is told before what held it is gone: who waits for it waits for that too.
+    until("the placeholders to be gone", || (names(work.path()) == ["out"]).then_some(()));
     fs::remove_file(work.path().join("out")).expect("removed");
     let script = format!(": {mark}; (setsid sleep 1000 &); echo END > out; read x");
     started(&run(&instance, work.path(), &["--isolated"], &script));
@@ -265,7 +265,14 @@ fn what_a_run_in_a_sandbox_says_is_never_typed_into_a_terminal_outside() {
     assert!(out.contains("HTTP/1.1 200") && out.contains("\"outcome\":\"waiting\""), "{out}");
     let inbox = instance.call("GET", "/api/v1/agents/outside/inbox", &Value::Null);
     assert!(String::from_utf8_lossy(&inbox.body).contains("typed-from-inside"));
-    let shown = instance.call("GET", "/api/v1/agents/outside/output", &Value::Null);
-    assert!(!String::from_utf8_lossy(&shown.body).contains("typed-from-inside"));
+    // Nor when it is gone, and what it said still waits.
     stop(&instance);
+    let last = json!({"text": "the owner's last"});
+    assert_eq!(instance.call("POST", "/api/v1/agents/outside/input", &last).status, 200);
+    let shown = until("what the owner typed", || {
+        let shown = instance.call("GET", "/api/v1/agents/outside/output", &Value::Null);
+        let shown = String::from_utf8_lossy(&shown.body).into_owned();
+        shown.contains("the owner's last").then_some(shown)
+    });
+    assert!(!shown.contains("typed-from-inside"), "{shown}");
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{
+    Confinement,
     cage::User,
     environment,
     handle::Agent,
@@ -45,8 +46,9 @@ pub(super) struct Table {
 }
 
 enum Slot {
-    /// Being started; the done agent that it will replace.
-    Starting(Option<Arc<Agent>>),
+    /// Being started; the done agent that it will replace, and how far the new one is kept from the machine: its
+    /// program may speak before it is here.
+    Starting(Option<Arc<Agent>>, Confinement),
     Here(Arc<Agent>),
 }
 
@@ -73,7 +75,7 @@ impl Agents {
     pub fn start(&self, spec: StartSpec) -> Result<Arc<Agent>, StartError> {
         environment::check(&spec)?;
         let name = spec.name.clone();
-        self.reserve(&name)?;
+        self.reserve(&name, Confinement::of(spec.cage.as_deref()))?;
         let launched = self.launch(spec);
         let mut table = lock(&self.table);
         let before = table.loose.remove(&name);
@@ -84,7 +86,7 @@ impl Agents {
                 self.launcher.end_if_stopping(agent.life());
                 Ok(agent)
             }
-            (Err(e), Some(Slot::Starting(Some(done)))) => {
+            (Err(e), Some(Slot::Starting(Some(done), _))) => {
                 table.loose.insert(name, Slot::Here(done));
                 Err(e)
             }
@@ -96,6 +98,16 @@ impl Agents {
     pub fn get(&self, name: &str) -> Option<Arc<Agent>> {
         let name = AgentId::parse(name).ok()?;
         lock(&self.table).loose.get(&name).and_then(Slot::agent).cloned()
+    }
+
+    /// How far the loose agent of that name is kept from the machine, also one that is being started.
+    pub fn confinement(&self, name: &AgentId) -> Option<Confinement> {
+        Some(match lock(&self.table).loose.get(name)? {
+            Slot::Here(agent) => agent.confinement(),
+            Slot::Starting(None, new) => *new,
+            // Either may be who speaks.
+            Slot::Starting(Some(done), new) => done.confinement().max(*new),
+        })
     }
 
     /// The agent with that terminal: a loose one, or one of a swarm.
@@ -133,7 +145,9 @@ impl Agents {
                 table.loose.remove(name);
             }
             // The name stays taken: an agent that starts under it must not be lost to another one.
-            Some(Slot::Starting(before)) if before.as_ref().is_some_and(|now| Arc::ptr_eq(now, &agent)) => {
+            Some(Slot::Starting(before, _))
+                if before.as_ref().is_some_and(|now| Arc::ptr_eq(now, &agent)) =>
+            {
                 *before = None;
             }
             Some(_) | None => {}
@@ -167,7 +181,7 @@ impl Agents {
         lock(&self.callbacks).push(Arc::new(callback));
     }
 
-    fn reserve(&self, name: &AgentId) -> Result<(), StartError> {
+    fn reserve(&self, name: &AgentId, confinement: Confinement) -> Result<(), StartError> {
         let mut table = lock(&self.table);
         let done = match table.loose.get(name) {
             None => {
@@ -176,9 +190,9 @@ impl Agents {
             }
             Some(_) if self.launcher.is_stopping() => return Err(StartError::Failed("stopping")),
             Some(Slot::Here(agent)) if agent.state() == State::Done => Some(agent.clone()),
-            Some(Slot::Here(_) | Slot::Starting(_)) => return Err(StartError::Exists),
+            Some(Slot::Here(_) | Slot::Starting(..)) => return Err(StartError::Exists),
         };
-        table.loose.insert(name.clone(), Slot::Starting(done));
+        table.loose.insert(name.clone(), Slot::Starting(done, confinement));
         Ok(())
     }
 
@@ -238,8 +252,8 @@ impl Agents {
 impl Slot {
     fn agent(&self) -> Option<&Arc<Agent>> {
         match self {
-            Self::Here(agent) | Self::Starting(Some(agent)) => Some(agent),
-            Self::Starting(None) => None,
+            Self::Here(agent) | Self::Starting(Some(agent), _) => Some(agent),
+            Self::Starting(None, _) => None,
         }
     }
 }

@@ -95,7 +95,13 @@ impl Terminals for Agents {
     }
 
     fn confinement(&self, agent: &AgentId) -> Confinement {
-        self.get(agent.as_str()).map(|agent| agent.confinement()).unwrap_or_default()
+        match self.confinement(agent) {
+            Some(confinement) => confinement,
+            // Such a name stands for a caller who is no agent.
+            None if agent.is_reserved() => Confinement::None,
+            // Of one that is gone nobody knows: what it said is not typed where it might not have been.
+            None => Confinement::Isolated,
+        }
     }
 
     fn knows(&self, agent: &AgentId) -> bool {

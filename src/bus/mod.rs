@@ -74,7 +74,7 @@ pub trait Terminals {
     /// `NAME@HOME`.
     fn may_type_into(&self, agent: &AgentId) -> Vec<String>;
 
-    /// How far an agent is kept from the machine; one that is not known, not at all.
+    /// How far an agent is kept from the machine, one that is only being started too.
     fn confinement(&self, _agent: &AgentId) -> Confinement {
         Confinement::None
     }
