@@ -322,7 +322,25 @@ fn what_went_through_the_way_out_is_shown_and_told() {
         let answer = host.instance.call("GET", path, &Value::Null);
         assert_eq!((answer.status, &answer.json()["code"]), (status, &code.into()), "{path}");
     }
+    let report = host.instance.call("GET", "/api/v1/exposure", &Value::Null).json();
+    assert_eq!(report["differences"], 0, "{report}");
+    let has = |text: &str| {
+        report["rows"].as_array().expect("rows").iter().any(|row| row.to_string().contains(text))
+    };
+    for row in [
+        "the way out of isolated agents",
+        "model of isolated agents: the operator's",
+        "in a sandbox: network isolated, seccomp",
+    ] {
+        assert!(has(row), "{row}: {report}");
+    }
     host.stop();
+    let report = host.instance.call("GET", "/api/v1/exposure", &Value::Null).json();
+    assert_eq!(
+        (&report["differences"], report.to_string().contains("isolated")),
+        (&0.into(), false),
+        "{report}"
+    );
     let events = host.instance.call_as(&[], "GET", "/api/swarms/s/agents/a/events", &Value::Null).json();
     let of = |name: &str| {
         let all = events["events"].as_array().expect("events").iter();

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     admit::Caller,
-    agent::State,
+    agent::{State, cage::Boundary},
+    backend::{Destination, InForce, bwrap::place},
     bus::audit::Query,
-    exposure::{self, Keeper, Moving, Outbound},
+    exposure::{self, Isolated, Keeper, Moving, Outbound},
     registry::Counts,
     wire::node::Holder,
 };
@@ -96,6 +97,12 @@ pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
         let keepers = app.fleet.keepers();
         let of_swarms = keepers.iter().filter(|(_, holder)| matches!(holder, Holder::Member(_))).count();
         let listing = app.bus.elsewhere.listing();
+        let (ways, destinations) = app.destinations();
+        let endpoints = destinations.into_iter().map(|one| Outbound {
+            address: one.address,
+            purpose: format!("requests of isolated agents to {}", one.endpoint),
+            default: "per agent".to_owned(),
+        });
         let outbound = listing.instances.iter().map(|instance| Outbound {
             address: instance.at,
             purpose: format!("letters to instance pid {}", instance.pid),
@@ -108,13 +115,50 @@ pub(super) fn exposure(app: &App, _: &Caller, _: &Request<'_>) -> Result {
                 .collect(),
             // stdin, stdout and stderr; those in terminals have none
             pipes: of_swarms.saturating_mul(3),
-            outbound: outbound.collect(),
+            outbound: outbound.chain(endpoints).collect(),
             entries: listing.own_files(app.bus.elsewhere.home()),
+            isolated: app.isolated(ways),
         }
     };
     let report = exposure::live(&app.declared, &moving)
         .map_err(|_| Fault::new(500, "exposure_unreadable", "the kernel's tables cannot be read"))?;
     ok(&report.to_json())
+}
+
+impl App {
+    /// How many ways out stand, and where they lead now.
+    fn destinations(&self) -> (usize, Vec<Destination>) {
+        self.swarms.backends().sandboxes().map(|sandboxes| sandboxes.destinations()).unwrap_or_default()
+    }
+
+    /// Agents in sandboxes; and where ways out may lead, if there are any.
+    fn isolated(&self, ways: usize) -> Isolated {
+        let policy = self.swarms.backends().policy();
+        let allowed = policy.allowed().iter().map(|one| (place(one), "model of isolated agents: allowed"));
+        let all = std::iter::once((place(policy.operator()), "model of isolated agents: the operator's"));
+        let endpoints = all.chain(allowed).filter(|_| ways > 0);
+        let what = |network: &str, layers: &[String], missing: &[&str]| {
+            let layers = layers.iter().map(|layer| format!(", {layer}")).collect::<String>();
+            let missing = missing.iter().map(|limit| format!(", without {limit}")).collect::<String>();
+            format!("network {network}{layers}{missing}")
+        };
+        let swarms = self.swarms.list();
+        let members = swarms.iter().flat_map(|row| self.swarms.agents(row.name.as_str()));
+        let members = members.filter_map(|agent| {
+            let InForce { network, layers, limits_not_kept, .. } = agent.sandbox?;
+            let name = format!("{}/{}", agent.swarm, agent.name);
+            Some((name, what(network, &layers, &limits_not_kept)))
+        });
+        let loose = self.fleet.records().into_iter().filter_map(|record| {
+            let Boundary { network, layers, limits_not_kept, .. } = record.boundary?;
+            Some((record.name.to_string(), what(network, &layers, &limits_not_kept)))
+        });
+        Isolated {
+            ways,
+            endpoints: endpoints.map(|(at, right)| (at, right.to_owned())).collect(),
+            sandboxes: members.chain(loose).collect(),
+        }
+    }
 }
 
 /// `GET /api/v1/audit?since=&before=&limit=`: all entries, newest first, in pages.

@@ -17,6 +17,7 @@ mod processes;
 mod registry;
 mod report;
 mod table;
+mod trees;
 
 use std::{
     io,
@@ -50,6 +51,19 @@ pub struct Declared {
     pub outbound: Vec<Outbound>,
     /// where instances find each other
     pub registry: Option<DeclaredRegistry>,
+    /// isolated agents
+    pub isolated: Isolated,
+}
+
+/// Agents in sandboxes, and where those of them that are isolated are led.
+#[derive(Debug, Clone, Default)]
+pub struct Isolated {
+    /// ways out that stand, each with a listener in the network of its sandbox
+    pub ways: usize,
+    /// what they may be led to, in words: scheme, host and port, and by what right
+    pub endpoints: Vec<(String, String)>,
+    /// agents in sandboxes, and what keeps each
+    pub sandboxes: Vec<(String, String)>,
 }
 
 /// The directory by which instances find each other's agents.
@@ -74,6 +88,8 @@ pub struct Moving {
     pub outbound: Vec<Outbound>,
     /// our files in the registry now
     pub entries: Vec<PathBuf>,
+    /// agents in sandboxes now
+    pub isolated: Isolated,
 }
 
 /// A listening socket that the program opened.
@@ -164,6 +180,7 @@ impl Declared {
             pipes: 0,
             outbound: Vec::new(),
             registry: None,
+            isolated: Isolated::default(),
         };
         // What was opened before the listener is declared; a home of an earlier version has none.
         let mut declared = declared;
@@ -218,6 +235,8 @@ pub fn live(declared: &Declared, moving: &dyn Fn() -> Moving) -> io::Result<Repo
         let all = union(&before.keepers, &after.keepers);
         declared.pipes = before.pipes.max(after.pipes);
         declared.keepers = all.into_iter().filter(|k| both(k) || observed.has_child(k.pid)).collect();
+        declared.isolated = after.isolated;
+        declared.isolated.ways = declared.isolated.ways.max(before.isolated.ways);
         declared.outbound.extend(union(&before.outbound, &after.outbound));
         Ok(report(&declared, &observed))
     };

@@ -51,6 +51,8 @@ pub struct Descriptor {
 pub enum What {
     /// a listening TCP socket
     TcpListener(SocketAddr),
+    /// a TCP socket that listens in another network than this process is in
+    TcpListenerElsewhere,
     /// a TCP socket with an address, not listening
     Tcp {
         /// our side
@@ -230,9 +232,7 @@ fn socket(fd: u32, link: &Path, listed: Option<&Listed>) -> Option<What> {
         socket_kind::Family::Unix => What::UnixTo { pid: facts.peer_pid },
         socket_kind::Family::SocketDiagnosis => What::SocketDiagnosis,
         // Its table belongs to another network namespace, or the kernel hides it.
-        socket_kind::Family::Tcp if facts.listening => {
-            What::OtherSocket("tcp, listening, in no table".into())
-        }
+        socket_kind::Family::Tcp if facts.listening => What::TcpListenerElsewhere,
         socket_kind::Family::Tcp => What::TcpUnconnected,
         socket_kind::Family::Other { family, kind, protocol } => {
             What::OtherSocket(format!("family {family}, type {kind}, protocol {protocol}"))

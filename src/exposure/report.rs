@@ -9,11 +9,7 @@ use std::{
     path::Path,
 };
 
-use super::{
-    Child, Declared, DeclaredFile, DiskFile, Keeper, Observed,
-    observe::{Process, What},
-    registry,
-};
+use super::{Declared, DeclaredFile, DiskFile, Observed, observe::What, registry, trees};
 
 /// What kind of thing a row shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,7 +98,7 @@ pub fn report(declared: &Declared, observed: &Observed) -> Report {
     folders(&mut rows, declared, observed);
     registry::rows(&mut rows, declared, observed);
     outbound(&mut rows, declared, observed);
-    children(&mut rows, declared, observed);
+    trees::rows(&mut rows, declared, observed);
     rows.finish()
 }
 
@@ -153,7 +149,7 @@ impl Rows {
     }
 
     /// Something that is there and was not declared.
-    fn stray(&mut self, kind: Kind, address: impl Into<String>, what: &str) {
+    pub(super) fn stray(&mut self, kind: Kind, address: impl Into<String>, what: &str) {
         self.add(Row {
             kind,
             process: SELF.into(),
@@ -195,6 +191,7 @@ fn listeners(rows: &mut Rows, declared: &Declared, observed: &Observed) {
 fn descriptors(rows: &mut Rows, declared: &Declared, observed: &Observed) {
     let mut connections = BTreeSet::new();
     let mut pipes = 0_usize;
+    let mut elsewhere = 0_usize;
     for descriptor in &observed.descriptors {
         let standard = descriptor.fd <= 2;
         // Several descriptors may be of one connection: it counts once.
@@ -209,9 +206,25 @@ fn descriptors(rows: &mut Rows, declared: &Declared, observed: &Observed) {
                     rows.stray(Kind::Socket, at.to_string(), "listening TCP socket");
                 }
             }
+            What::TcpListenerElsewhere => {
+                elsewhere = elsewhere.saturating_add(1);
+                match elsewhere <= declared.isolated.ways {
+                    true => {
+                        let (at, what) = ("a sandbox's 127.0.0.1", "the way out of isolated agents");
+                        rows.known(Kind::Socket, at, what, "the agent in it", "per agent");
+                    }
+                    false => rows.stray(Kind::Socket, "tcp, listening, in no table", "socket"),
+                }
+            }
             What::Tcp { local, remote } => tcp(rows, declared, *local, *remote),
             What::TcpUnconnected => {
-                rows.known(Kind::Socket, "no address", "reset TCP connection", NONE, NONE);
+                rows.known(
+                    Kind::Socket,
+                    "no address",
+                    "reset TCP connection, or one from a sandbox",
+                    NONE,
+                    NONE,
+                );
             }
             What::Udp { local, remote } if remote.port() == 0 => {
                 rows.stray(Kind::Socket, local.to_string(), "UDP socket");
@@ -423,62 +436,20 @@ fn outbound(rows: &mut Rows, declared: &Declared, observed: &Observed) {
             difference: None,
         });
     }
-}
-
-fn children(rows: &mut Rows, declared: &Declared, observed: &Observed) {
-    for keeper in &declared.keepers {
-        match observed.children.iter().find(|child| child.process.pid == keeper.pid) {
-            Some(child) => {
-                rows.add(keeper_row(keeper, true));
-                tree(rows, keeper, child);
-            }
-            None => rows.add(keeper_row(keeper, false)),
-        }
+    for (endpoint, right) in &declared.isolated.endpoints {
+        rows.add(Row {
+            kind: Kind::Outbound,
+            process: SELF.into(),
+            address: clean(endpoint),
+            purpose: clean(right),
+            auth: "key, TLS".into(),
+            default: "per agent".into(),
+            count: 1,
+            declared: true,
+            observed: false,
+            difference: None,
+        });
     }
-    for child in &observed.children {
-        if declared.keepers.iter().any(|keeper| keeper.pid == child.process.pid) {
-            continue;
-        }
-        let below = child.descendants.len();
-        let what = match below {
-            0 => "child process".to_owned(),
-            _ => format!("child process with {below} below it"),
-        };
-        let Process { pid, name } = &child.process;
-        rows.stray(Kind::Child, format!("pid {pid} ({})", clean(name)), &what);
-    }
-}
-
-fn keeper_row(keeper: &Keeper, there: bool) -> Row {
-    Row {
-        kind: Kind::Child,
-        process: "loopgate keeper".into(),
-        address: format!("pid {}", keeper.pid),
-        purpose: format!("ends what {} runs", clean(&keeper.agent)),
-        auth: "socketpair".into(),
-        default: "per agent".into(),
-        count: 1,
-        declared: true,
-        observed: there,
-        difference: (!there).then(|| NOT_OBSERVED.into()),
-    }
-}
-
-/// What an agent runs: declared as a whole, since the agent decides what it starts.
-fn tree(rows: &mut Rows, keeper: &Keeper, child: &Child) {
-    let Some(first) = child.descendants.first() else { return };
-    rows.add(Row {
-        kind: Kind::Child,
-        process: clean(&keeper.agent),
-        address: format!("pid {} ({})", first.pid, clean(&first.name)),
-        purpose: "what the agent runs".into(),
-        auth: "agent token".into(),
-        default: "per agent".into(),
-        count: u64::try_from(child.descendants.len()).unwrap_or(u64::MAX),
-        declared: true,
-        observed: true,
-        difference: None,
-    });
 }
 
 /// Names and paths can be chosen by others: what could steer a terminal becomes `?`.
