@@ -14,14 +14,20 @@ use crate::{
     store::testing::{Silent, in_own_mounts},
 };
 
+/// Its own directory of this name on the host: a sandboxed program is told where it is inside.
+fn own(program: &Program, name: &str) -> PathBuf {
+    program.spec.cwd.parent().expect("its own directory").join(name)
+}
+
 fn outbox(program: &Program) -> PathBuf {
-    PathBuf::from(program.variable("OUTBOX_DIR").expect("an outbox"))
+    assert!(program.variable("OUTBOX_DIR").is_some_and(|path| path.ends_with("/outbox")));
+    own(program, "outbox")
 }
 
 pub(super) fn inbox(program: &Program) -> Vec<Value> {
-    let replies = PathBuf::from(program.variable("ASK_REPLY_DIR").expect("a directory of replies"));
-    let inbox = replies.parent().expect("the inbox");
-    let entries = fs::read_dir(inbox).expect("it is read").map(|entry| entry.expect("an entry").path());
+    assert!(program.variable("ASK_REPLY_DIR").is_some_and(|path| path.ends_with("/inbox/replies")));
+    let entries =
+        fs::read_dir(own(program, "inbox")).expect("it is read").map(|entry| entry.expect("an entry").path());
     let mut files: Vec<PathBuf> =
         entries.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
     files.sort();
