@@ -7,7 +7,7 @@
 use std::{
     fs, io,
     io::{Read, Write},
-    net::{IpAddr, Ipv6Addr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket},
     os::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixListener},
@@ -44,15 +44,18 @@ pub(super) fn prepare(world: &World) -> Result<Ground, String> {
     };
     let fixed = [SOMEWHERE_4, SOMEWHERE_6, IpAddr::V4(RESOLVER)];
     for address in fixed.iter().chain(&METADATA).chain(&world.addresses) {
-        interface::add_to_loopback(*address).map_err(said("an address cannot be put on loopback"))?;
+        // Where there is no IPv6, its probes have no control, and the others have theirs.
+        let added = interface::add_to_loopback(*address);
+        added
+            .or_else(|error| if address.is_ipv6() { Ok(()) } else { Err(error) })
+            .map_err(said("no address"))?;
     }
     for port in world.ports.iter().chain(&ELSEWHERE) {
-        let listener =
-            TcpListener::bind((Ipv6Addr::UNSPECIFIED, *port)).map_err(said("a port cannot be had"))?;
+        let listener = listen(*port).map_err(said("a port cannot be had"))?;
         greet(listener, world.nonce.clone()).map_err(said("no thread"))?;
     }
     if let Some(port) = world.forwarder {
-        let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).map_err(said("no port"))?;
+        let listener = listen(port).map_err(said("no port"))?;
         let_through(listener, world.nonce.clone()).map_err(said("no thread"))?;
     }
     resolve().map_err(said("a resolver cannot be had"))?;
@@ -62,11 +65,18 @@ pub(super) fn prepare(world: &World) -> Result<Ground, String> {
     let mut paths = Vec::new();
     for path in &world.sockets {
         if let Some(directory) = Path::new(path).parent() {
-            fs::create_dir_all(directory).map_err(said("no directory for a socket"))?;
+            let _ = fs::create_dir_all(directory);
         }
-        paths.push(UnixListener::bind(path).map_err(said("no socket"))?);
+        // One that cannot be made here is a control that does not get through.
+        paths.extend(UnixListener::bind(path));
     }
     Ok(Ground { _abstract: listener, _paths: paths })
+}
+
+/// Listens at every address there is.
+fn listen(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))
+        .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)))
 }
 
 /// Says the nonce to whoever connects.
@@ -99,7 +109,8 @@ fn answer(mut stream: TcpStream, nonce: &str) -> io::Result<()> {
 
 /// A resolver that answers every question for an IPv4 address with the same one.
 fn resolve() -> io::Result<()> {
-    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 53))?;
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 53))
+        .or_else(|_| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 53)))?;
     let serve = move || {
         let mut question = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut question) {

@@ -14,8 +14,9 @@ use super::{
     answers::{Answers, name_of},
 };
 
-/// How long an answer is waited for.
+/// How long an answer is waited for, and how long more of it.
 const PATIENCE: Duration = Duration::from_secs(1);
+const MORE: Duration = Duration::from_millis(150);
 /// The most of an answer that is read.
 const ANSWER: usize = 64 * 1024;
 /// A host that is nobody's (RFC 2606).
@@ -181,6 +182,9 @@ fn tried<'a>(world: &'a World, attempts: impl FnOnce(&mut Way<'a>)) -> Outcome {
         return Outcome::Cannot("the network is open: there is no forwarder".to_owned());
     };
     let mut way = Way { world, port, answers: Answers::new(world) };
+    if !way.answers_at_all() {
+        return Outcome::Cannot("a right request has no answer either".to_owned());
+    }
     attempts(&mut way);
     way.answers.outcome()
 }
@@ -196,6 +200,14 @@ impl Way<'_> {
 
     fn models(&self) -> String {
         format!("{}/models", self.world.prefix)
+    }
+
+    /// Whether anything would be seen to get through: a request for what the agent may have.
+    fn answers_at_all(&self) -> bool {
+        let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", self.models(), self.host());
+        let nonce = self.world.nonce.as_bytes();
+        let is_there = |bytes: Vec<u8>| bytes.windows(nonce.len().max(1)).any(|part| part == nonce);
+        self.exchange(request.as_bytes()).is_ok_and(is_there)
     }
 
     /// Sends a request that must not be let through.
@@ -227,7 +239,8 @@ impl Way<'_> {
         let mut stream = TcpStream::connect_timeout(&at, PATIENCE)?;
         stream.set_write_timeout(Some(PATIENCE))?;
         // Whoever closes at the first wrong byte has refused, too.
-        let _ = stream.write_all(request).and_then(|()| stream.shutdown(std::net::Shutdown::Write));
+        // The sending side stays open: one that is shut counts as gone.
+        let _ = stream.write_all(request);
         let end = Instant::now().checked_add(PATIENCE).unwrap_or_else(Instant::now);
         let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
         loop {
@@ -235,7 +248,7 @@ impl Way<'_> {
             if left.is_zero() || answer.len() > ANSWER {
                 return Ok(answer);
             }
-            stream.set_read_timeout(Some(left))?;
+            stream.set_read_timeout(Some(if answer.is_empty() { left } else { left.min(MORE) }))?;
             match stream.read(&mut chunk) {
                 Ok(0) | Err(_) => return Ok(answer),
                 Ok(count) => answer.extend_from_slice(chunk.get(..count).unwrap_or_default()),

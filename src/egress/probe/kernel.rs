@@ -27,20 +27,28 @@ pub(super) fn descriptors(world: &World) -> Outcome {
         Ok(entries) => entries,
         Err(error) => return Outcome::Cannot(name_of(&error)),
     };
-    let mut open = Vec::new();
-    for entry in entries.flatten() {
+    // The one that looks is gone by the time it is asked about.
+    let open = entries.flatten().filter_map(|entry| {
+        let target = fs::read_link(entry.path()).ok()?;
         let number: u32 = entry.file_name().to_string_lossy().parse().unwrap_or(u32::MAX);
-        let target = fs::read_link(entry.path()).unwrap_or_default();
-        let looks = target.ends_with("fd");
-        if number > 2 && !looks {
-            open.push(format!("{number} -> {}", target.display()));
-        }
-    }
+        // The streams are pipes or a terminal; a socket would lead to whoever is at its other end.
+        let is_stream = number <= 2 && !target.as_os_str().as_encoded_bytes().starts_with(b"socket:");
+        (!is_stream).then(|| format!("{number} -> {}", target.display()))
+    });
+    let mut open: Vec<String> = open.collect();
+    let own = format!("/proc/{}/fd", std::process::id());
+    // It is open while the list is read, and only then.
+    open.retain(|text| !text.ends_with(&own) || fs::read_link(own_entry(text)).is_ok());
     if open.is_empty() {
         Outcome::Blocked("0, 1 and 2 only".to_owned())
     } else {
         Outcome::Reached(open.join(", "))
     }
+}
+
+/// The entry of a line of the list above.
+fn own_entry(text: &str) -> String {
+    format!("/proc/self/fd/{}", text.split(' ').next().unwrap_or_default())
 }
 
 pub(super) fn io_uring(world: &World) -> Outcome {

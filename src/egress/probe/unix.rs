@@ -57,10 +57,14 @@ pub(super) fn any_socket(world: &World) -> Outcome {
             }
         }
         if seen > ENTRIES {
-            return Outcome::Cannot(format!("there are more than {ENTRIES} files"));
+            break;
         }
     }
     match answers.outcome() {
+        // What was found counts, however much was not looked at.
+        Outcome::Cannot(_) if seen > ENTRIES => {
+            Outcome::Cannot(format!("none among the first {ENTRIES} files, and there are more"))
+        }
         Outcome::Cannot(_) => Outcome::Blocked(format!("none among {seen} files")),
         outcome => outcome,
     }

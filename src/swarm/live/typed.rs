@@ -38,7 +38,12 @@ impl Table {
                     let reaches = self.topology.edges().filter(|(_, to)| *to == name).map(|(from, _)| from);
                     // An object of the system is reached without an edge.
                     let all = self.nodes.keys().filter(|_| router::is_system(name));
-                    next.extend(reaches.chain(all).filter(|from| seen.insert(*from)));
+                    // Nor does who answers to it need one (`reply_to`).
+                    let answers = self.nodes.iter().filter(|(_, node)| {
+                        node.agent().is_some_and(|agent| agent.config.reply_to.as_ref() == Some(name))
+                    });
+                    let answers = answers.map(|(from, _)| from);
+                    next.extend(reaches.chain(all).chain(answers).filter(|from| seen.insert(*from)));
                 }
             }
         }

@@ -38,10 +38,11 @@ use verdict::{Row, Verdict, count};
 pub fn prove(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let what = arguments.operand(0)?.unwrap_or_default();
     let agents = isolated(config_of(what)?, agent_of(what, arguments)?.as_deref(), what)?;
-    let (mut proofs, mut failed, mut not_applicable) = (Vec::new(), 0, 0);
+    let (mut proofs, mut failed, mut not_applicable, mut empty) = (Vec::new(), 0, 0, false);
     for agent in &agents {
         let name = agent.name.to_string();
         let rows = while_waiting(&format!("the proof of {name}"), || sandbox::prove(agent))?;
+        empty |= count(&rows, Verdict::Pass) == 0;
         failed += count(&rows, Verdict::Fail);
         not_applicable += count(&rows, Verdict::NotApplicable);
         if arguments.has("--json") {
@@ -56,6 +57,10 @@ pub fn prove(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Fai
     if failed > 0 {
         return Err(Failure::new(Exit::Negative, format!("{failed} of the probes got through"))
             .next("do not let this agent read what strangers wrote before that is mended"));
+    }
+    if empty {
+        return Err(Failure::new(Exit::Negative, "no probe has shown anything on this machine")
+            .next("each line says why; the control arm needs bubblewrap and user namespaces"));
     }
     if not_applicable > 0 && arguments.has("--strict") {
         let what = format!("{not_applicable} of the probes have no meaning on this machine");

@@ -62,8 +62,14 @@ fn an_object_between_them_hands_on_what_is_not_typed_either() {
     rig.program("inner").says(&["@one: handed on"]);
     assert_eq!(rig.program("outer").heard(), Vec::<String>::new());
     let program = json!({"name": "p", "handler": {"command": ["/bin/cat"]}});
-    let rig = Rig::new(&swarm(&agents, &[program], "inner>p p>outer"));
+    let rig = Rig::new(&swarm(&agents, std::slice::from_ref(&program), "inner>p p>outer"));
     rig.program("p").says(&[r#"{"action":"send","to":"outer","content":"of its own accord"}"#]);
+    assert_eq!(rig.program("outer").heard(), Vec::<String>::new());
+    // What an agent answers to needs no edge.
+    let mut answering = isolated("inner");
+    answering["config"]["reply_to"] = json!("p");
+    let rig = Rig::new(&swarm(&[answering, pty("outer", "local")], &[program], "p>outer"));
+    rig.program("p").says(&[r#"{"action":"send","to":"outer","content":"what it was answered"}"#]);
     assert_eq!(rig.program("outer").heard(), Vec::<String>::new());
 }
 
