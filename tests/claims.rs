@@ -128,8 +128,9 @@ fn every_code_of_a_refusal_is_explained() {
 #[test]
 fn firewall_advice_is_tied_to_rows_of_the_report() {
     let text = sources::read("docs/exposure.md");
-    let report: String =
-        ["mod", "report", "registry"].map(|name| sources::read(&format!("src/exposure/{name}.rs"))).concat();
+    let report: String = ["mod", "report", "registry", "trees"]
+        .map(|name| sources::read(&format!("src/exposure/{name}.rs")))
+        .concat();
     let (_, advice) = text.split_once("## Firewall").unwrap();
     let lines: Vec<&str> = advice.lines().filter(|line| line.starts_with("- ")).collect();
     assert!(lines.len() >= 5);
