@@ -173,6 +173,7 @@ fn only_the_rules_calls_pass() {
         ("POST", "/v1//messages"),
         ("POST", "/v1/../v1/messages"),
         ("GET", "/v1/models/../files"),
+        ("GET", "/v1/models/..;/files"),
         ("GET", "/v1/models/%2e%2e/files"),
         ("GET", "/v1/models/..%2ffiles"),
         ("GET", "/v1/models/%00"),
@@ -314,6 +315,10 @@ fn events_pass_one_by_one_as_soon_as_they_come() {
             told.lock().unwrap().recv().unwrap();
         }
         visit.say("0\r\n\r\n");
+        // The next request is another one, on this connection.
+        if visit.request().is_some() {
+            visit.say(ok());
+        }
     });
     // The endpoint's thread ends before it does, whatever happens here.
     let next = next;
@@ -328,6 +333,7 @@ fn events_pass_one_by_one_as_soon_as_they_come() {
     }
     assert_eq!(agent.chunk(), Some(Vec::new()), "the stream ends as it should");
     agent.send("GET", "/v1/models", "", "");
+    assert_eq!(agent.answer().text(), "{\"ok\":true}", "and the connection goes on");
 }
 
 /// Over TLS, in chunks and with a length, so that the stack of a connection's thread is seen to be enough.
@@ -406,6 +412,12 @@ fn slow_and_endless_requests_end_by_the_deadline() {
     agent.send("GET", "/v1/models", "", "");
     assert_eq!(agent.answer().status, 200);
     assert!(agent.ends());
+    // Half a head behind a whole request has the time of a head, and not that of a connection that rests.
+    let settings = Settings { head: short, ..Plan::to(stand_in.at).settings };
+    let patient = Plan { settings, ..Plan::to(stand_in.at) }.start();
+    let mut agent = patient.agent();
+    agent.say(format!("GET /v1/models HTTP/1.1\r\nHost: {}\r\n\r\nGET /v1/mod", patient.at));
+    assert_eq!((agent.answer().status, agent.answer().code().as_str()), (200, "request_timeout"));
     // A byte now and then gains no time.
     let mut agent = way.agent();
     agent.say(format!("POST /v1/messages HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000000\r\n\r\n", way.at));
@@ -502,6 +514,9 @@ fn answers_that_are_none_are_not_passed_on() {
         ),
         ("a length that is none", "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nab"),
         ("no HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+        ("chunks before 1.1", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ("a status of none", "HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n"),
+        ("a status far out", "HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n"),
         ("a switch", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"),
         ("a huge head", huge.as_str()),
         ("NUL in a field", "HTTP/1.1 200 OK\r\nA: b\0c\r\nContent-Length: 0\r\n\r\n"),
@@ -572,6 +587,7 @@ fn answers_without_a_body_and_interim_ones_keep_their_place() {
             "ab",
         ),
         ("204 with a body", "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nab", 204, ""),
+        ("205 with a body", "HTTP/1.1 205 Reset\r\nContent-Length: 2\r\n\r\nab", 205, "ab"),
         ("an error", "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nno", 429, "no"),
         ("empty", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, ""),
         ("1.0 to its end", "HTTP/1.0 200 OK\r\n\r\nab", 200, "ab"),

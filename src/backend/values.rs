@@ -4,7 +4,10 @@
 use serde_json::Value;
 
 use crate::{
-    egress::endpoint::{Endpoint, Route},
+    egress::{
+        endpoint::{Endpoint, Route},
+        forwarder::may_be_added,
+    },
     limits,
 };
 
@@ -85,8 +88,9 @@ pub fn check(rule: Rule, value: &Value) -> Result<(), (&'static str, String)> {
         Rule::Egress if is_egress(value) => return Ok(()),
         Rule::Egress => (
             "invalid_egress",
-            "an object with \"allow\" (texts like \"POST /v1/messages\"), \"requests_per_minute\", \
-             \"bytes_per_day\" or \"concurrent\" (whole numbers above 0), and with no other field"
+            "an object with \"allow\" (texts like \"POST /v1/messages\"), \"headers\" (names in lower case, of \
+             nothing that says who asks), \"requests_per_minute\", \"bytes_per_day\" or \"concurrent\" (whole \
+             numbers above 0), and with no other field"
                 .to_owned(),
         ),
     };
@@ -133,7 +137,13 @@ fn is_egress(value: &Value) -> bool {
             "allow" => {
                 value.is_array() && texts(value).is_some_and(|all| all.iter().all(|one| is_route(one)))
             }
-            "requests_per_minute" | "bytes_per_day" | "concurrent" => is_whole(value),
+            "headers" => {
+                value.is_array() && texts(value).is_some_and(|all| all.into_iter().all(may_be_added))
+            }
+            "requests_per_minute" => {
+                is_whole(value) && value.as_u64().is_some_and(|n| u32::try_from(n).is_ok())
+            }
+            "bytes_per_day" | "concurrent" => is_whole(value),
             _ => false,
         })
     })
@@ -230,10 +240,7 @@ mod tests {
             bad(Rule::Variables, value);
         }
         good(Rule::Egress, json!({}));
-        good(
-            Rule::Egress,
-            json!({"allow": ["POST /v1/messages"], "requests_per_minute": 60, "concurrent": 4}),
-        );
+        good(Rule::Egress, json!({"allow": ["POST /v1/messages"], "headers": ["x-mine"], "concurrent": 4}));
         for value in [
             json!([]),
             json!({"allowed": []}),
@@ -243,6 +250,8 @@ mod tests {
             json!({"allow": ["POST /a%2e"]}),
             json!({"allow": ["PUT /a"]}),
             json!({"bytes_per_day": 0}),
+            json!({"requests_per_minute": 1_u64 << 32}),
+            json!({"headers": ["x-api-key"]}),
             json!({"concurrent": "4"}),
         ] {
             bad(Rule::Egress, value);

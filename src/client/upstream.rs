@@ -18,7 +18,7 @@ use std::{
 
 use ureq::{
     Agent, BodyReader, SendBody,
-    http::{HeaderMap, HeaderName, HeaderValue, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Version},
 };
 
 use crate::{limits, wire::secret::Secret};
@@ -218,10 +218,14 @@ impl Upstream {
         if head.status.is_redirection() && status != 304 {
             return Err(UpstreamError::Redirect(status));
         }
-        if status < 200 || !one_length(&head.headers) {
+        if !(200..600).contains(&status) {
+            return Err(UpstreamError::Answer("its status is none".to_owned()));
+        }
+        if !one_length(head.version, &head.headers) {
             return Err(UpstreamError::Answer("its framing has two readings".to_owned()));
         }
-        let length = if matches!(status, 204 | 205 | 304) { Some(0) } else { body.content_length() };
+        // A 205 has no content either, but its end is found like any other's (RFC 9112, 6.3).
+        let length = if matches!(status, 204 | 304) { Some(0) } else { body.content_length() };
         let headers = head.headers.iter().filter(|(_, value)| !self.holds_key(value.as_bytes()));
         let headers = headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
         Ok(Answer { status, headers: headers.collect(), length, body: body.into_reader() })
@@ -295,12 +299,14 @@ impl Read for Answer {
 }
 
 /// Whether all readers find the same end of the body (RFC 9112, 6.3). The library takes the chunks where there
-/// is a length as well, and its first length where there are several.
-fn one_length(headers: &HeaderMap) -> bool {
+/// is a length as well, and its first length where there are several. Before HTTP/1.1 there were no codings, and a
+/// server that names one then may have meant either end.
+fn one_length(version: Version, headers: &HeaderMap) -> bool {
     let lengths = headers.get_all("content-length").iter().count();
     let mut codings = headers.get_all("transfer-encoding").iter();
     match (codings.next(), codings.next()) {
         (None, _) => lengths <= 1,
+        (Some(_), _) if version < Version::HTTP_11 => false,
         (Some(one), None) => lengths == 0 && one.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => false,
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     endpoint::{Endpoint, Route, Scheme},
-    forwarder::Rules,
+    forwarder::{Rules, may_be_added},
     policy::{AddressError, Admitted, Policy},
 };
 pub use crate::client::upstream::Upstream;
@@ -80,6 +80,10 @@ pub fn rules(endpoint: &Endpoint, config: Option<&Value>) -> Option<Rules> {
                 let read = |one: &Value| Route::parse(one.as_str()?).ok();
                 rules.allowed = value.as_array()?.iter().map(read).collect::<Option<_>>()?;
             }
+            "headers" => {
+                let read = |one: &Value| one.as_str().filter(|name| may_be_added(name)).map(str::to_owned);
+                rules.headers = value.as_array()?.iter().map(read).collect::<Option<_>>()?;
+            }
             "requests_per_minute" => rules.requests_per_minute = u32::try_from(value.as_u64()?).ok()?,
             "bytes_per_day" => rules.bytes_per_day = Some(value.as_u64()?),
             // More than there may be connections is no bound.
@@ -104,10 +108,11 @@ mod tests {
         assert_eq!(rules(&endpoint, Some(&json!({}))), Some(usual));
         let own = json!({
             "allow": ["POST /v1/embeddings", "GET /v1/models/*"], "requests_per_minute": 5,
-            "bytes_per_day": 1_000, "concurrent": 2,
+            "bytes_per_day": 1_000, "concurrent": 2, "headers": ["x-mine"],
         });
         let own = rules(&endpoint, Some(&own)).expect("rules");
         assert_eq!((own.requests_per_minute, own.bytes_per_day, own.concurrent), (5, Some(1_000), 2));
+        assert_eq!(own.headers, ["x-mine"]);
         let may = |method, path| own.admit(method, path);
         assert!(may(crate::wire::head::Method::Post, "/v1/embeddings"));
         assert!(!may(crate::wire::head::Method::Post, "/v1/messages"));
@@ -121,6 +126,9 @@ mod tests {
             json!({"requests_per_minute": 1_u64 << 40}),
             json!({"bytes_per_day": "1"}),
             json!({"concurrent": 1.5}),
+            json!({"headers": "x-mine"}),
+            json!({"headers": ["x_mine"]}),
+            json!({"headers": ["authorization"]}),
             json!({"tunnel": true}),
         ] {
             assert_eq!(rules(&endpoint, Some(&bad)), None, "{bad}");

@@ -268,10 +268,11 @@ fn in_one_spelling(address: Ipv6Addr, text: &str) -> Result<Ipv6Addr, EndpointEr
 }
 
 /// Whether a path is read alike by everybody: no escapes, no segment that a reader removes, and of the visible
-/// characters only those that a path has as they are (RFC 3986, 3.3).
+/// characters only those that a path has as they are (RFC 3986, 3.3), without `;`: some cut a step there, and
+/// `..;` is then one of dots.
 pub(super) fn is_path(path: &str) -> bool {
     let Some(steps) = path.strip_prefix('/') else { return false };
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&b);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/".contains(&b);
     // The last may be empty: a slash at the end says nothing else.
     let steps_fit = steps.strip_suffix('/').unwrap_or(steps);
     let fit = steps_fit.is_empty() && steps.is_empty()

@@ -168,6 +168,9 @@ mod tests {
             ("GET", "/api/v1/models/./a"),
             ("GET", "/api/v1/models//a"),
             ("GET", "/api/v1/models/%2e%2e/files"),
+            ("GET", "/api/v1/models/..;/files"),
+            ("GET", "/api/v1/models/..;a=b/files"),
+            ("GET", "/api/v1/models;/a"),
             ("GET", "/api/v1/models/a?b"),
             ("POST", "/api/v1/%6dessages"),
         ] {
@@ -195,6 +198,7 @@ mod tests {
             "GET /*",
             "POST /v1/",
             "POST /v1/../x",
+            "POST /v1/..;/x",
             "POST /v1/%2e",
             "POST /v1?x",
             "POST /v*/x",

@@ -157,7 +157,7 @@ fn an_endpoint_is_the_same_one_to_the_url_crate() {
         "https://openrouter.ai/api/v1/chat/completions",
         "HTTP://H:80",
         "https://a_b.c-d.example:8443/v1/",
-        "https://ab--c.example/a-._~!$&'()*+,;=:@b/...",
+        "https://ab--c.example/a-._~!$&'()*+,=:@b/...",
         "http://127.0.0.1:8999/v1",
         "http://[FD00::AB]:8/",
         "http://[::ffff:127.0.0.1]",

@@ -73,6 +73,10 @@ impl<'a> Connection<'a> {
     /// Reads the next head, or answers what keeps it from being one.
     fn head(&mut self) -> Result<Head, End> {
         let mut begun = !self.intake.is_empty();
+        if begun {
+            // It came together with the request before it.
+            self.slot.await_agent(self.shared.now(), self.shared.settings.head);
+        }
         loop {
             match self.intake.head() {
                 Ok(Some(head)) => return Ok(head),
@@ -131,13 +135,26 @@ impl<'a> Connection<'a> {
     fn answer(&mut self, mut answer: Answer, close: bool) -> Result<(), End> {
         let framing = framing(answer.status, answer.length);
         self.write(&response(answer.status, &answer.headers, framing, close))?;
+        // Whatever the client below makes of a body, never more is said than its head has promised: the rest
+        // would be read as the next answer.
+        let mut owed = match framing {
+            Framing::None => Some(0),
+            Framing::Length(length) => Some(length),
+            Framing::Chunked => None,
+        };
         loop {
             let mut piece = std::mem::take(&mut self.piece);
             piece.resize(BEFORE + PIECE + 2, 0);
             let read = answer.read(piece.get_mut(BEFORE..BEFORE + PIECE).unwrap_or_default());
             let passed = match read {
                 Ok(0) => break,
-                Ok(count) => self.piece(framing, &mut piece, count),
+                Ok(count) => match owed.map(|left| left.checked_sub(count as u64)) {
+                    Some(None) => Err(End::Gone),
+                    left => {
+                        owed = left.flatten();
+                        self.piece(framing, &mut piece, count)
+                    }
+                },
                 Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
                 Err(_) if self.slot.is_ended() => Err(End::Gone),
                 Err(error) => {
@@ -148,6 +165,9 @@ impl<'a> Connection<'a> {
             };
             self.piece = piece;
             passed?;
+        }
+        if owed.is_some_and(|left| left > 0) {
+            return Err(End::Gone);
         }
         if framing == Framing::Chunked {
             self.write(b"0\r\n\r\n")?;

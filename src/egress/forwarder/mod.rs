@@ -39,7 +39,7 @@ pub use account::{Account, Listener, Refused, Snapshot, Told};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::{fuzz_request, fuzz_response};
 pub use refusal::Refusal;
-pub use request::request;
+pub use request::{may_be_added, request};
 pub use response::{Framing, framing, response};
 pub use rules::Rules;
 

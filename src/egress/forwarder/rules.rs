@@ -7,6 +7,8 @@ use crate::{egress::endpoint::Route, limits, wire::head::Method};
 pub struct Rules {
     /// methods and paths
     pub allowed: Vec<Route>,
+    /// names of fields that pass beside the usual ones, in lower case
+    pub headers: Vec<String>,
     /// requests in a minute
     pub requests_per_minute: u32,
     /// bytes of bodies in a day of UTC, both ways; `None`: as many as it likes
@@ -20,6 +22,7 @@ impl Rules {
     pub fn new(allowed: Vec<Route>) -> Self {
         Self {
             allowed,
+            headers: Vec::new(),
             requests_per_minute: limits::EGRESS_REQUESTS_PER_MINUTE,
             bytes_per_day: None,
             concurrent: limits::EGRESS_CONCURRENT,
