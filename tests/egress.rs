@@ -725,6 +725,30 @@ fn connections_over_the_limit_are_told_so() {
     });
 }
 
+/// However many connect meanwhile, the acceptor looks at the deadlines.
+#[test]
+fn whoever_connects_without_end_keeps_no_deadline_from_passing() {
+    let stand_in = StandIn::answering(None, ok());
+    let short = Duration::from_millis(60);
+    let settings = Settings { connections: 1, head: short, ..Plan::to(stand_in.at).settings };
+    let way = Plan { settings, ..Plan::to(stand_in.at) }.start();
+    let mut first = way.agent();
+    first.say("POST /v1/mess");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    drop(std::net::TcpStream::connect_timeout(&way.at, short));
+                }
+            });
+        }
+        let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| first.answer().code()));
+        over.store(true, Ordering::SeqCst);
+        assert_eq!(answer.unwrap(), "request_timeout");
+    });
+}
+
 #[test]
 fn the_accounts_of_two_agents_do_not_mix() {
     let stand_in = StandIn::answering(None, ok());

@@ -4,6 +4,7 @@
 //! bounded by the program text.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -53,6 +54,8 @@ struct State {
     allowance: Option<(u64, u64)>,
     /// the day that is counted, and its bytes
     day: (u64, u64),
+    /// bytes that requests on their way have said they send, and have not sent yet
+    owed: u64,
     refusals: BTreeMap<&'static str, Kind>,
 }
 
@@ -159,10 +162,7 @@ impl Account {
         if !state.within_day(rules, unix, length) {
             return Err(Refusal::new(429, "bytes_per_day", "No more bytes may be sent or fetched today."));
         }
-        let whole = u64::from(rules.requests_per_minute).saturating_mul(COST);
-        let (left, since) = state.allowance.unwrap_or((whole, now));
-        let grown = now.saturating_sub(since).saturating_mul(u64::from(rules.requests_per_minute));
-        let left = left.saturating_add(grown).min(whole);
+        let left = state.allowance(rules, now);
         let Some(rest) = left.checked_sub(COST) else {
             let rate = u64::from(rules.requests_per_minute).max(1);
             let wait = COST.saturating_sub(left).div_ceil(rate).div_ceil(1000);
@@ -174,16 +174,14 @@ impl Account {
         state.allowance = Some((rest, now));
         state.requests = state.requests.saturating_add(1);
         state.running = state.running.saturating_add(1);
+        state.owed = state.owed.saturating_add(length);
         state.seen(unix);
-        Ok(Pass(self))
+        Ok(Pass { account: self, owed: Cell::new(length) })
     }
 
-    /// Counts bytes of a request's body.
-    pub(super) fn up(&self, bytes: u64) {
-        let unix = self.clock.unix_ms();
-        let mut state = self.state();
-        state.up = state.up.saturating_add(bytes);
-        state.add_to_day(unix, bytes);
+    /// Whether the minute's allowance is used up.
+    pub(super) fn is_spent(&self, rules: &Rules) -> bool {
+        self.state().allowance(rules, self.clock.monotonic_ms()) < COST
     }
 
     /// Counts bytes of an answer's body; whether more may come today.
@@ -195,12 +193,17 @@ impl Account {
         state.within_day(rules, unix, 0)
     }
 
-    /// Counts a refusal, and tells of it where it is time to.
-    pub(super) fn refuse(&self, refusal: &Refusal) {
+    /// Counts a refusal, and tells of it where it is time to. What is the agent's own doing is a request of the
+    /// minute too, but not that there were too many: who waits as he is told finds his allowance grown.
+    pub(super) fn refuse(&self, rules: &Rules, refusal: &Refusal) {
         let (now, unix) = (self.clock.monotonic_ms(), self.clock.unix_ms());
         let count = {
             let mut state = self.state();
             state.seen(unix);
+            if (400..500).contains(&refusal.status) && refusal.status != 429 {
+                let left = state.allowance(rules, now);
+                state.allowance = Some((left.saturating_sub(COST), now));
+            }
             let kind =
                 state.refusals.entry(refusal.code).or_insert_with(|| Kind { first: unix, ..Kind::default() });
             kind.count = kind.count.saturating_add(1);
@@ -239,8 +242,17 @@ impl State {
         self.day.1 = self.day.1.saturating_add(bytes);
     }
 
+    /// What is left of the minute's allowance.
+    fn allowance(&self, rules: &Rules, now: u64) -> u64 {
+        let rate = u64::from(rules.requests_per_minute);
+        let whole = rate.saturating_mul(COST);
+        let (left, since) = self.allowance.unwrap_or((whole, now));
+        left.saturating_add(now.saturating_sub(since).saturating_mul(rate)).min(whole)
+    }
+
     fn within_day(&self, rules: &Rules, unix: u64, more: u64) -> bool {
         let used = if self.day.0 == unix / DAY_MS { self.day.1 } else { 0 };
+        let used = used.saturating_add(self.owed);
         rules.bytes_per_day.is_none_or(|most| used.saturating_add(more) <= most)
     }
 }
@@ -252,12 +264,30 @@ impl fmt::Debug for Account {
 }
 
 /// One request on its way.
-pub(super) struct Pass<'a>(&'a Account);
+pub(super) struct Pass<'a> {
+    account: &'a Account,
+    /// bytes of its body that have not come yet
+    owed: Cell<u64>,
+}
+
+impl Pass<'_> {
+    /// Counts bytes of its body.
+    pub(super) fn up(&self, bytes: u64) {
+        let unix = self.account.clock.unix_ms();
+        let paid = bytes.min(self.owed.get());
+        self.owed.set(self.owed.get().saturating_sub(paid));
+        let mut state = self.account.state();
+        state.up = state.up.saturating_add(bytes);
+        state.owed = state.owed.saturating_sub(paid);
+        state.add_to_day(unix, bytes);
+    }
+}
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.account.state();
         state.running = state.running.saturating_sub(1);
+        state.owed = state.owed.saturating_sub(self.owed.get());
     }
 }
 
@@ -318,8 +348,9 @@ mod tests {
         let (account, _) = account(&clock);
         let rules = Rules { bytes_per_day: Some(100), ..Rules::new(Vec::new()) };
         assert_eq!(code(account.begin(&rules, 101)), "bytes_per_day");
-        assert_eq!(code(account.begin(&rules, 100)), "passed");
-        account.up(60);
+        let pass = account.begin(&rules, 100).expect("passed");
+        pass.up(60);
+        drop(pass);
         assert!(account.down(&rules, 40));
         assert!(!account.down(&rules, 1));
         assert_eq!(code(account.begin(&rules, 0)), "bytes_per_day");
@@ -328,21 +359,56 @@ mod tests {
     }
 
     #[test]
+    fn requests_at_once_do_not_share_the_same_bytes() {
+        let (account, _) = account(&ManualClock::at(0));
+        let rules = Rules { bytes_per_day: Some(100), ..Rules::new(Vec::new()) };
+        let first = account.begin(&rules, 70).expect("passed");
+        assert_eq!(code(account.begin(&rules, 40)), "bytes_per_day", "they are spoken for");
+        first.up(20);
+        assert_eq!(code(account.begin(&rules, 31)), "bytes_per_day");
+        assert_eq!(code(account.begin(&rules, 30)), "passed");
+        drop(first);
+        assert_eq!(code(account.begin(&rules, 80)), "passed", "what was never sent is given back");
+        assert_eq!(code(account.begin(&rules, 81)), "bytes_per_day");
+    }
+
+    #[test]
+    fn what_is_refused_counts_as_a_request_of_the_minute() {
+        let clock = ManualClock::at(1_000);
+        let (account, _) = account(&clock);
+        let rules = Rules { requests_per_minute: 3, ..Rules::new(Vec::new()) };
+        account.refuse(&rules, &Refusal::new(502, "ours", "not its doing"));
+        for _ in 0..5 {
+            assert!(!account.is_spent(&rules));
+            account.refuse(&rules, &Refusal::new(429, "many", "to be tried again"));
+        }
+        for _ in 0..3 {
+            account.refuse(&rules, &Refusal::new(403, "no", "no"));
+        }
+        assert!(account.is_spent(&rules));
+        assert_eq!(code(account.begin(&rules, 0)), "requests_per_minute");
+        clock.advance(20_000);
+        assert!(!account.is_spent(&rules));
+        assert_eq!(code(account.begin(&rules, 0)), "passed");
+    }
+
+    #[test]
     fn refusals_are_told_at_once_and_then_once_a_minute() {
         let clock = ManualClock::at(5);
         let (account, told) = account(&clock);
+        let rules = Rules::new(Vec::new());
         let of = |code| Refusal::new(403, code, "no");
         for _ in 0..3 {
-            account.refuse(&of("a"));
+            account.refuse(&rules, &of("a"));
         }
-        account.refuse(&of("b"));
+        account.refuse(&rules, &of("b"));
         let counts = || told.lock().expect("no panic").iter().map(|t| (t.code, t.count)).collect::<Vec<_>>();
         assert_eq!(counts(), [("a", 1), ("b", 1)]);
         clock.advance(limits::EGRESS_TOLD_PAUSE_MS - 1);
-        account.refuse(&of("a"));
+        account.refuse(&rules, &of("a"));
         assert_eq!(counts().len(), 2);
         clock.advance(1);
-        account.refuse(&of("a"));
+        account.refuse(&rules, &of("a"));
         assert_eq!(counts(), [("a", 1), ("b", 1), ("a", 4)]);
         let all = account.snapshot();
         assert_eq!((all.first_ms, all.last_ms), (Some(5), Some(60_005)));

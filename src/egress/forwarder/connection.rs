@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    Framing, Refusal, Shared, framing, request::request, response::response, slot::Slot, upload::Upload,
+    Framing, Refusal, Shared, account::Pass, framing, request::request, response::response, slot::Slot,
+    upload::Upload,
 };
 use crate::{
     client::upstream::{Answer, Outgoing, UpstreamError},
@@ -21,6 +22,10 @@ use crate::{
 const PIECE: usize = 16 * 1024;
 /// Room before a piece for the size of its chunk: at most four hex digits, CR LF.
 const BEFORE: usize = 6;
+
+/// Bytes that are drained before a close: a client that sends all of a refused body before it reads has seldom sent
+/// more, and one that sends without end has them thrown away no longer.
+const LINGER: usize = limits::EGRESS_BODY / 4;
 
 pub(super) struct Connection<'a> {
     shared: &'a Shared,
@@ -63,11 +68,11 @@ impl<'a> Connection<'a> {
             Err(refusal) => return self.refuse(&refusal),
         };
         let shared = self.shared;
-        let _pass = match shared.account.begin(&shared.rules, outgoing.length.unwrap_or(0)) {
+        let pass = match shared.account.begin(&shared.rules, outgoing.length.unwrap_or(0)) {
             Ok(pass) => pass,
             Err(refusal) => return self.refuse(&refusal),
         };
-        self.pass_on(&head, &outgoing)
+        self.pass_on(&head, &outgoing, &pass)
     }
 
     /// Reads the next head, or answers what keeps it from being one.
@@ -102,13 +107,14 @@ impl<'a> Connection<'a> {
     }
 
     /// Sends a request to the endpoint, and its answer back.
-    fn pass_on(&mut self, head: &Head, outgoing: &Outgoing) -> Result<(), End> {
+    fn pass_on(&mut self, head: &Head, outgoing: &Outgoing, pass: &Pass<'_>) -> Result<(), End> {
         // An agent that has begun to send does not wait for our word (RFC 9110, 10.1.1).
         if head.expects_continue() && self.intake.is_empty() {
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let line = self.shared.upstream.line();
-        let mut upload = Upload::new(self.shared, self.slot, &mut self.intake, outgoing.length.unwrap_or(0));
+        let mut upload =
+            Upload::new(self.shared, self.slot, &mut self.intake, pass, outgoing.length.unwrap_or(0));
         if !self.slot.begin(line.cut()) || self.shared.is_ended() {
             return Err(End::Gone);
         }
@@ -159,7 +165,9 @@ impl<'a> Connection<'a> {
                 Err(_) if self.slot.is_ended() => Err(End::Gone),
                 Err(error) => {
                     // Half an answer is out: it ends without its end, and the reason is for the account.
-                    self.shared.account.refuse(&Refusal::of_upstream(&UpstreamError::of_io(&error)));
+                    self.shared
+                        .account
+                        .refuse(&self.shared.rules, &Refusal::of_upstream(&UpstreamError::of_io(&error)));
                     Err(End::Gone)
                 }
             };
@@ -198,17 +206,16 @@ impl<'a> Connection<'a> {
         if more {
             return Ok(());
         }
-        self.shared.account.refuse(&Refusal::new(
-            429,
-            "bytes_per_day",
-            "No more bytes may be sent or fetched today.",
-        ));
+        self.shared.account.refuse(
+            &self.shared.rules,
+            &Refusal::new(429, "bytes_per_day", "No more bytes may be sent or fetched today."),
+        );
         Err(End::Gone)
     }
 
     /// Answers for the endpoint, and ends the connection.
     fn refuse<T>(&self, refusal: &Refusal) -> Result<T, End> {
-        self.shared.account.refuse(refusal);
+        self.shared.account.refuse(&self.shared.rules, refusal);
         self.write(&refusal.bytes())?;
         Err(End::Linger)
     }
@@ -234,8 +241,7 @@ impl<'a> Connection<'a> {
         self.slot.await_agent(self.shared.now(), within);
         let _ = self.slot.stream.shutdown(Shutdown::Write);
         drop(self.intake.rest());
-        // A client that sends all of a refused body before it reads has sent so much.
-        let mut left = limits::EGRESS_BODY;
+        let mut left = LINGER;
         while left > 0 {
             match (&self.slot.stream).read(self.intake.space()) {
                 Ok(0) => return,

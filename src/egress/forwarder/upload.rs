@@ -4,13 +4,13 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::{Account, Shared, slot::Slot};
+use super::{Shared, account::Pass, slot::Slot};
 use crate::wire::intake::Intake;
 
 pub(super) struct Upload<'a> {
     slot: &'a Slot,
     intake: &'a mut Intake,
-    account: &'a Account,
+    pass: &'a Pass<'a>,
     /// bytes that are still to come
     left: u64,
     /// the agent did not send all of it
@@ -19,13 +19,19 @@ pub(super) struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     /// A body of `length` bytes, whose deadline begins now.
-    pub(super) fn new(shared: &'a Shared, slot: &'a Slot, intake: &'a mut Intake, length: u64) -> Self {
+    pub(super) fn new(
+        shared: &'a Shared,
+        slot: &'a Slot,
+        intake: &'a mut Intake,
+        pass: &'a Pass<'a>,
+        length: u64,
+    ) -> Self {
         if length > 0 {
             slot.await_agent(shared.now(), shared.settings.body);
         } else {
             slot.await_nothing();
         }
-        Self { slot, intake, account: &shared.account, left: length, failed: false }
+        Self { slot, intake, pass, left: length, failed: false }
     }
 
     /// Whether all of it was read.
@@ -57,7 +63,7 @@ impl Read for Upload<'_> {
             }
         }
         let bytes = count as u64;
-        self.account.up(bytes);
+        self.pass.up(bytes);
         self.left = self.left.saturating_sub(bytes);
         if self.left == 0 {
             self.slot.await_nothing();
