@@ -533,6 +533,70 @@ fn limits_hold_for_each_process_and_what_cannot_be_kept_refuses_where_it_is_requ
     assert!(state["reason"].as_str().is_some_and(|why| why.contains("cpu_limit")), "{state}");
 }
 
+/// What no option names is bounded, and what is the sandbox's own is confined as its program is.
+#[test]
+fn the_first_process_of_a_sandbox_is_filtered_too_and_its_memory_is_bounded_without_a_word() {
+    if !is_possible() {
+        return;
+    }
+    let host = Host::new(&[]);
+    let script = "(grep -E '^(Seccomp|NoNewPrivs):' /proc/1/status; ulimit -u; \
+                  stat -f -c %s*%b /tmp /run /home /home/agent /dev/shm; \
+                  : > /dev/x || echo closed; : > /dev/null && : > /dev/shm/x && echo open; echo END) > out; read x";
+    host.run(script, &json!({}));
+    let lines = host.written("out");
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines[..3], ["NoNewPrivs:\t1", "Seccomp:\t2", "1024"]);
+    for line in &lines[3..8] {
+        let (size, count) = line.split_once('*').expect("two numbers");
+        let bytes = size.parse::<u64>().expect("a number") * count.parse::<u64>().expect("a number");
+        assert_eq!(bytes, 1 << 30, "{lines:?}");
+    }
+    assert_eq!(lines[8..], ["closed", "open"]);
+    host.stop();
+}
+
+/// Sends descriptors into sockets that nobody reads, until the kernel takes no more of this user.
+const FILLS: &str = r#"
+import array, socket
+kept, full = [], False
+while not full:
+    try:
+        kept.append(socket.socketpair())
+        while True:
+            kept[-1][0].setblocking(False)
+            one = array.array("i", [kept[0][0].fileno()] * 250)
+            kept[-1][0].sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, one)])
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        full = True
+        open("out", "w").write("%d\nEND\n" % error.errno)
+input()
+"#;
+
+#[test]
+fn descriptors_on_their_way_in_one_sandbox_keep_no_other_from_starting() {
+    if !is_possible() {
+        return;
+    }
+    if !Path::new("/usr/bin/python3").exists() {
+        return skipped("python3");
+    }
+    let stand_in = StandIn::answering(None, http("200 OK", "", "{}"));
+    let host = Host::new(&[("LOOPGATE_LLM_ENDPOINT", &format!("http://{}/v1", stand_in.at))]);
+    host.run(&format!("exec /usr/bin/python3 -c '{FILLS}'"), &json!({}));
+    // ETOOMANYREFS
+    assert_eq!(host.written("out"), "109\n");
+    let other = json!({"name": "t", "topology": [], "objects": [{"name": "log", "handler": "log"}],
+        "agents": [agent("echo END > out; read x", &json!({"network": "isolated"}))]});
+    let answer = host.instance.call_as(&[], "POST", "/api/swarms", &json!({ "config": other }));
+    assert_eq!(answer.status, 201, "{}", text(&answer));
+    let out = host.instance.home.path().join("swarms/t/agents/a/workspace/out");
+    until("the other one runs", || fs::read_to_string(&out).ok().filter(|text| text == "END\n"));
+    host.stop();
+}
+
 /// Everything that can be read inside, but for the system's programs, is read: none of the host's secrets is there.
 #[test]
 fn no_secret_of_the_host_can_be_read_in_a_sandbox() {

@@ -19,7 +19,7 @@ use super::{
     HOME, INBOX, OUTBOX, SKILLS, WORKSPACE,
     binds::Bind,
     guard::{Guard, Guards},
-    limits::{self, Manager},
+    limits::{self, Manager, Tools},
     program,
     sandbox::{Network, Sandbox, refused},
     system,
@@ -33,7 +33,7 @@ use crate::{
         cage::{Boundary, Built, Cage, Inside, Staged, User, not_run},
     },
     egress::shim::{self, Layers, NotIn, Order, Place},
-    sys::{inherited, process, stage},
+    sys::{inherited, process, seccomp, stage},
 };
 
 /// The most that a pipe is sure to take at once.
@@ -144,7 +144,15 @@ impl Cage for BwrapCage {
         mounts.append(&mut shown.mounts);
         let open = self.reaches_instance();
         let limits = &self.sandbox.limits;
-        let plan = Plan { open, user: (uid, gid), chdir: WORKSPACE, memory: limits.memory, mounts: &mounts };
+        let filter = pipe_with(&seccomp::encoded().ok_or(StartError::Failed("architecture"))?)?;
+        let plan = Plan {
+            open,
+            user: (uid, gid),
+            chdir: WORKSPACE,
+            memory: limits.in_memory(),
+            filter: filter.as_raw_fd(),
+            mounts: &mounts,
+        };
         let words = words::encoded(&words::words(&plan)).ok_or(StartError::OutOfBounds("workspace"))?;
         let words = pipe_with(&words)?;
         let exe = File::open("/proc/self/exe").map_err(|_| StartError::Failed("program"))?;
@@ -163,7 +171,7 @@ impl Cage for BwrapCage {
             ]
             .map(<[u8]>::to_vec),
         );
-        descriptors.extend([words, exe.into(), theirs]);
+        descriptors.extend([words, filter, exe.into(), theirs]);
         let order = Order {
             command: inside.command.iter().map(|word| word.as_bytes().to_vec()).collect(),
             env: self::inside(inside.env, &self.sandbox.extra_path, self.way.as_ref()),
@@ -174,7 +182,7 @@ impl Cage for BwrapCage {
             places: shown.places,
             limits: shim::Limits {
                 memory: limits.memory,
-                processes: limits.tasks,
+                processes: Some(limits.tasks()),
                 cpu_seconds: limits.cpu_seconds,
                 file_size: limits.file_size,
                 descriptors: inside.descriptors,
@@ -261,12 +269,12 @@ impl BwrapCage {
         let limits = &self.sandbox.limits;
         let run = match self.user {
             None if limits.wants_cgroup() && limits::has_manager(process::uid()) => {
-                program::find("systemd-run")
+                let [run, env] = ["systemd-run", "env"].map(|name| program::find(name).and_then(Result::ok));
+                run.zip(env)
             }
             // Whoever becomes another user has no systemd of his own.
             Some(_) | None => None,
         };
-        let run = run.and_then(Result::ok);
         let nice = limits.nice.and_then(|_| program::find("nice")).and_then(Result::ok);
         let not_kept = limits.not_kept(run.is_some(), nice.is_some());
         if limits.required && !not_kept.is_empty() {
@@ -274,9 +282,9 @@ impl BwrapCage {
             return Err(StartError::Sandbox { code: "limits_unavailable", reason: reason.into() });
         }
         let mut words = Vec::new();
-        if let Some(run) = &run {
+        if let Some((systemd_run, env)) = &run {
             let mark = crate::sys::random::uuid().map_err(|_| StartError::Failed("randomness"))?;
-            words = limits.in_scope(Manager::User, run, &mark);
+            words = limits.in_scope(Manager::User { uid: process::uid() }, Tools { systemd_run, env }, &mark);
         }
         if let (Some(program), Some(nice)) = (&nice, limits.nice) {
             words.extend([program.as_os_str().as_bytes().to_vec(), b"-n".to_vec(), nice.to_string().into()]);

@@ -8,6 +8,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+/// The most processes and threads of a sandbox whose config names no number.
+pub const TASKS: u64 = 1024;
+/// The most that each directory in memory holds where the config names no memory.
+pub const IN_MEMORY: u64 = 1 << 30;
+
 /// What was asked for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Limits {
@@ -74,13 +79,30 @@ impl Limits {
         self.memory.is_some() || self.tasks.is_some() || self.cpus.is_some() || self.shares.is_some()
     }
 
-    /// What is started instead of `program`, so that all it starts is in a cgroup of its own. `name` is of letters,
-    /// digits and `-`.
-    pub fn in_scope(&self, manager: Manager, systemd_run: &Path, name: &str) -> Vec<Vec<u8>> {
-        let mut words = vec![systemd_run.as_os_str().as_encoded_bytes().to_vec()];
+    /// How many processes and threads there may be.
+    pub fn tasks(&self) -> u64 {
+        self.tasks.unwrap_or(TASKS)
+    }
+
+    /// How much each directory in memory may hold, in bytes.
+    pub fn in_memory(&self) -> u64 {
+        self.memory.unwrap_or(IN_MEMORY)
+    }
+
+    /// What is started in front of a program, so that all it starts is in a cgroup of its own. `name` is of letters,
+    /// digits and `-`. systemd-run is told by a variable where its user's systemd is, which `env` gives it; the
+    /// program gets none, for the environment of bubblewrap can be read in the sandbox.
+    pub fn in_scope(&self, manager: Manager, tools: Tools<'_>, name: &str) -> Vec<Vec<u8>> {
+        let Tools { systemd_run, env } = tools;
+        let [env, systemd_run] = [env, systemd_run].map(|tool| tool.as_os_str().as_encoded_bytes().to_vec());
+        let mut words = Vec::new();
+        if let Manager::User { uid } = manager {
+            words.extend([env.clone(), format!("XDG_RUNTIME_DIR={}", runtime(uid)).into_bytes()]);
+        }
+        words.push(systemd_run);
         let mut say = |text: String| words.push(text.into_bytes());
         match manager {
-            Manager::User => say("--user".to_owned()),
+            Manager::User { .. } => say("--user".to_owned()),
             Manager::System { uid, gid } => {
                 say(format!("--uid={uid}"));
                 say(format!("--gid={gid}"));
@@ -103,15 +125,28 @@ impl Limits {
             }
         }
         say("--".to_owned());
+        words.extend([env, b"-i".to_vec()]);
         words
     }
+}
+
+/// The programs that a cgroup is asked for with.
+#[derive(Debug, Clone, Copy)]
+pub struct Tools<'a> {
+    /// asks systemd
+    pub systemd_run: &'a Path,
+    /// sets and clears variables
+    pub env: &'a Path,
 }
 
 /// Which systemd is asked for a cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manager {
     /// the one of the user that the instance is
-    User,
+    User {
+        /// of the user
+        uid: u32,
+    },
     /// the machine's, for a program that becomes another user
     System {
         /// of the user
@@ -126,7 +161,12 @@ pub fn has_manager(uid: u32) -> bool {
     let there = |path: &str| Path::new(path).exists();
     there("/run/systemd/system")
         && there("/sys/fs/cgroup/cgroup.controllers")
-        && there(&format!("/run/user/{uid}/systemd/private"))
+        && there(&format!("{}/systemd/private", runtime(uid)))
+}
+
+/// Where a user's systemd is found.
+fn runtime(uid: u32) -> String {
+    format!("/run/user/{uid}")
 }
 
 /// At least one: nothing at all is no share of a processor.
@@ -196,6 +236,15 @@ mod tests {
     }
 
     #[test]
+    fn a_sandbox_that_names_no_limit_has_one_of_tasks_and_of_memory_in_files() {
+        let none = Limits::default();
+        assert_eq!((none.tasks(), none.in_memory()), (1024, 1 << 30));
+        assert!(!none.wants_cgroup(), "nobody is asked for what was not asked for");
+        let named = Limits { tasks: Some(5000), memory: Some(1 << 32), ..none };
+        assert_eq!((named.tasks(), named.in_memory()), (5000, 1 << 32));
+    }
+
+    #[test]
     fn what_only_a_cgroup_keeps_is_said_to_be_not_kept_without_one() {
         let limits =
             Limits { cpus: Some(1.0), shares: Some(5), memory: Some(1), nice: Some(3), ..Limits::default() };
@@ -216,18 +265,23 @@ mod tests {
             ..Limits::default()
         };
         let said = |manager| -> Vec<String> {
-            let words = limits.in_scope(manager, Path::new("/usr/bin/systemd-run"), "x-1");
+            let tools =
+                Tools { systemd_run: Path::new("/usr/bin/systemd-run"), env: Path::new("/usr/bin/env") };
+            let words = limits.in_scope(manager, tools, "x-1");
             words.into_iter().map(|word| String::from_utf8(word).expect("text")).collect()
         };
-        let user = "/usr/bin/systemd-run --user --scope --quiet --collect --unit=loopgate-x-1 \
+        let user = "/usr/bin/env XDG_RUNTIME_DIR=/run/user/1000 \
+                    /usr/bin/systemd-run --user --scope --quiet --collect --unit=loopgate-x-1 \
                     --property=MemoryMax=1048576 --property=MemorySwapMax=0 --property=TasksMax=9 \
-                    --property=CPUQuota=150% --property=CPUWeight=7 --";
-        assert_eq!(said(Manager::User), user.split_whitespace().collect::<Vec<_>>());
+                    --property=CPUQuota=150% --property=CPUWeight=7 -- /usr/bin/env -i";
+        let of_user = said(Manager::User { uid: 1000 });
+        assert_eq!(of_user, user.split_whitespace().collect::<Vec<_>>());
         let system = said(Manager::System { uid: 65534, gid: 65533 });
         assert_eq!(system[1..3], ["--uid=65534", "--gid=65533"]);
         assert!(!system.contains(&"--user".to_owned()));
-        assert_eq!(system[3..], said(Manager::User)[2..]);
-        let bare = Limits::default().in_scope(Manager::User, Path::new("/r"), "y");
-        assert_eq!(bare.len(), 7, "nothing is limited that was not asked for: {bare:?}");
+        assert_eq!(system[3..], of_user[4..]);
+        let tools = Tools { systemd_run: Path::new("/r"), env: Path::new("/e") };
+        let bare = Limits::default().in_scope(Manager::User { uid: 1 }, tools, "y");
+        assert_eq!(bare.len(), 11, "nothing is limited that was not asked for: {bare:?}");
     }
 }

@@ -30,7 +30,9 @@ pub struct Plan<'a> {
     /// where the program starts
     pub chdir: &'a str,
     /// the most that each directory in memory holds, in bytes
-    pub memory: Option<u64>,
+    pub memory: u64,
+    /// the descriptor that the system call filter is read out of
+    pub filter: i32,
     /// the private ones first
     pub mounts: &'a [Mount],
 }
@@ -38,7 +40,7 @@ pub struct Plan<'a> {
 /// The name of the machine that the program is told.
 pub const HOSTNAME: &str = "loopgate";
 /// Directories in memory that a sandbox always has.
-const PRIVATE: [&str; 3] = ["/tmp", "/run", "/home"];
+const PRIVATE: [&str; 4] = ["/dev/shm", "/tmp", "/run", "/home"];
 
 /// The words.
 pub fn words(plan: &Plan<'_>) -> Vec<Vec<u8>> {
@@ -50,10 +52,14 @@ pub fn words(plan: &Plan<'_>) -> Vec<Vec<u8>> {
     all.texts(&["--disable-userns", "--clearenv", "--die-with-parent", "--new-session"]);
     all.texts(&["--cap-drop", "ALL", "--hostname", HOSTNAME]);
     all.texts(&["--uid", &plan.user.0.to_string(), "--gid", &plan.user.1.to_string()]);
+    // For the process that bubblewrap leaves as the first one of the sandbox too.
+    all.texts(&["--seccomp", &plan.filter.to_string()]);
     all.texts(&["--proc", "/proc", "--dev", "/dev"]);
     for at in PRIVATE {
         all.empty(plan.memory, at);
     }
+    // It is in memory itself, and nothing bounds it.
+    all.texts(&["--remount-ro", "/dev"]);
     for mount in plan.mounts {
         match mount {
             Mount::Read(from, at) => all.mount("--ro-bind", from.as_os_str(), at),
@@ -88,12 +94,8 @@ impl Words {
         self.0.extend([how.as_bytes().to_vec(), from.as_bytes().to_vec(), at.as_bytes().to_vec()]);
     }
 
-    fn empty(&mut self, most: Option<u64>, at: &str) {
-        self.texts(&["--perms", "0755"]);
-        if let Some(most) = most {
-            self.texts(&["--size", &most.to_string()]);
-        }
-        self.texts(&["--tmpfs", at]);
+    fn empty(&mut self, most: u64, at: &str) {
+        self.texts(&["--perms", "0755", "--size", &most.to_string(), "--tmpfs", at]);
     }
 }
 
@@ -102,7 +104,7 @@ mod tests {
     use super::*;
 
     fn plan(mounts: &[Mount]) -> Plan<'_> {
-        Plan { open: false, user: (1000, 1001), chdir: "/workspace", memory: None, mounts }
+        Plan { open: false, user: (1000, 1001), chdir: "/workspace", memory: 4096, filter: 8, mounts }
     }
 
     fn said(plan: &Plan<'_>) -> Vec<String> {
@@ -119,10 +121,12 @@ mod tests {
             Mount::Empty("/home/agent".to_owned()),
         ];
         let wanted = "--unshare-user --unshare-all --disable-userns --clearenv --die-with-parent --new-session \
-                      --cap-drop ALL --hostname loopgate --uid 1000 --gid 1001 --proc /proc --dev /dev \
-                      --perms 0755 --tmpfs /tmp --perms 0755 --tmpfs /run --perms 0755 --tmpfs /home \
+                      --cap-drop ALL --hostname loopgate --uid 1000 --gid 1001 --seccomp 8 --proc /proc --dev /dev \
+                      --perms 0755 --size 4096 --tmpfs /dev/shm --perms 0755 --size 4096 --tmpfs /tmp \
+                      --perms 0755 --size 4096 --tmpfs /run --perms 0755 --size 4096 --tmpfs /home \
+                      --remount-ro /dev \
                       --ro-bind /usr /usr --symlink usr/bin /bin --perms 0444 --ro-bind-data 7 /etc/passwd \
-                      --bind /home/x/w /workspace --perms 0755 --tmpfs /home/agent --remount-ro / \
+                      --bind /home/x/w /workspace --perms 0755 --size 4096 --tmpfs /home/agent --remount-ro / \
                       --chdir /workspace";
         assert_eq!(said(&plan(&mounts)), wanted.split_whitespace().collect::<Vec<_>>());
     }
@@ -148,7 +152,11 @@ mod tests {
 
     #[test]
     fn directories_in_memory_hold_no_more_than_the_limit() {
-        let words = said(&Plan { memory: Some(4096), ..plan(&[]) });
-        assert_eq!(words.windows(3).filter(|w| w[..2] == ["--size", "4096"] && w[2] == "--tmpfs").count(), 3);
+        let mounts = [Mount::Empty("/home/agent".to_owned())];
+        let words = said(&Plan { memory: 8192, ..plan(&mounts) });
+        let all = words.iter().filter(|word| *word == "--tmpfs").count();
+        let bounded = words.windows(3).filter(|w| w[..2] == ["--size", "8192"] && w[2] == "--tmpfs").count();
+        assert_eq!((all, bounded), (5, 5));
+        assert!(words.windows(2).any(|w| w == ["--remount-ro", "/dev"]));
     }
 }

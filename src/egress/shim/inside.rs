@@ -71,6 +71,10 @@ fn become_the_program(line: &Line) -> Result<(), Failed> {
     let order = order(line).map_err(Failed::at(Step::Order))?;
     let places = confine::places(&order).map_err(Failed::at(Step::Place))?;
     bound(&order.limits).map_err(Failed::at(Step::Limits))?;
+    // All descriptors of a user that are on their way in sockets are counted against the limit of who sends. So the
+    // listener goes out under a higher one than any program in a sandbox has.
+    let most = process::raise_descriptor_limit().map_err(Failed::at(Step::Limits))?.ours;
+    let programs = order.limits.descriptors.min(most.saturating_sub(most / 4));
     let listener = order.port.map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port))).transpose();
     let listener = listener.map_err(Failed::at(Step::Listen))?;
     if order.terminal {
@@ -82,6 +86,7 @@ fn become_the_program(line: &Line) -> Result<(), Failed> {
     let said = line.send(&Word::Confined(layers).encode(), listener.as_ref().map(AsFd::as_fd));
     // From here on it is the instance's alone.
     drop(listener);
+    process::bound(Resource::Descriptors, programs).map_err(Failed::at(Step::Limits))?;
     if said.is_err() || !is_let_in(line) {
         return Ok(());
     }
@@ -106,14 +111,14 @@ fn is_let_in(line: &Line) -> bool {
     line.receive_exactly(&mut said).is_ok() && said == [GO]
 }
 
+/// All but that of descriptors.
 fn bound(limits: &Limits) -> io::Result<()> {
-    let Limits { memory, processes, cpu_seconds, file_size, descriptors } = *limits;
+    let Limits { memory, processes, cpu_seconds, file_size, descriptors: _ } = *limits;
     for (resource, most) in [
         (Resource::Memory, memory),
         (Resource::Processes, processes),
         (Resource::CpuSeconds, cpu_seconds),
         (Resource::FileSize, file_size),
-        (Resource::Descriptors, Some(descriptors)),
     ] {
         if let Some(most) = most {
             process::bound(resource, most)?;

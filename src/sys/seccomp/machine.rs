@@ -92,6 +92,10 @@ fn said(arch: Arch, call: &Call) -> u32 {
             errno(libc::EPERM)
         }
         (true, 16) | (false, 29) if matches!(int(second), 0x5412 | 0x541c | 0x5423) => errno(libc::EPERM),
+        // BTRFS_IOC_SNAP_CREATE, SUBVOL_CREATE, SNAP_CREATE_V2, SUBVOL_CREATE_V2: `_IOW(0x94, n, [u8; 4096])`.
+        (true, 16) | (false, 29) if matches!(int(second).cast_unsigned() ^ 0x5000_9400, 1 | 14 | 23 | 24) => {
+            errno(libc::EPERM)
+        }
         _ => ALLOW,
     }
 }

@@ -61,3 +61,14 @@ pub fn install() -> io::Result<()> {
         .collect();
     calls::filter(&mut filter)
 }
+
+/// The same filter as the bytes of `struct sock_filter`, for who starts others under it. `None` on other
+/// architectures.
+pub fn encoded() -> Option<Vec<u8>> {
+    let bytes = |step: &rule::Step| {
+        let [a, b] = step.code.to_ne_bytes();
+        let [c, d, e, f] = step.k.to_ne_bytes();
+        [a, b, step.jt, step.jf, c, d, e, f]
+    };
+    Arch::here().map(|arch| program(arch).iter().flat_map(bytes).collect())
+}

@@ -54,6 +54,9 @@ pub(super) const PROTOCOLS: [u32; 3] = [0, 6, 17];
 /// TIOCSTI types for the user, TIOCLINUX pastes for him, TIOCSETD changes the line discipline.
 pub(super) const TERMINAL_COMMANDS: [u32; 3] = [0x5412, 0x541c, 0x5423];
 
+/// Snapshots and subvolumes of btrfs, which any user may make: they are beyond the places that are looked at.
+pub(super) const SUBVOLUME_COMMANDS: [u32; 4] = [0x5000_9401, 0x5000_9417, 0x5000_940e, 0x5000_9418];
+
 fn load(from: u32) -> Step {
     Step { code: LOAD, jt: 0, jf: 0, k: from }
 }
@@ -130,7 +133,8 @@ pub(super) fn program(arch: Arch) -> Vec<Step> {
             &when(IF_ANY_BIT, CLONE_NEW | CLONE_NEWTIME, eperm),
         ],
     ));
-    let commands: Vec<[Step; 2]> = TERMINAL_COMMANDS.iter().map(|k| when(IF_EQUAL, *k, eperm)).collect();
+    let commands = TERMINAL_COMMANDS.iter().chain(&SUBVOLUME_COMMANDS);
+    let commands: Vec<[Step; 2]> = commands.map(|k| when(IF_EQUAL, *k, eperm)).collect();
     steps.extend(call(looked.ioctl, &[&[load(low(1))], commands.as_flattened()]));
     steps.push(answer(ALLOW));
     steps

@@ -174,6 +174,35 @@ fn nothing_is_typed_into_or_pasted_from_a_terminal() {
 }
 
 #[test]
+fn no_snapshot_and_no_subvolume_is_made() {
+    for arch in BOTH {
+        let ioctl = number(arch, IOCTL);
+        for command in [0x5000_9401, 0x5000_940e, 0x5000_9417, 0x5000_9418] {
+            assert_eq!(cut(arch, ioctl, &[3, command, 0]), errno(libc::EPERM), "{command:#x}");
+        }
+        // FICLONE and FS_IOC_GETFLAGS, which cp and tar use.
+        for command in [0x4004_9409, 0x8008_6601] {
+            assert_eq!(cut(arch, ioctl, &[3, command, 0]), ALLOW, "{command:#x}");
+        }
+    }
+}
+
+#[test]
+fn the_filter_is_handed_on_as_the_kernel_reads_it() {
+    let Some(arch) = Arch::here() else { return };
+    let bytes = crate::sys::seccomp::encoded().expect("a filter");
+    let (steps, rest) = bytes.as_chunks::<8>();
+    assert!(rest.is_empty());
+    let program = program(arch);
+    assert_eq!(steps.len(), program.len());
+    for (bytes, step) in steps.iter().zip(program) {
+        let [a, b, jt, jf, rest @ ..] = *bytes;
+        let read = (u16::from_ne_bytes([a, b]), jt, jf, u32::from_ne_bytes(rest));
+        assert_eq!(read, (step.code, step.jt, step.jf, step.k));
+    }
+}
+
+#[test]
 fn a_call_of_another_abi_ends_the_process_or_is_not_there() {
     for arch in BOTH {
         for other in [0, 0x4000_0003, 0x4000_0028, 0xc000_003e, 0xc000_00b7, u32::MAX] {
