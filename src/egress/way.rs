@@ -52,7 +52,7 @@ impl std::error::Error for WayError {}
 
 /// The way to `admitted`, with the key that is added there. Waits for the look-up of its name.
 pub fn open(policy: &Policy, admitted: Admitted, key: Option<Secret>) -> Result<Arc<Upstream>, WayError> {
-    let within = Duration::from_millis(limits::UPSTREAM_CONNECT_MS);
+    let within = Duration::from_millis(limits::LOOKUP_MS);
     let addresses = admitted.resolve(within).map_err(WayError::Address)?;
     let endpoint = admitted.endpoint();
     let target = Target {

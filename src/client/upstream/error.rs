@@ -61,6 +61,9 @@ impl fmt::Display for UpstreamError {
 impl std::error::Error for UpstreamError {}
 
 impl UpstreamError {
+    /// The phase of [`Self::Timeout`] in which nothing of a request has been sent.
+    pub const CONNECTING: &str = "connecting";
+
     /// Of an exchange.
     pub(super) fn of(error: Error) -> Self {
         match error {
@@ -121,7 +124,7 @@ impl std::error::Error for Staged {}
 
 fn phase_name(phase: Timeout) -> &'static str {
     match phase {
-        Timeout::Resolve | Timeout::Connect => "connecting",
+        Timeout::Resolve | Timeout::Connect => UpstreamError::CONNECTING,
         Timeout::SendRequest | Timeout::SendBody | Timeout::PerWrite => "taking the request",
         Timeout::RecvResponse => "answering",
         Timeout::PerRead | Timeout::RecvBody => "silence",

@@ -127,7 +127,7 @@ impl<'a> Connection<'a> {
             // The agent went away, or we did.
             Err(_) if failed => Err(End::Gone),
             Err(UpstreamError::Cut) => Err(End::Gone),
-            Err(error) => self.refuse(&Refusal::of_upstream(&error)),
+            Err(error) => self.refuse(&Refusal::of_exchange(&error, outgoing.method)),
         };
         self.slot.over();
         if done.is_ok() {

@@ -20,12 +20,14 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// seconds after which it is worth another try
     pub retry_after: Option<u64>,
+    /// whether the endpoint may have done already what it was asked: a client that asks again pays twice
+    pub once: bool,
 }
 
 impl Refusal {
     /// One without more to say.
     pub(super) const fn new(status: u16, code: &'static str, message: &'static str) -> Self {
-        Self { status, code, message, detail: None, retry_after: None }
+        Self { status, code, message, detail: None, retry_after: None, once: false }
     }
 
     /// What makes a head none that is passed on.
@@ -92,6 +94,25 @@ impl Refusal {
         Self { detail: Some(error.to_string()), ..Self::new(status, code, message) }
     }
 
+    /// What went wrong with a request that the endpoint may have had, and that was not only a question.
+    pub(super) fn of_exchange(error: &UpstreamError, method: &str) -> Self {
+        let had = match error {
+            UpstreamError::NoTls
+            | UpstreamError::Authorities
+            | UpstreamError::Key
+            | UpstreamError::Target
+            | UpstreamError::Request
+            | UpstreamError::Unreachable(_)
+            | UpstreamError::Tls(_) => false,
+            UpstreamError::Timeout(phase) => *phase != UpstreamError::CONNECTING,
+            UpstreamError::Broken(_)
+            | UpstreamError::Answer(_)
+            | UpstreamError::Redirect(_)
+            | UpstreamError::Cut => true,
+        };
+        Self { once: had && method != "GET", ..Self::of_upstream(error) }
+    }
+
     /// The answer; the connection ends with it.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let body = json!({"error": {
@@ -99,13 +120,43 @@ impl Refusal {
         }})
         .to_string();
         let retry = self.retry_after.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
+        // As the clients' libraries have it.
+        let once = if self.once { "x-should-retry: false\r\n" } else { "" };
         format!(
             "HTTP/1.1 {} \r\nx-egress-refusal: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-             {retry}connection: close\r\n\r\n{body}",
+             {retry}{once}connection: close\r\n\r\n{body}",
             self.status,
             self.code,
             body.len()
         )
         .into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_endpoint_may_have_done_is_not_to_be_asked_again() {
+        let says = |error: &UpstreamError, method| {
+            let bytes = Refusal::of_exchange(error, method).bytes();
+            String::from_utf8(bytes).expect("text").contains("\r\nx-should-retry: false\r\n")
+        };
+        for error in [
+            UpstreamError::Timeout("answering"),
+            UpstreamError::Broken(String::new()),
+            UpstreamError::Answer(String::new()),
+            UpstreamError::Redirect(307),
+        ] {
+            assert!(says(&error, "POST") && !says(&error, "GET"), "{error}");
+        }
+        for error in [
+            UpstreamError::Timeout(UpstreamError::CONNECTING),
+            UpstreamError::Unreachable(String::new()),
+            UpstreamError::Tls(String::new()),
+        ] {
+            assert!(!says(&error, "POST"), "{error}");
+        }
     }
 }
