@@ -426,7 +426,7 @@ fn an_agent_in_a_terminal_in_a_sandbox_has_it_as_its_own_and_attach_reaches_it()
 
 /// With a repository made by a real git, in a directory of the operator's.
 #[test]
-fn a_repository_works_in_a_sandbox_and_what_git_would_run_for_its_owner_cannot_be_changed() {
+fn a_repository_works_in_a_sandbox_and_what_its_git_directory_tells_git_cannot_be_changed() {
     if !is_possible() {
         return;
     }
@@ -484,6 +484,40 @@ fn a_repository_works_in_a_sandbox_and_what_git_would_run_for_its_owner_cannot_b
     let after = (fs::read(work.join(".git/config")).expect("read"), names(&work.join(".git")));
     assert_eq!(before, after);
     assert_eq!(fs::read_to_string(work.join(".bashrc")).expect("read"), "mine\n");
+}
+
+#[test]
+fn a_place_to_write_to_is_guarded_and_never_holds_the_workspace() {
+    if !is_possible() {
+        return;
+    }
+    let place = TempDir::new();
+    let (work, data) = (place.path().join("work"), place.path().join("data"));
+    for directory in [work.join(".git"), data.clone()] {
+        fs::create_dir_all(directory).expect("a directory");
+    }
+    if is_root() {
+        let chown = Command::new("chown").args(["-R", "65534"]).arg(place.path()).status();
+        assert!(chown.is_ok_and(|done| done.success()));
+    }
+    let host = Host::new(&[]);
+    for source in [work.clone(), work.join(".git"), place.path().to_owned()] {
+        let config = json!({"workspace": work, "extra_rw_binds": [[source, "/data"]]});
+        let answer = host.create(&json!([agent("read x", &config)]));
+        assert_eq!(answer.status, 201, "{}", text(&answer));
+        let state = host.state();
+        let reason = state["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("holds the workspace, or lies in it"), "{}: {state}", source.display());
+        host.instance.call_as(&[], "DELETE", "/api/swarms/s", &Value::Null);
+    }
+    let config = json!({"workspace": work, "extra_rw_binds": [[data, "/data"]]});
+    let script = "(cd /data; touch mine; mkdir .git/hooks || touch .envrc/x || mv .vscode moved; echo END) > \
+                  /data/out 2> /dev/null; read x";
+    let answer = host.create(&json!([agent(script, &config)]));
+    assert_eq!(answer.status, 201, "{}", text(&answer));
+    until("the end of it", || fs::read_to_string(data.join("out")).ok().filter(|out| out == "END\n"));
+    host.stop();
+    assert_eq!(names(&data), ["mine", "out"]);
 }
 
 #[test]

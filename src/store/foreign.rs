@@ -63,6 +63,11 @@ impl Foreign {
         Ok(Self(OpenOptions::new().read(true).custom_flags(flags).open(path)?))
     }
 
+    /// The same directory once more.
+    pub fn again(&self) -> Result<Self, LentError> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
     /// What it is itself.
     pub fn entry(&self) -> Result<Entry, LentError> {
         Ok(entry(&self.0.metadata()?))
@@ -85,6 +90,45 @@ impl Foreign {
             return Err(LentError::Symlink);
         }
         if facts.is_dir() { Ok(Self(pinned)) } else { Err(LentError::NotRegular) }
+    }
+
+    /// The directory itself, opened so that it can be locked.
+    pub fn to_lock(&self) -> Result<File, LentError> {
+        Ok(OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(itself(&self.0))?)
+    }
+
+    /// The names in it; of more than `most`, or of one that is no text, an error.
+    pub fn names(&self, most: usize) -> Result<Vec<String>, LentError> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(itself(&self.0))? {
+            let name = entry?.file_name().into_string().map_err(|_| LentError::Io(ErrorKind::InvalidData))?;
+            if names.len() >= most {
+                return Err(LentError::TooLarge);
+            }
+            names.push(name);
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// What the regular file of this name in it holds.
+    pub fn read(&self, name: &str, most: usize) -> Result<Vec<u8>, LentError> {
+        let pinned = pin(&self.0, OsStr::new(name))?;
+        if !pinned.metadata()?.is_file() {
+            return Err(LentError::NotRegular);
+        }
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(itself(&pinned))?;
+        private::read_bounded(file, most)?.ok_or(LentError::TooLarge)
+    }
+
+    /// Whether what has this name is as it would have been put there.
+    pub fn is_as_put(&self, name: &str, thing: Thing<'_>) -> bool {
+        match thing {
+            Thing::Directory => {
+                self.below(name).and_then(|below| below.names(0)).is_ok_and(|names| names.is_empty())
+            }
+            Thing::File(bytes) => self.read(name, bytes.len()).is_ok_and(|found| found == bytes),
+        }
     }
 
     /// Puts something there that others may read, where nothing has the name.

@@ -89,11 +89,30 @@ impl Bind {
         })
     }
 
+    /// Whether one of both lies in the other.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.source.starts_with(&other.source) || other.source.starts_with(&self.source)
+    }
+
     /// What was found there just now.
     pub fn seen(source: PathBuf, at: String, writable: bool, entry: Entry) -> Self {
         let Entry { kind, device, inode } = entry;
         Self { source, at, writable, directory: kind == Kind::Directory, device, inode, owner: 0 }
     }
+}
+
+/// Whether somebody who can log in has his home there: start-up files of every program lie in it.
+pub fn is_a_users_home(place: &Path) -> bool {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    homes(&users).any(|home| Path::new(home).canonicalize().is_ok_and(|home| home == place))
+}
+
+fn homes(users: &str) -> impl Iterator<Item = &str> {
+    users.lines().filter_map(|line| {
+        let fields: Vec<_> = line.split(':').collect();
+        let [_, _, _, _, _, home, shell] = fields.as_slice() else { return None };
+        (!shell.ends_with("/nologin") && !shell.ends_with("/false") && *home != "/").then_some(*home)
+    })
 }
 
 fn is_shown(facts: &Metadata) -> bool {
@@ -155,6 +174,13 @@ mod tests {
         let facts = std::fs::metadata(around.join("fine")).expect("it is there");
         assert_eq!((bind.device, bind.inode), (facts.dev(), facts.ino()));
         assert!(bind.at == "/data" && bind.writable && bind.directory);
+    }
+
+    #[test]
+    fn a_home_is_that_of_whoever_can_log_in() {
+        let users = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/usr/sbin:/usr/sbin/nologin\n\
+                     a:x:1000:1000:A:/home/a:/bin/zsh\nodd\nb:x:9:9::/:/bin/sh\nc:x:2:2::/c:/bin/false\n";
+        assert_eq!(homes(users).collect::<Vec<_>>(), ["/root", "/home/a"]);
     }
 
     #[test]

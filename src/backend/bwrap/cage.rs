@@ -17,7 +17,7 @@ use std::{
 
 use super::{
     HOME, INBOX, OUTBOX, SKILLS, WORKSPACE,
-    binds::Bind,
+    binds::{self, Bind},
     guard::{Guard, Guards},
     limits::{self, Manager, Tools},
     program,
@@ -94,7 +94,7 @@ impl Facts {
 /// Held until nothing of the tree is left; in this order let go.
 struct Held {
     _way: Option<Open>,
-    _guard: Guard,
+    _guards: Vec<Guard>,
 }
 
 impl Cage for BwrapCage {
@@ -139,8 +139,12 @@ impl Cage for BwrapCage {
         }
         mounts.push(Mount::Empty(HOME.to_owned()));
         mounts.append(&mut shown.mounts);
-        let guard = self.guards.protect(&shown.workspace, WORKSPACE)?;
-        guard.binds.iter().for_each(|bind| shown.guarded(bind));
+        let mut guards = Vec::new();
+        for (place, from) in std::mem::take(&mut shown.writable) {
+            let guard = self.guards.protect(&place)?;
+            guard.binds.iter().for_each(|bind| shown.guarded(bind, &place, &from));
+            guards.push(guard);
+        }
         mounts.append(&mut shown.mounts);
         let open = self.reaches_instance();
         let limits = &self.sandbox.limits;
@@ -203,7 +207,7 @@ impl Cage for BwrapCage {
                 };
                 let layers = shim::let_in(ours, &order, until, ready).map_err(not_in)?;
                 facts.set(|known| known.layers = Some(layers));
-                Ok(Box::new(Held { _way: way, _guard: guard }))
+                Ok(Box::new(Held { _way: way, _guards: guards }))
             }),
         })
     }
@@ -222,6 +226,9 @@ impl BwrapCage {
             code: "workspace",
             reason: format!("its workspace {why}").into(),
         })?;
+        if !own && binds::is_a_users_home(&workspace.source) {
+            return Err(sandbox("workspace", "its workspace is a user's home: take a directory in it"));
+        }
         if !workspace.directory {
             return Err(sandbox("workspace", "its workspace is no directory"));
         }
@@ -243,15 +250,20 @@ impl BwrapCage {
                 shown.bind(&bind)?;
             }
         }
-        shown.workspace.clone_from(&workspace.source);
         shown.bind(&workspace)?;
-        shown.workspace_at = shown.mounted_from(&workspace);
+        shown.writable.push((workspace.clone(), shown.mounted_from(&workspace)));
         for (index, (source, at, writable)) in binds.iter().enumerate() {
             let option = if *writable { "extra_rw_binds" } else { "extra_ro_binds" };
             let number = binds.iter().take(index).filter(|(.., other)| other == writable).count();
             let bind = Bind::of_operator(source, at, *writable, &self.home)
                 .map_err(|why| refused(option, number, why))?;
+            if *writable && bind.overlaps(&workspace) {
+                return Err(refused(option, number, "holds the workspace, or lies in it"));
+            }
             shown.bind(&bind)?;
+            if *writable && bind.directory {
+                shown.writable.push((bind.clone(), shown.mounted_from(&bind)));
+            }
         }
         Ok(())
     }
@@ -302,10 +314,8 @@ struct Shown {
     /// places are reached through where root puts them
     stages: bool,
     staged: Vec<Staged>,
-    /// where the workspace really is
-    workspace: PathBuf,
-    /// and where it is bound from
-    workspace_at: PathBuf,
+    /// directories that are guarded, and where each is bound from
+    writable: Vec<(Bind, PathBuf)>,
 }
 
 impl Shown {
@@ -331,9 +341,9 @@ impl Shown {
         Path::new(stage::PLACE).join(self.staged.len().saturating_sub(1).to_string())
     }
 
-    /// Something below the workspace, bound over itself.
-    fn guarded(&mut self, bind: &Bind) {
-        let from = bind.source.strip_prefix(&self.workspace).map(|rest| self.workspace_at.join(rest));
+    /// Something below a guarded directory, bound over itself.
+    fn guarded(&mut self, bind: &Bind, place: &Bind, from: &Path) {
+        let from = bind.source.strip_prefix(&place.source).map(|rest| from.join(rest));
         self.mount(bind, from.unwrap_or_else(|_| bind.source.clone()));
     }
 

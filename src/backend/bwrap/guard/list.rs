@@ -4,8 +4,10 @@
 //! directory stands in its place while an agent works there. An empty directory, because git does not see
 //! one, and because nobody takes it for a file with something in it.
 
+use crate::store::foreign::Thing;
+
 /// At the top of the workspace: start-up files of shells and editors, tasks of editors, settings of agents.
-pub(super) const CLOSED: [&str; 28] = [
+pub(super) const CLOSED: [&str; 41] = [
     ".bashrc",
     ".bash_profile",
     ".bash_login",
@@ -34,14 +36,35 @@ pub(super) const CLOSED: [&str; 28] = [
     ".exrc",
     ".vimrc",
     ".dir-locals.el",
+    ".bash_aliases",
+    ".Rprofile",
+    ".yarnrc.yml",
+    ".cargo",
+    ".codex",
+    ".gemini",
+    ".opencode",
+    "opencode.json",
+    ".windsurf",
+    ".pre-commit-config.yaml",
+    "lefthook.yml",
+    ".gdbinit",
+    ".lldbinit",
 ];
 
 /// Where a git directory is looked for.
 pub(super) const GIT: &str = ".git";
 /// What makes the workspace itself a git directory, where it has none in it.
 pub(super) const HEAD: &str = "HEAD";
-/// In a git directory: a directory of programs that git runs.
-pub(super) const HOOKS: &str = "hooks";
+/// In a git directory: a directory of programs that git runs, and two that may name programs as a remote.
+pub(super) const DIRECTORIES: [&str; 3] = ["hooks", "remotes", "branches"];
+/// In a git directory: where those of submodules and of further work trees lie.
+pub(super) const MODULES: &str = "modules";
+/// The same of work trees.
+pub(super) const WORKTREES: &str = "worktrees";
+/// The file that leads to the git directory whose settings are taken.
+pub(super) const COMMONDIR: &str = "commondir";
+/// What a file in place of a git directory begins with.
+pub(super) const GITDIR: &str = "gitdir:";
 /// In a git directory: what may name programs for git to run, or lead to other settings, and what stands there
 /// where there is none. Git does not read an empty `commondir`, and takes `.` for none.
 pub(super) const SETTINGS: [(&str, &[u8]); 3] =
@@ -50,16 +73,23 @@ pub(super) const SETTINGS: [(&str, &[u8]); 3] =
 pub(super) const INFO: (&str, &str) = ("info", "attributes");
 
 /// What [`super`] has put at this path below a workspace, by its name; `None` of a name that it never puts.
-pub(super) fn placeholder(relative: &str) -> Option<Option<&'static [u8]>> {
-    let name = relative.strip_prefix(".git/").unwrap_or(relative);
+pub(super) fn placeholder(relative: &str) -> Option<Thing<'static>> {
+    let plain = relative.split('/').all(|part| !["", ".", ".."].contains(&part));
+    if !plain {
+        return None;
+    }
+    if CLOSED.contains(&relative) || [GIT, HEAD].contains(&relative) {
+        return Some(Thing::Directory);
+    }
+    // In a git directory, wherever that is.
+    let (above, name) = relative.rsplit_once('/').unwrap_or(("", relative));
     if let Some((_, bytes)) = SETTINGS.iter().find(|(setting, _)| *setting == name) {
-        return Some(Some(bytes));
+        return Some(Thing::File(bytes));
     }
-    if name.strip_prefix(INFO.0).is_some_and(|rest| rest.strip_prefix('/') == Some(INFO.1)) {
-        return Some(Some(b""));
+    if name == INFO.1 && above.rsplit('/').next() == Some(INFO.0) {
+        return Some(Thing::File(b""));
     }
-    let at_top = CLOSED.contains(&relative) || [GIT, HEAD].contains(&relative);
-    (at_top || [HOOKS, INFO.0].contains(&name)).then_some(None)
+    (DIRECTORIES.contains(&name) || name == INFO.0).then_some(Thing::Directory)
 }
 
 #[cfg(test)]
@@ -68,11 +98,12 @@ mod tests {
 
     #[test]
     fn only_what_is_put_is_ever_taken_away() {
-        assert_eq!(placeholder(".bashrc"), Some(None));
-        assert_eq!(placeholder(".git/config"), Some(Some(&b""[..])));
-        assert_eq!(placeholder(".git/commondir"), Some(Some(&b".\n"[..])));
-        assert_eq!(placeholder(".git/info/attributes"), Some(Some(&b""[..])));
-        assert_eq!(placeholder(".git/hooks"), Some(None));
+        assert_eq!(placeholder(".bashrc"), Some(Thing::Directory));
+        assert_eq!(placeholder(".git/config"), Some(Thing::File(b"")));
+        assert_eq!(placeholder(".git/commondir"), Some(Thing::File(b".\n")));
+        assert_eq!(placeholder(".git/info/attributes"), Some(Thing::File(b"")));
+        assert_eq!(placeholder(".git/hooks"), Some(Thing::Directory));
+        assert_eq!(placeholder(".git/modules/a/config"), Some(Thing::File(b"")));
         for never in
             ["", ".", "..", "/etc/passwd", "src", ".git/../x", ".git/.bashrc", ".git/HEAD", "a/.bashrc"]
         {

@@ -1,49 +1,75 @@
 //! The guard of a workspace: what the host would run out of it stays as it was, whatever an agent does there.
 //!
-//! Each protected thing is bound read-only over itself; what is not there gets a placeholder first. A directory that
-//! holds one is bound onto itself, because what is mounted cannot be renamed, and what lies below it could be.
-//! Placeholders are counted over all agents that work in one place, and removed by the last, if they are as they
-//! were made. That they are made is written down before, so that the next start removes what a killed instance left.
+//! Each protected thing is bound read-only over itself; what is not there gets a placeholder first ([`walk`] finds
+//! both). Every guard holds a lock on the directory that it guards, shared with those of other instances, and
+//! placeholders are taken away only by whoever can have that lock alone, if they are as they were made. That they are
+//! made is written down before, so that the next start removes what a killed instance left.
 
 mod list;
 mod record;
+mod walk;
 
 use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
+    collections::{BTreeMap, btree_map::Entry as Slot},
+    fs::{File, TryLockError},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use super::binds::Bind;
 use crate::{
     agent::StartError,
-    store::{
-        Foreign, Home, LentError,
-        foreign::{Entry, Kind, Thing},
-    },
+    store::{Foreign, Home, LentError},
 };
-use list::{CLOSED, GIT, HEAD, HOOKS, INFO, SETTINGS};
+use walk::{Step, Walk};
+
+/// How often the lock of a directory is tried while another instance removes its placeholders there.
+const TRIES: usize = 50;
+/// And how long apart.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// All guards of an instance.
 pub struct Guards {
     /// where it is written down what is made
     home: Option<Arc<Home>>,
     /// Held over the files it is about: what two agents want of one workspace is done one after the other.
-    made: Mutex<BTreeMap<Made, usize>>,
+    state: Mutex<State>,
 }
 
-/// A placeholder of ours.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Made {
+#[derive(Default)]
+struct State {
+    /// by device and number
+    places: BTreeMap<(u64, u64), Place>,
+    /// what could not be removed yet
+    left: Vec<Left>,
+}
+
+/// A directory that is guarded.
+struct Place {
+    top: Foreign,
+    /// held shared while there are guards
+    lock: File,
+    /// another instance had guards there when ours began: a placeholder that is found may be its
+    shared: bool,
+    guards: usize,
+    left: Left,
+}
+
+/// Placeholders in one directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Left {
     workspace: PathBuf,
-    relative: String,
+    inode: u64,
+    /// in the order in which they were made
+    made: Vec<String>,
 }
 
-/// The guard of one agent's workspace; dropped, its placeholders go.
+/// The guard of one directory for one agent; with the last one its placeholders go.
 pub struct Guard {
     guards: Arc<Guards>,
-    uses: Vec<Made>,
-    /// what is to be bound over the workspace, in this order
+    place: (u64, u64),
+    /// what is to be bound over the directory, in this order
     pub binds: Vec<Bind>,
 }
 
@@ -51,190 +77,139 @@ impl Guards {
     #[cfg(test)]
     /// None yet, and nothing is written down: what is left of an instance that is killed stays.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { home: None, made: Mutex::default() })
+        Arc::new(Self { home: None, state: Mutex::default() })
     }
 
     /// Those of the instance in this home. What an earlier one has left is removed. Only under the home's lock.
     pub fn open(home: Arc<Home>) -> Arc<Self> {
-        for made in record::read(&home) {
-            made.remove();
-        }
-        record::write(&home, [].into_iter());
-        Arc::new(Self { home: Some(home), made: Mutex::default() })
+        let left = record::read(&home);
+        // What cannot be read is not written over either.
+        let guards = Self { home: left.is_some().then_some(home), state: Mutex::default() };
+        let mut state = guards.lock();
+        state.left = left.unwrap_or_default();
+        state.sweep();
+        guards.write_down(&state);
+        drop(state);
+        Arc::new(guards)
     }
 
-    /// Protects a workspace, given where it really is and where it is inside.
-    pub fn protect(self: &Arc<Self>, workspace: &Path, inside: &str) -> Result<Guard, StartError> {
-        let guard = Guard { guards: Arc::clone(self), uses: Vec::new(), binds: Vec::new() };
-        let made = self.lock();
-        let mut work = Work { workspace, inside, made, guard };
-        let done = work.all();
-        let Work { made, guard, .. } = work;
+    /// Protects a directory that was looked at.
+    pub fn protect(self: &Arc<Self>, directory: &Bind) -> Result<Guard, StartError> {
+        let top = Foreign::open(&directory.source).map_err(|error| refused("", error))?;
+        let found = top.entry().map_err(|error| refused("", error))?;
+        let place = (found.device, found.inode);
+        if place != (directory.device, directory.inode) {
+            return Err(refused("", LentError::Missing));
+        }
+        let mut state = self.lock();
+        let known = match state.places.entry(place) {
+            Slot::Occupied(known) => known.into_mut(),
+            Slot::Vacant(slot) => {
+                let (lock, shared) = held(&top)?;
+                let left = Left { workspace: directory.source.clone(), inode: found.inode, made: Vec::new() };
+                slot.insert(Place { top, lock, shared, guards: 0, left })
+            }
+        };
+        known.guards = known.guards.saturating_add(1);
+        let mut guard = Guard { guards: Arc::clone(self), place, binds: Vec::new() };
+        let steps = Walk::over(known, &directory.source);
+        if let Ok(steps) = &steps {
+            let new = steps.iter().filter_map(|step| step.made(known)).map(str::to_owned).collect::<Vec<_>>();
+            if !new.is_empty() {
+                known.left.made.extend(new);
+                self.write_down(&state);
+            }
+        }
+        let bind = |step: Step| step.bind(directory);
+        let binds = steps.and_then(|steps| steps.into_iter().map(bind).collect());
         // Before the guard may be dropped, which locks.
-        drop(made);
-        done.map(|()| guard)
+        drop(state);
+        guard.binds = binds?;
+        Ok(guard)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Made, usize>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_down<'a>(&self, made: impl Iterator<Item = &'a Made>) {
+    fn write_down(&self, state: &State) {
         if let Some(home) = &self.home {
-            record::write(home, made);
+            let now = state.places.values().map(|place| &place.left);
+            record::write(home, &now.chain(&state.left).cloned().collect::<Vec<_>>());
         }
+    }
+}
+
+impl State {
+    /// Removes what could not be removed before; what still cannot be is kept in mind.
+    fn sweep(&mut self) {
+        self.left.retain(|left| {
+            let top = match Foreign::open(&left.workspace) {
+                Ok(top) => top,
+                Err(error) => return error != LentError::Missing,
+            };
+            // Another directory by now: nothing of ours is in it.
+            if !top.entry().is_ok_and(|entry| entry.inode == left.inode) {
+                return false;
+            }
+            !top.to_lock().is_ok_and(|lock| left.remove(&top, &lock))
+        });
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let guards = Arc::clone(&self.guards);
-        let mut made = guards.lock();
-        let mut removed = false;
+        let mut state = self.guards.lock();
+        let Some(place) = state.places.get_mut(&self.place) else { return };
+        place.guards = place.guards.saturating_sub(1);
+        if place.guards > 0 {
+            return;
+        }
+        let Some(Place { top, lock, left, .. }) = state.places.remove(&self.place) else { return };
+        if !left.remove(&top, &lock) {
+            // Another instance works there.
+            state.left.push(left);
+        }
+        drop(lock);
+        state.sweep();
+        self.guards.write_down(&state);
+    }
+}
+
+impl Left {
+    /// Takes them away, each if it is as it was made; whether nobody else works there.
+    fn remove(&self, top: &Foreign, lock: &File) -> bool {
+        if lock.try_lock().is_err() {
+            return false;
+        }
         // What was put below another one first.
-        for used in self.uses.iter().rev() {
-            let Some(count) = made.get_mut(used) else { continue };
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                made.remove(used);
-                used.remove();
-                removed = true;
+        for relative in self.made.iter().rev() {
+            let Some(thing) = list::placeholder(relative) else { continue };
+            let (above, name) = relative.rsplit_once('/').unwrap_or(("", relative));
+            if let Ok(above) = walk::below(top, above) {
+                let _ = above.as_ref().unwrap_or(top).take(name, thing);
             }
         }
-        if removed {
-            guards.write_down(made.keys());
-        }
+        true
     }
 }
 
-impl Made {
-    /// Takes it away, if it is as it was made; where that cannot be, it stays.
-    fn remove(&self) {
-        let Some(content) = list::placeholder(&self.relative) else { return };
-        let (above, name) = self.relative.rsplit_once('/').unwrap_or(("", &self.relative));
-        let Ok(mut directory) = Foreign::open(&self.workspace) else { return };
-        for part in above.split('/').filter(|part| !part.is_empty()) {
-            match directory.below(part) {
-                Ok(below) => directory = below,
-                Err(_) => return,
-            }
+/// The shared lock of a directory, and whether another instance has it too.
+fn held(top: &Foreign) -> Result<(File, bool), StartError> {
+    let lock = top.to_lock().map_err(|error| refused("", error))?;
+    let shared = lock.try_lock().is_err();
+    for _ in 0..TRIES {
+        match lock.try_lock_shared() {
+            Ok(()) => return Ok((lock, shared)),
+            // Whoever has it alone is removing: an agent there could only share it.
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(refused("", error.into())),
         }
-        let _ = directory.take(name, content.map_or(Thing::Directory, Thing::File));
     }
+    Err(refused("", LentError::Io(std::io::ErrorKind::WouldBlock)))
 }
 
-/// A workspace being protected.
-struct Work<'a> {
-    workspace: &'a Path,
-    inside: &'a str,
-    made: MutexGuard<'a, BTreeMap<Made, usize>>,
-    guard: Guard,
-}
-
-impl Work<'_> {
-    fn all(&mut self) -> Result<(), StartError> {
-        let top = Foreign::open(self.workspace).map_err(|error| refused("", error))?;
-        for name in CLOSED {
-            self.close(&top, "", name, Thing::Directory)?;
-        }
-        match self.look(&top, "", GIT)?.filter(|_| !self.is_ours(GIT)) {
-            Some(Entry { kind: Kind::Directory, .. }) => self.git_directory(&top)?,
-            // Of a work tree of another repository: a file that says where that is.
-            Some(_) => self.close(&top, "", GIT, Thing::Directory)?,
-            // Git takes an empty directory for none, and looks whether the workspace itself is one.
-            None => {
-                self.close(&top, "", GIT, Thing::Directory)?;
-                let is_bare = self.look(&top, "", HEAD)?.is_some_and(|entry| entry.kind == Kind::File);
-                self.close(&top, "", HEAD, Thing::Directory)?;
-                if is_bare {
-                    self.settings(&top, "")?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn git_directory(&mut self, top: &Foreign) -> Result<(), StartError> {
-        self.hold(top, "", GIT)?;
-        let git = top.below(GIT).map_err(|error| refused(GIT, error))?;
-        self.settings(&git, ".git/")
-    }
-
-    /// What git is told by a git directory.
-    fn settings(&mut self, git: &Foreign, at: &str) -> Result<(), StartError> {
-        self.close(git, at, HOOKS, Thing::Directory)?;
-        for (name, without) in SETTINGS {
-            self.close(git, at, name, Thing::File(without))?;
-        }
-        let (info, attributes) = INFO;
-        match self.look(git, at, info)?.filter(|_| !self.is_ours(&format!("{at}{info}"))) {
-            None => self.close(git, at, info, Thing::Directory),
-            Some(_) => {
-                self.hold(git, at, info)?;
-                let below = git.below(info).map_err(|error| refused(info, error))?;
-                self.close(&below, &format!("{at}{info}/"), attributes, Thing::File(b""))
-            }
-        }
-    }
-
-    /// Whether it is a placeholder: it is not to be taken for what it stands in for.
-    fn is_ours(&self, relative: &str) -> bool {
-        self.made.contains_key(&self.placeholder(relative))
-    }
-
-    fn placeholder(&self, relative: &str) -> Made {
-        Made { workspace: self.workspace.to_owned(), relative: relative.to_owned() }
-    }
-
-    /// What stands there; nothing that cannot be bound over itself.
-    fn look(&self, above: &Foreign, at: &str, name: &str) -> Result<Option<Entry>, StartError> {
-        let found = above.look(name).map_err(|error| refused(name, error))?;
-        match found.map(|entry| entry.kind) {
-            Some(Kind::Link) => Err(refused(&format!("{at}{name}"), LentError::Symlink)),
-            Some(Kind::Other) => Err(refused(&format!("{at}{name}"), LentError::NotRegular)),
-            Some(Kind::Directory | Kind::File) | None => Ok(found),
-        }
-    }
-
-    /// Binds a directory onto itself, to be written to.
-    fn hold(&mut self, above: &Foreign, at: &str, name: &str) -> Result<(), StartError> {
-        match self.look(above, at, name)? {
-            Some(entry) if entry.kind == Kind::Directory => {
-                self.bind(&format!("{at}{name}"), true, entry);
-                Ok(())
-            }
-            Some(_) | None => Err(refused(&format!("{at}{name}"), LentError::NotRegular)),
-        }
-    }
-
-    /// Binds it read-only, putting a placeholder there where it is missing.
-    fn close(&mut self, above: &Foreign, at: &str, name: &str, without: Thing<'_>) -> Result<(), StartError> {
-        let relative = format!("{at}{name}");
-        let made = self.placeholder(&relative);
-        let found = self.look(above, at, name)?;
-        if let (Some(_), Some(count)) = (&found, self.made.get_mut(&made)) {
-            // Another agent's guard has put it there.
-            *count = count.saturating_add(1);
-            self.guard.uses.push(made);
-        } else if found.is_none() {
-            self.made.insert(made.clone(), 1);
-            self.guard.guards.write_down(self.made.keys());
-            self.guard.uses.push(made);
-            above.put(name, without).map_err(|error| refused(&relative, error))?;
-        }
-        let entry = self.look(above, at, name)?.ok_or_else(|| refused(&relative, LentError::Missing))?;
-        self.bind(&relative, false, entry);
-        Ok(())
-    }
-
-    fn bind(&mut self, relative: &str, writable: bool, entry: Entry) {
-        let source = self.workspace.join(relative);
-        let at = format!("{}/{relative}", self.inside);
-        self.guard.binds.push(Bind::seen(source, at, writable, entry));
-    }
-}
-
-/// Why a workspace cannot be protected. `name` is one of the list.
+/// Why a workspace cannot be protected. `name` is one of the list, or leads to one.
 fn refused(name: &str, why: LentError) -> StartError {
     let what = if name.is_empty() { "the workspace".to_owned() } else { format!("{name} in the workspace") };
     let reason = format!("{what} is protected in a sandbox, and cannot be: {why}");
